@@ -1,0 +1,52 @@
+"""Bridges service registries into an Istio or Envoy mesh.
+
+This package is the core and the SDK for adapters; what is exported here is the SDK.
+"""
+
+from meshbridge.adapter import (
+    Adapter,
+    AdapterType,
+    Changed,
+    Context,
+    Emit,
+    Gone,
+    Listing,
+    Removed,
+    Stale,
+    Update,
+)
+from meshbridge.errors import BadData, RegistryRejected, RegistryUnavailable
+from meshbridge.registration import (
+    Consumer,
+    Health,
+    Instance,
+    InstancePort,
+    Kind,
+    RegisteredService,
+    ServiceId,
+    metadata,
+)
+
+__all__ = [
+    "Adapter",
+    "AdapterType",
+    "BadData",
+    "Changed",
+    "Consumer",
+    "Context",
+    "Emit",
+    "Gone",
+    "Health",
+    "Instance",
+    "InstancePort",
+    "Kind",
+    "Listing",
+    "RegisteredService",
+    "RegistryRejected",
+    "RegistryUnavailable",
+    "Removed",
+    "ServiceId",
+    "Stale",
+    "Update",
+    "metadata",
+]

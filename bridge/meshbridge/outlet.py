@@ -1,0 +1,80 @@
+"""What every outlet gets and gives: an outlet serves snapshots to one kind of subscriber."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Never, Protocol
+
+from prometheus_client import CollectorRegistry
+from pydantic import BaseModel
+from structlog.typing import FilteringBoundLogger
+
+from meshbridge.problems import Problem
+from meshbridge.snapshot import Snapshot, Snapshots
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    """One connected peer, as ``/api/subscribers`` shows it."""
+
+    outlet: str
+    peer: str
+    """The transport's address of the peer."""
+    node: str
+    """The node id it sent, bounded and printable."""
+    connected_at: float
+    """Unix time in seconds."""
+    types: tuple[tuple[str, str, str], ...]
+    """(type URL, version sent last, version acknowledged last), sorted."""
+    rejections: tuple[str, ...] = ()
+    """The resources it refused and still refuses, with its words, bounded."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutletContext:
+    """What an outlet is handed instead of reaching for it."""
+
+    clock: Callable[[], float]
+    """Monotonic seconds."""
+    logger: FilteringBoundLogger
+    """Bound to the outlet's name."""
+    metrics: CollectorRegistry
+    """Where its ``meshbridge_<outlet>_…`` metrics are registered."""
+    listening: Callable[[str, str], None]
+    """Called with (what listens, ``host:port`` as bound) once each port is open."""
+    problems: Callable[[object, Iterable[Problem]], None]
+    """``Problems.put``: an owner of the outlet's own replaces its whole list."""
+
+
+class Outlet(Protocol):
+    """Serves one kind of subscriber."""
+
+    formats: tuple[str, ...]
+    """The names of ``dump --format`` that it renders."""
+
+    async def serve(self, snapshots: Snapshots, context: OutletContext) -> Never:
+        """Serve until cancelled, then let connections end cleanly.
+
+        Opens its ports at once but answers what depends on services only from a snapshot.
+        Raises :class:`meshbridge.errors.ConfigurationError` for a port in use or an unreadable
+        certificate.
+        """
+        ...
+
+    def subscribers(self) -> tuple[Subscriber, ...]:
+        """Return who is connected now."""
+        ...
+
+    def render(self, snapshot: Snapshot, format: str) -> str:  # noqa: A002 - the word of the CLI
+        """Return what it would serve of the snapshot, as text for people and files."""
+        ...
+
+
+class OutletType(Protocol):
+    """What the entry point of an outlet (group ``meshbridge.outlets``) must name."""
+
+    Options: type[BaseModel]
+    """Its part of the configuration, under ``outlets.<name>``; must have usable defaults."""
+
+    def __call__(self, options: BaseModel) -> Outlet:
+        """Make the outlet; does no I/O."""
+        ...

@@ -1,0 +1,83 @@
+"""What the mesh sees: services under their hosts, frozen, and never more than may be sent."""
+
+from dataclasses import dataclass
+
+from meshbridge.registration import Health
+
+Labels = tuple[tuple[str, str], ...]
+"""Sorted (key, value) pairs."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Port:
+    """A port that callers use."""
+
+    number: int
+    protocol: str
+    """One of http, https, grpc, dubbo, tcp."""
+    name: str
+    """``<protocol>-<number>``: what an endpoint's own port is found under."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Locality:
+    """Where an endpoint runs, as Envoy and Istio name it; empty parts are unknown."""
+
+    region: str = ""
+    zone: str = ""
+    sub_zone: str = ""
+
+    def __str__(self) -> str:
+        """Return Istio's ``region/zone/sub-zone`` without trailing empty parts."""
+        return "/".join((self.region, self.zone, self.sub_zone)).rstrip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The registration that a service, or part of it, comes from."""
+
+    registry: str
+    name: str
+    """The identity in the registry's own words (``str(ServiceId)``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One address that takes traffic."""
+
+    address: str
+    """An IPv4 or IPv6 address in canonical text, without brackets."""
+    ports: tuple[tuple[str, int], ...]
+    """(name of a service port, the endpoint's own port number), sorted by name.
+
+    An endpoint need not have every port of its service; it then takes no part in that cluster.
+    """
+    weight: int = 100
+    """``max(1, round(100 * registered weight))``: never 0, because istiod reads 0 as 1."""
+    health: Health = Health.HEALTHY
+    """HEALTHY or DEGRADED: what to send, already decided (:mod:`meshbridge.health`)."""
+    locality: Locality = Locality()
+    labels: Labels = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One host with all that may be sent of it."""
+
+    host: str
+    namespace: str
+    """The Istio namespace of its resources."""
+    ports: tuple[Port, ...]
+    """Sorted by number."""
+    endpoints: tuple[Endpoint, ...]
+    """In a deterministic order, which does not depend on the order of arrival."""
+    labels: Labels = ()
+    """Labels of the service itself, not of its endpoints."""
+    aliases: tuple[str, ...] = ()
+    """Further names callers use, sorted."""
+    addresses: tuple[str, ...] = ()
+    """Virtual addresses, at most one today, in 240.0.0.0/4."""
+    sources: tuple[Source, ...] = ()
+    """Sorted; more than one where registries share a host."""
+    version: str = ""
+    """Hash of everything above but ``sources``: same content, same version, on every replica."""

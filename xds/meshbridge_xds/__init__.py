@@ -1,0 +1,1 @@
+"""Serves Envoy and proxyless gRPC over xDS."""

@@ -1,0 +1,69 @@
+"""Small HTTP backends that answer with who they are, and can be slow, fail or be gone."""
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+
+
+class Backend:
+    """Answers every request with its name, in the body and in the header ``x-backend``."""
+
+    def __init__(self, name: str) -> None:
+        """Give it a name; it gets its port when it starts and keeps it."""
+        self.name = name
+        self.port = 0
+        self.answered = 0
+        """Requests that it has answered with 200."""
+        self.delay = 0.0
+        """Seconds before each answer."""
+        self.status = 200
+        """What it answers with; a failing one says 503."""
+        self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> Self:
+        """Listen."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        await self.stop()
+
+    @property
+    def address(self) -> str:
+        """Return ``host:port``."""
+        return f"127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        """Listen, on the same port as before if it had one."""
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", self._answer)
+        runner = web.AppRunner(application, access_log=None, handle_signals=False)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", self.port, shutdown_timeout=0.1)
+        await site.start()
+        self._runner = runner
+        self.port = int(runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        """Close the port and every connection."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        if self.delay:
+            await asyncio.sleep(self.delay)
+        self.answered += self.status == 200
+        return web.Response(
+            status=self.status,
+            text=self.name,
+            headers={"x-backend": self.name, "x-seen-host": request.host},
+        )

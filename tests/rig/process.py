@@ -1,0 +1,190 @@
+"""A child process with a log, a sign that it is ready, and an end that cannot be forgotten."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+LEASH = Path(__file__).with_name("leash.py")
+SHOWN = 60
+"""Lines of a failed process' log that go into the message."""
+
+
+class ProcessFailed(Exception):  # noqa: N818 - it says what happened
+    """A process ended or did not become ready; the message carries the end of its log."""
+
+
+class Process:
+    """A program in a process group of its own; leaving the context ends the whole group.
+
+    Not asyncio's subprocess: that one belongs to one event loop, and a server may serve the tests
+    of several. Start it from the main thread only: the leash ends the program with the *thread*
+    that started it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        directory: Path,
+        environment: Mapping[str, str] | None = None,
+        input: bool = False,  # noqa: A002 - the word everyone knows
+    ) -> None:
+        """Describe it; ``directory`` becomes its working directory and takes ``<name>.log``."""
+        self.name = name
+        self.log_file = directory / f"{name}.log"
+        self._command = [str(part) for part in command]
+        self._directory = directory
+        self._environment = dict(environment or {})
+        self._input = input
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def __repr__(self) -> str:
+        """Say what it is and whether it runs."""
+        state = f"pid {self.pid}" if self.running else "not running"
+        return f"<Process {self.name}: {state}>"
+
+    async def __aenter__(self) -> Self:
+        """Start it; it may not be ready yet."""
+        self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End it and everything it started."""
+        await self.stop()
+
+    @property
+    def pid(self) -> int:
+        """Its process id; raises ProcessFailed before the start."""
+        return self._started().pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._child is not None and self._child.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code, negative for a signal; None while it runs."""
+        return self._started().poll()
+
+    @property
+    def log(self) -> str:
+        """Everything it wrote to stdout and stderr, over all its starts."""
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    def start(self) -> None:
+        """Start it (again); its log goes on in the same file."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        leashed = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), *self._command]
+        with self.log_file.open("ab") as log:
+            self._child = subprocess.Popen(  # noqa: S603 - the test rig's own commands
+                leashed,
+                cwd=self._directory,
+                env={**os.environ, **self._environment},
+                stdin=subprocess.PIPE if self._input else subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    async def ready(self, sign: Callable[[], Awaitable[bool]], *, within: float) -> float:
+        """Wait for the sign; return the seconds it took.
+
+        Raises ProcessFailed with the end of the log when it ended or took too long.
+        """
+        begun = time.monotonic()
+        while not await sign():
+            if not self.running:
+                message = f"{self.name} ended with {self.exit_code} before it was ready"
+                raise ProcessFailed(self._with_log(message))
+            if time.monotonic() - begun > within:
+                message = f"{self.name} was not ready within {within:g} s"
+                raise ProcessFailed(self._with_log(message))
+            await asyncio.sleep(0.02)
+        return time.monotonic() - begun
+
+    async def stop(self, *, within: float = 15.0) -> None:
+        """Ask it to end with SIGTERM, and kill the group when it does not; nothing if it ended."""
+        child = self._child
+        if child is None:
+            return
+        try:
+            if child.poll() is None:
+                child.terminate()
+                await self._ended(within)
+        finally:
+            _kill_group(child.pid)
+            child.wait()
+            _close(child.stdin)
+
+    async def kill(self) -> None:
+        """Kill it with SIGKILL, as a crash would, and wait until it is gone."""
+        child = self._started()
+        _kill_group(child.pid)
+        child.wait()
+        _close(child.stdin)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, e.g. SIGSTOP to freeze it."""
+        self._started().send_signal(number)
+
+    def write(self, line: str) -> None:
+        """Give it a line on its standard input."""
+        entry = self._started().stdin
+        if entry is None:
+            message = f"{self.name} was started without input"
+            raise ProcessFailed(message)
+        entry.write(f"{line}\n".encode())
+        entry.flush()
+
+    async def exited(self, *, within: float) -> int:
+        """Wait until it ends by itself; return its exit code or raise ProcessFailed."""
+        await self._ended(within)
+        code = self.exit_code
+        if code is None:
+            raise ProcessFailed(self._with_log(f"{self.name} still ran after {within:g} s"))
+        return code
+
+    async def _ended(self, within: float) -> None:
+        begun = time.monotonic()
+        while self.running and time.monotonic() - begun < within:
+            await asyncio.sleep(0.01)
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._child is None:
+            message = f"{self.name} was not started"
+            raise ProcessFailed(message)
+        return self._child
+
+    def _with_log(self, message: str) -> str:
+        end = "\n".join(self.log.splitlines()[-SHOWN:])
+        return f"{message}; {self.log_file} ends with:\n{end}"
+
+
+def _kill_group(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _close(stream: IO[bytes] | None) -> None:
+    if stream is None or stream.closed:
+        return
+    try:
+        stream.close()
+    except BrokenPipeError:  # it ended with a line unread
+        return

@@ -61,7 +61,8 @@ $(STAMPS)/build-venv: requirements/build.txt | $(STAMPS)/python
 $(STAMPS)/project: pyproject.toml $(PROTOS) | $(STAMPS)/venv $(STAMPS)/build-venv
 	@echo "setup 3/3: meshbridge itself, editable, with the messages generated (5 seconds)"
 	@rm -rf $(STAMPS)/wheel
-	@.build-venv/bin/python -m hatchling build --target wheel:editable --directory $(STAMPS)/wheel >/dev/null
+	@.build-venv/bin/python -m hatchling build --target wheel:editable --directory $(STAMPS)/wheel \
+	  >$(STAMPS)/build.log 2>&1 || { cat $(STAMPS)/build.log >&2; exit 1; }
 	@$(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --force-reinstall $(STAMPS)/wheel/*.whl
 	@touch $@
 

@@ -1,4 +1,4 @@
-"""Every message that Envoy, gRPC and istiod are spoken to with, typed, from one private descriptor pool.
+"""Every message that Envoy, gRPC and istiod are spoken to with, typed, in one private pool.
 
 Import messages as upstream documents them, below ``meshbridge.protos.gen``::
 

@@ -1,11 +1,12 @@
-"""Makes, at build time, one descriptor set of every message the mesh is spoken to with, and typed modules for it.
+"""Makes at build time one descriptor set of every message we speak, and typed modules for it.
 
-Envoy's descriptors come from the xds-protos package, Istio's from the ``.proto`` files beside this one. Both are build
-requirements only: at run time xds-protos is untyped and its files collide with googleapis-common-protos, with
-OpenTelemetry's namespace and with Envoy's own wheel. What is made stands in ``gen/`` (never committed):
+Envoy's descriptors come from the xds-protos package, Istio's from the ``.proto`` files beside this
+one. Both are build requirements only: at run time xds-protos is untyped, and its files collide
+with googleapis-common-protos, with OpenTelemetry's namespace and with Envoy's own wheel.
+What is made stands in ``gen/``, which is never committed:
 
-* ``descriptors.binpb``: the set, dependencies first, without options that only code generators of others read;
-* one small module per ``.proto`` file, which finds its messages in the private pool when they are first asked for;
+* ``descriptors.binpb``: the set, dependencies first, without the options of others' generators;
+* one small module per ``.proto`` file, which looks its messages up in the private pool when asked;
 * beside each a ``.pyi`` by mypy-protobuf, so that type checkers see every field.
 """
 
@@ -18,9 +19,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from google.protobuf import descriptor, descriptor_pb2
+from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 PACKAGE = "meshbridge.protos.gen"
+MODULE = '''\
+"""The messages of {name}, from the private pool. Generated: see meshbridge.protos."""
+
+from meshbridge.protos.pool import members
+
+__getattr__ = members("{name}", globals())
+'''
 ROOTS = (
     "envoy/config/cluster/v3/cluster.proto",
     "envoy/config/endpoint/v3/endpoint.proto",
@@ -41,12 +50,16 @@ ROOTS = (
 )
 
 
-class ProtosHook(BuildHookInterface):
+class ProtosHook(BuildHookInterface[BuilderConfig]):
     """Runs the generation before hatchling collects the files of a wheel or an editable install."""
 
     PLUGIN_NAME = "custom"
 
-    def initialize(self, version: str, build_data: dict[str, object]) -> None:
+    def initialize(
+        self,
+        version: str,  # noqa: ARG002 (hatchling's signature)
+        build_data: dict[str, object],  # noqa: ARG002 (see above)
+    ) -> None:
         """Generate ``gen/`` afresh; an sdist carries the sources only."""
         if self.target_name == "wheel":
             protos = Path(self.root) / "bridge" / "meshbridge" / "protos"
@@ -96,21 +109,25 @@ def own_files(protos: Path) -> Iterable[descriptor_pb2.FileDescriptorProto]:
 def pruned(
     files: Iterable[descriptor_pb2.FileDescriptorProto],
 ) -> list[descriptor_pb2.FileDescriptorProto]:
-    """Drop doubles, foreign options and the imports that only those options needed; dependencies stay first."""
+    """Drop doubles, foreign options and the imports that only those options needed.
+
+    Dependencies stay first. Raises ValueError for a file that is not proto3: its options would
+    have been part of its meaning.
+    """
     by_name: dict[str, descriptor_pb2.FileDescriptorProto] = {}
     for file in files:
         by_name.setdefault(file.name, file)
     owners = {name: file.name for file in by_name.values() for name in defined(file)}
     for file in by_name.values():
-        if file.syntax != "proto3":
-            if file.name.startswith(("google/protobuf/descriptor", "validate/")):
-                continue
         strip_options(file)
         wanted = {owners[name] for name in referenced(file)} - {file.name}
         del file.dependency[:], file.public_dependency[:], file.weak_dependency[:]
         file.dependency.extend(sorted(wanted))
     own = (name for name in by_name if name.startswith("istio/"))
-    return reachable(by_name, [*ROOTS, *own])
+    kept = reachable(by_name, [*ROOTS, *own])
+    if odd := [file.name for file in kept if file.syntax != "proto3"]:
+        raise ValueError(f"These files are not proto3: {', '.join(odd)}")
+    return kept
 
 
 def reachable(
@@ -133,7 +150,10 @@ def reachable(
 def messages(
     found: Iterable[descriptor_pb2.DescriptorProto], prefix: str
 ) -> Iterator[tuple[str, descriptor_pb2.DescriptorProto]]:
-    """Yield every message, nested ones too, with its full name (leading dot, as type references have it)."""
+    """Yield every message, nested ones too, with its full name.
+
+    Names begin with a dot, as the references to types do.
+    """
     for message in found:
         name = f"{prefix}.{message.name}"
         yield name, message
@@ -150,16 +170,16 @@ def defined(file: descriptor_pb2.FileDescriptorProto) -> Iterator[str]:
 
 
 def referenced(file: descriptor_pb2.FileDescriptorProto) -> Iterator[str]:
-    """Yield the full names of the types that a file's fields and methods refer to."""
+    """Yield the full names of the types that a file's fields refer to."""
     for _, message in messages(file.message_type, f".{file.package}"):
         yield from (field.type_name for field in message.field if field.type_name)
-    for service in file.service:
-        for method in service.method:
-            yield from (method.input_type, method.output_type)
 
 
 def strip_options(file: descriptor_pb2.FileDescriptorProto) -> None:
-    """Keep of all options those that change the wire format, and deprecation, which the stubs show."""
+    """Keep the options that change the wire format, and deprecation, which the stubs show.
+
+    Services go too: streams are opened by method name, with bytes.
+    """
     file.ClearField("options")
     file.ClearField("source_code_info")
     file.ClearField("extension")
@@ -202,7 +222,10 @@ def strip_field(field: descriptor_pb2.FieldDescriptorProto) -> None:
 
 
 def write_stubs(files: list[descriptor_pb2.FileDescriptorProto], scratch: Path) -> None:
-    """Write the ``.pyi`` files below ``scratch/gen``; the paths are prefixed first, so that their imports are."""
+    """Write the ``.pyi`` files below ``scratch/gen``.
+
+    The paths in the set are prefixed first, and with them the stubs' imports of each other.
+    """
     prefix = PACKAGE.replace(".", "/") + "/"
     moved = descriptor_pb2.FileDescriptorSet(file=files)
     for file in moved.file:
@@ -222,15 +245,10 @@ def write_stubs(files: list[descriptor_pb2.FileDescriptorProto], scratch: Path) 
 
 
 def write_modules(files: list[descriptor_pb2.FileDescriptorProto], target: Path) -> None:
-    """Write the modules that find the members of a file in the private pool, and the packages above them."""
+    """Write one module per file, and the packages above."""
     for file in files:
         module = target / f"{file.name.removesuffix('.proto')}_pb2.py"
-        module.write_text(
-            f'"""The messages of {file.name}, from the private pool. Generated: see meshbridge.protos."""\n\n'
-            "from meshbridge.protos.pool import members\n\n"
-            f'__getattr__ = members("{file.name}", globals())\n',
-            encoding="utf-8",
-        )
+        module.write_text(MODULE.format(name=file.name), encoding="utf-8")
     for folder in (target, *(each for each in target.rglob("*") if each.is_dir())):
         (folder / "__init__.py").touch()
 

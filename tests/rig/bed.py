@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,8 +104,8 @@ def _need(program: str, name: str) -> str:
 
 
 @contextlib.contextmanager
-def _building(folder: Path) -> Iterator[Path | None]:
-    """Give a folder to build in, which becomes ``folder`` at the end; None if another run was first."""
+def _building(folder: Path) -> Generator[Path | None]:
+    """Give a folder to build in, which becomes ``folder``; None when another run was first."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (folder.parent / f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -134,7 +134,7 @@ def _run_maven(name: str, new: Path) -> None:
 def _run(command: list[str | Path], progress: str = "") -> None:
     """Run a command; with ``progress`` say every five seconds what Maven has fetched."""
     said, fetched, lines = time.monotonic(), 0, list[str]()
-    with subprocess.Popen(  # noqa: S603 - fixed commands
+    with subprocess.Popen(
         [str(part) for part in command],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -51,7 +51,7 @@ def bootstrap(
 ) -> dict[str, object]:
     """Return a bootstrap that knows nothing but where its control plane is (``host:port``)."""
     host, _, port = control_plane.rpartition(":")
-    http2 = {"explicit_http_config": {"http2_protocol_options": {}}}
+    http2: dict[str, object] = {"explicit_http_config": {"http2_protocol_options": {}}}
     options = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
     endpoint = {"endpoint": {"address": _socket(host, int(port))}}
     return {

@@ -90,7 +90,7 @@ class Process:
         self._directory.mkdir(parents=True, exist_ok=True)
         leashed = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), *self._command]
         with self.log_file.open("ab") as log:
-            self._child = subprocess.Popen(  # noqa: S603 - the test rig's own commands
+            self._child = subprocess.Popen(
                 leashed,
                 cwd=self._directory,
                 env={**os.environ, **self._environment},
@@ -160,7 +160,7 @@ class Process:
 
     async def _ended(self, within: float) -> None:
         begun = time.monotonic()
-        while self.running and time.monotonic() - begun < within:
+        while self.running and time.monotonic() - begun < within:  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(0.01)
 
     def _started(self) -> subprocess.Popen[bytes]:

@@ -9,6 +9,7 @@ import json
 import logging
 import sys
 from pathlib import Path
+from typing import cast
 
 from v2.nacos import (
     ClientConfig,
@@ -19,6 +20,7 @@ from v2.nacos import (
 )
 from v2.nacos.redo.abstract_redo_service import AbstractRedoService
 from v2.nacos.transport.connection_event_listener import ConnectionEventListener
+from v2.nacos.transport.rpc_client import RpcClient
 
 
 class RegisterAgain(ConnectionEventListener):
@@ -44,12 +46,12 @@ async def main(server: str, namespace: str, directory: str) -> None:
         log_dir=str(Path(directory, "log")),
         log_level=logging.WARNING,
     )
-    config.set_cache_dir(str(Path(directory, "cache"))).set_load_cache_at_start(
-        load_cache_at_start=False
-    )
+    config.cache_dir = str(Path(directory, "cache"))
+    config.load_cache_at_start = False
     naming = await NacosNamingService.create_naming_service(config)
     proxy = naming.grpc_client_proxy
-    await proxy.rpc_client.register_connection_listener(RegisterAgain(proxy.redo_service))
+    connection = cast("RpcClient", proxy.rpc_client)  # it exists once the service does
+    await connection.register_connection_listener(RegisterAgain(proxy.redo_service))
     say("ready")
     while line := await asyncio.to_thread(sys.stdin.readline):
         order = json.loads(line)

@@ -1,4 +1,4 @@
-"""Waits for something to become true in another process, and says what it saw last if it never does."""
+"""Waits for something to become true in another process, and says what it saw if it never does."""
 
 import asyncio
 import time

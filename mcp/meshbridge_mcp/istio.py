@@ -1,0 +1,186 @@
+"""Turns a service into the ServiceEntries that say the same to istiod, always in the same bytes.
+
+istiod gives every inline endpoint every port of its ServiceEntry, so a host goes out in *parts*:
+ServiceEntries of one host, each declaring exactly the ports that its endpoints have. The rules are
+proven against a real istiod and need no history:
+
+* The *holder*, the part that declares all ports of the host, is always there, if need be without
+  endpoints. So ports never vanish while the host lives, whichever other part comes or goes.
+* Labels, annotations, address, resolution and location are the same in all parts of a host: where
+  they differ, istiod follows one part, and which one may change from push to push.
+* A part is named by a hash of its host and port set, so nothing renames it while it exists.
+* Its create_time is late, because the older resource wins a conflict and a user's own should; and
+  it differs from part to part, because among equals chance decides.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from meshbridge.problems import Problem
+from meshbridge.protos.gen.google.protobuf.any_pb2 import Any as AnyMessage
+from meshbridge.protos.gen.google.protobuf.timestamp_pb2 import Timestamp
+from meshbridge.protos.gen.istio.mcp.v1alpha1.metadata_pb2 import Metadata
+from meshbridge.protos.gen.istio.mcp.v1alpha1.resource_pb2 import Resource
+from meshbridge.protos.gen.istio.networking.v1alpha3.service_entry_pb2 import (
+    ServiceEntry,
+    ServicePort,
+)
+from meshbridge.protos.gen.istio.networking.v1alpha3.workload_entry_pb2 import WorkloadEntry
+from meshbridge.registration import Health
+from meshbridge.service import Endpoint, Labels, Port, Service, Source
+from meshbridge_mcp.validate import PROTOCOLS, is_label_value, repair
+
+REGISTRY_LABEL = "meshbridge.io/registry"
+SOURCES_ANNOTATION = "meshbridge.io/sources"
+"""JSON list of {registry, name}: where the host comes from, in the registries' own words."""
+
+LATE = 4_102_444_800
+"""2100-01-01 in Unix seconds."""
+_RANKS = 2**31
+"""With it the latest create_time is of 2168; Go counts nanoseconds in 64 bits up to 2262."""
+
+_LONGEST_NAME = 253
+_PREFIX = "type.googleapis.com/"
+_BODY_TYPE = f"{_PREFIX}{ServiceEntry.DESCRIPTOR.full_name}"
+_RESOURCE_TYPE = f"{_PREFIX}{Resource.DESCRIPTOR.full_name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One ServiceEntry, not yet encoded."""
+
+    namespace: str
+    name: str
+    created_at: int
+    """Unix time in seconds."""
+    labels: Labels
+    annotations: Labels
+    spec: ServiceEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One ServiceEntry as istiod gets it."""
+
+    name: str
+    """``namespace/name``"""
+    version: str
+    """Hash of all that is sent of it."""
+    resource: bytes
+    """A serialised ``google.protobuf.Any`` that holds an ``istio.mcp.v1alpha1.Resource``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """All ServiceEntries of one host, and what of the host they cannot say."""
+
+    parts: tuple[Part, ...]
+    problems: tuple[Problem, ...]
+
+
+def entries(service: Service) -> Entries:
+    """Return the parts of a service, none if it has no legal name.
+
+    Larger port sets come first: an instance that registers its ports one after another then
+    arrives in its new part before it leaves the old one, because istiod applies a response in
+    order.
+    """
+    repaired = repair(service)
+    legal = repaired.service
+    if legal is None:
+        return Entries((), repaired.problems)
+    members = _members(legal)
+    port_sets = sorted(members, key=lambda names: (-len(names), names))
+    return Entries(
+        tuple(_part(legal, names, members[names]) for names in port_sets), repaired.problems
+    )
+
+
+def encode(part: Part) -> Encoded:
+    """Return the bytes of a part, the same on every replica and in every process."""
+    metadata = Metadata(
+        name=f"{part.namespace}/{part.name}",
+        create_time=Timestamp(seconds=part.created_at),
+        labels=dict(part.labels),
+        annotations=dict(part.annotations),
+    )
+    body = part.spec.SerializeToString(deterministic=True)
+    content = hashlib.sha256(metadata.SerializeToString(deterministic=True) + b"\0" + body)
+    metadata.version = content.hexdigest()[:16]
+    resource = Resource(metadata=metadata, body=AnyMessage(type_url=_BODY_TYPE, value=body))
+    wrapped = AnyMessage(
+        type_url=_RESOURCE_TYPE, value=resource.SerializeToString(deterministic=True)
+    )
+    return Encoded(metadata.name, metadata.version, wrapped.SerializeToString(deterministic=True))
+
+
+def _members(service: Service) -> dict[tuple[str, ...], list[Endpoint]]:
+    """Return the endpoints to send by the sorted names of their ports, the holder's included."""
+    holder = tuple(sorted(port.name for port in service.ports))
+    members: dict[tuple[str, ...], list[Endpoint]] = {holder: []}
+    for endpoint in service.endpoints:
+        # istiod knows no health of inline endpoints: what is not fit is not sent.
+        if endpoint.health is Health.HEALTHY:
+            names = tuple(name for name, _ in endpoint.ports)
+            members.setdefault(names, []).append(endpoint)
+    return members
+
+
+def _part(service: Service, names: tuple[str, ...], endpoints: Iterable[Endpoint]) -> Part:
+    identity = hashlib.sha256(" ".join((service.host, *names)).encode()).digest()
+    return Part(
+        namespace=service.namespace,
+        name=_name(service.host, identity),
+        created_at=LATE + int.from_bytes(identity[-8:]) % _RANKS,
+        labels=_labels(service),
+        annotations=((SOURCES_ANNOTATION, _sources(service.sources)),) if service.sources else (),
+        spec=ServiceEntry(
+            hosts=[service.host, *service.aliases],
+            addresses=list(service.addresses),
+            ports=[_port(port) for port in service.ports if port.name in names],
+            # Internal, so that istiod gives endpoints that have a sidecar mutual TLS, and only
+            # those: it goes by their label security.istio.io/tlsMode, one by one.
+            location=ServiceEntry.MESH_INTERNAL,
+            resolution=ServiceEntry.STATIC,
+            endpoints=[_endpoint(endpoint) for endpoint in endpoints],
+        ),
+    )
+
+
+def _name(host: str, identity: bytes) -> str:
+    """Return a name that Kubernetes takes too; the hash covers what is cut off or lower-cased."""
+    mark = identity.hex()[:8]
+    return f"{host.lower()[: _LONGEST_NAME - len(mark) - 1].rstrip('.-')}-{mark}"
+
+
+def _labels(service: Service) -> Labels:
+    labels = dict(service.labels)
+    # The first source only, and no list: a label holds one value that can be selected on.
+    if service.sources and is_label_value(service.sources[0].registry):
+        labels[REGISTRY_LABEL] = service.sources[0].registry
+    return tuple(sorted(labels.items()))
+
+
+def _sources(sources: Iterable[Source]) -> str:
+    text = json.dumps(
+        [{"registry": source.registry, "name": source.name} for source in sources],
+        ensure_ascii=False,
+    )
+    # A registry may hold half a surrogate pair, which no protobuf string can.
+    return text.encode(errors="replace").decode()
+
+
+def _port(port: Port) -> ServicePort:
+    return ServicePort(number=port.number, protocol=PROTOCOLS[port.protocol], name=port.name)
+
+
+def _endpoint(endpoint: Endpoint) -> WorkloadEntry:
+    return WorkloadEntry(
+        address=endpoint.address,
+        ports=dict(endpoint.ports),
+        labels=dict(endpoint.labels),
+        locality=str(endpoint.locality),
+        weight=endpoint.weight,
+    )

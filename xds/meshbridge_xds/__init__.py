@@ -1,1 +1,1 @@
-"""Serves Envoy and proxyless gRPC over xDS."""
+"""Serves services to Envoy and to proxyless gRPC over xDS."""

@@ -1,0 +1,61 @@
+"""What is asked and answered about one type, as values that know no wire format."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from meshbridge.errors import MeshbridgeError
+from meshbridge_xds.resources import Resource, ResourceSet
+
+WILDCARD = "*"
+
+
+class RequestRefused(MeshbridgeError):  # noqa: N818 - said to a peer, not an error of ours
+    """A request asks for more than any honest subscriber needs; its stream ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateRequest:
+    """A request of the state-of-the-world variant: all names each time."""
+
+    names: tuple[str, ...] = ()
+    nonce: str = ""
+    error: str | None = None
+    """The words of a refusal (NACK), or ``None``."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeltaRequest:
+    """A request of the delta variant: what is wanted anew and no more."""
+
+    subscribe: tuple[str, ...] = ()
+    unsubscribe: tuple[str, ...] = ()
+    known: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Versions by name that the subscriber still holds from an earlier stream."""
+    nonce: str = ""
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What to send now."""
+
+    nonce: str
+    version: str
+    resources: Mapping[str, Resource]
+    removed: tuple[str, ...] = ()
+    fresh: tuple[Resource, ...] = ()
+    """Those of ``resources`` that the subscriber does not hold in this version."""
+    complete: ResourceSet | None = None
+    """Set where the subscriber, after this response, holds exactly what is listed there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request meant."""
+
+    accepted: bool = False
+    """It acknowledged the last response."""
+    refused: tuple[str, ...] = ()
+    """The names that are held back from now on, in the version refused."""
+    words: str | None = None
+    """The subscriber's reason, unbounded, for any refusal of the last response."""

@@ -1,0 +1,183 @@
+"""Encoded resources by type and name: made once, immutable, shared by every subscriber.
+
+An encoder publishes an :class:`Offer` for each moment; streams compare what their subscriber holds
+with the newest one and skip those in between.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from meshbridge_xds.wire import message_field
+
+_REMEMBERED = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceType:
+    """How resources of one type URL are asked for and answered."""
+
+    url: str
+    whole: bool = True
+    """A state-of-the-world response must hold all that was asked for: absence is removal.
+
+    So it is for LDS, CDS and everything istiod reads. Responses of EDS and RDS may hold only what
+    changed (xDS protocol, "How the client specifies what resources to return").
+    """
+    wildcard: bool = True
+    """A first request without names asks for everything."""
+    rank: int = 100
+    """The order of responses that become due together: CDS, EDS, LDS, RDS make before break."""
+    follows: str = ""
+    """The type whose resources, whenever they are news, make their ``refers`` due again here."""
+    after: tuple[str, ...] = ()
+    """Types whose responses must be answered before one of this type is sent: make before break."""
+    label: str = "other"
+    """What metrics call it; of a fixed few, since subscribers may ask for any type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource as it is sent."""
+
+    name: str
+    version: str
+    """Hash of the content: same content, same version, on every replica."""
+    body: bytes = b""
+    """The encoded ``google.protobuf.Any``; empty only for what a subscriber says it holds."""
+    refers: tuple[str, ...] = ()
+    """Names in the type that follows this one: a cluster's endpoints, a listener's routes."""
+
+    @staticmethod
+    def of(name: str, body: bytes, refers: tuple[str, ...] = ()) -> "Resource":
+        """Return the resource with the version that its content gives it."""
+        return Resource(name, content_version(body), body, refers)
+
+
+def content_version(*parts: bytes) -> str:
+    """Return the version of this content: 64 bits of SHA-256 in hexadecimal."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()[:16]
+
+
+class ResourceSet:
+    """All resources of one type at one moment.
+
+    Not to be changed after it was made; :meth:`changed` makes the next one. ``demand`` answers for
+    resources that are served by name only and never to a wildcard.
+    """
+
+    def __init__(
+        self,
+        listed: Mapping[str, Resource] = MappingProxyType({}),
+        demand: Callable[[str], Resource | None] | None = None,
+    ) -> None:
+        """Start a history with these resources."""
+        self.listed = listed
+        self._demand = demand
+        self._history = object()
+        self._number = 0
+        self._recent: tuple[frozenset[str], ...] = ()
+        self._joined: bytes | None = None
+        self._version: str | None = None
+
+    def get(self, name: str) -> Resource | None:
+        """Return the resource of this name, listed or on demand."""
+        found = self.listed.get(name)
+        if found is None and self._demand is not None:
+            return self._demand(name)
+        return found
+
+    def changed(
+        self,
+        touched: Mapping[str, Resource | None],
+        demand: Callable[[str], Resource | None] | None = None,
+        demanded: Iterable[str] = (),
+    ) -> "ResourceSet":
+        """Return the set after this one, in which ``None`` takes a resource away.
+
+        ``demanded`` are the names for which ``demand`` may answer differently than before.
+        """
+        listed = dict(self.listed)
+        for name, resource in touched.items():
+            if resource is None:
+                listed.pop(name, None)
+            else:
+                listed[name] = resource
+        newer = ResourceSet(MappingProxyType(listed), demand or self._demand)
+        newer._history = self._history
+        newer._number = self._number + 1
+        newer._recent = (*self._recent[-(_REMEMBERED - 1) :], frozenset(touched) | set(demanded))
+        return newer
+
+    def touched(self, older: "ResourceSet | None") -> frozenset[str] | None:
+        """Return the names that may differ from ``older``, or ``None`` if that is not known."""
+        if older is None or older._history is not self._history:  # noqa: SLF001 - its own class
+            return None
+        behind = self._number - older._number  # noqa: SLF001 - its own class
+        if not 0 <= behind <= len(self._recent):
+            return None
+        return frozenset[str]().union(*self._recent[len(self._recent) - behind :])
+
+    @property
+    def joined(self) -> bytes:
+        """The listed resources as the ``resources`` of a state-of-the-world response, once."""
+        if self._joined is None:
+            names = sorted(self.listed)
+            self._joined = b"".join(message_field(2, self.listed[name].body) for name in names)
+        return self._joined
+
+    @property
+    def version(self) -> str:
+        """The version of the listed resources together."""
+        if self._version is None:
+            self._version = versions_version(self.listed)
+        return self._version
+
+
+def versions_version(resources: Mapping[str, Resource]) -> str:
+    """Return one version for several resources, whatever their order."""
+    return content_version(
+        *(f"{name}={resources[name].version}\n".encode() for name in sorted(resources))
+    )
+
+
+_NOTHING = ResourceSet()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Offer:
+    """The resources of all types at one moment."""
+
+    sets: Mapping[str, ResourceSet] = field(default_factory=dict[str, ResourceSet])
+
+    def of(self, type_url: str) -> ResourceSet:
+        """Return the resources of a type; an unknown type has none."""
+        return self.sets.get(type_url, _NOTHING)
+
+
+class Offers:
+    """Hands the newest offer to the streams; a slow stream skips, and holds nobody up."""
+
+    def __init__(self) -> None:
+        """Start without an offer: nothing is answered before the first complete one."""
+        self.newest: Offer | None = None
+        self._watchers: set[asyncio.Event] = set()
+
+    def publish(self, offer: Offer) -> None:
+        """Make this the newest offer and wake all streams."""
+        self.newest = offer
+        for watcher in self._watchers:
+            watcher.set()
+
+    def watch(self, watcher: asyncio.Event) -> None:
+        """Set this event at each new offer, until :meth:`unwatch`."""
+        self._watchers.add(watcher)
+
+    def unwatch(self, watcher: asyncio.Event) -> None:
+        """Stop setting the event."""
+        self._watchers.discard(watcher)

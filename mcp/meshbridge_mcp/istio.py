@@ -8,7 +8,10 @@ proven against a real istiod and need no history:
   endpoints. So ports never vanish while the host lives, whichever other part comes or goes.
 * Labels, annotations, address, resolution and location are the same in all parts of a host: where
   they differ, istiod follows one part, and which one may change from push to push.
-* A part is named by a hash of its host and port set, so nothing renames it while it exists.
+* A part is named by its host, the number of its ports and a hash of them, so nothing renames it
+  while it exists, and the names sort a host's parts next to each other, larger port sets first:
+  istiod applies a response in its order, so an instance that registers its ports one after another
+  arrives in its new part before it leaves the old one.
 * Its create_time is late, because the older resource wins a conflict and a user's own should; and
   it differs from part to part, because among equals chance decides.
 """
@@ -42,6 +45,8 @@ _RANKS = 2**31
 """With it the latest create_time is of 2168; Go counts nanoseconds in 64 bits up to 2262."""
 
 _LONGEST_NAME = 253
+_MOST_PORTS = 0xFF
+"""Port sets beyond it are ordered by chance, which costs no more than a moment's doubling."""
 _PREFIX = "type.googleapis.com/"
 _BODY_TYPE = f"{_PREFIX}{ServiceEntry.DESCRIPTOR.full_name}"
 _RESOURCE_TYPE = f"{_PREFIX}{Resource.DESCRIPTOR.full_name}"
@@ -81,21 +86,13 @@ class Entries:
 
 
 def entries(service: Service) -> Entries:
-    """Return the parts of a service, none if it has no legal name.
-
-    Larger port sets come first: an instance that registers its ports one after another then
-    arrives in its new part before it leaves the old one, because istiod applies a response in
-    order.
-    """
+    """Return the parts of a service by name, none if it has no legal one."""
     repaired = repair(service)
     legal = repaired.service
     if legal is None:
         return Entries((), repaired.problems)
-    members = _members(legal)
-    port_sets = sorted(members, key=lambda names: (-len(names), names))
-    return Entries(
-        tuple(_part(legal, names, members[names]) for names in port_sets), repaired.problems
-    )
+    parts = [_part(legal, names, members) for names, members in _members(legal).items()]
+    return Entries(tuple(sorted(parts, key=lambda part: part.name)), repaired.problems)
 
 
 def encode(part: Part) -> Encoded:
@@ -132,7 +129,7 @@ def _part(service: Service, names: tuple[str, ...], endpoints: Iterable[Endpoint
     identity = hashlib.sha256(" ".join((service.host, *names)).encode()).digest()
     return Part(
         namespace=service.namespace,
-        name=_name(service.host, identity),
+        name=_name(service.host, f"{_MOST_PORTS - min(len(names), _MOST_PORTS):02x}", identity),
         created_at=LATE + int.from_bytes(identity[-8:]) % _RANKS,
         labels=_labels(service),
         annotations=((SOURCES_ANNOTATION, _sources(service.sources)),) if service.sources else (),
@@ -149,9 +146,9 @@ def _part(service: Service, names: tuple[str, ...], endpoints: Iterable[Endpoint
     )
 
 
-def _name(host: str, identity: bytes) -> str:
+def _name(host: str, order: str, identity: bytes) -> str:
     """Return a name that Kubernetes takes too; the hash covers what is cut off or lower-cased."""
-    mark = identity.hex()[:8]
+    mark = order + identity.hex()[:8]
     return f"{host.lower()[: _LONGEST_NAME - len(mark) - 1].rstrip('.-')}-{mark}"
 
 

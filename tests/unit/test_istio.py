@@ -11,7 +11,11 @@ import pytest
 
 from meshbridge.protos.gen.google.protobuf.any_pb2 import Any as AnyMessage
 from meshbridge.protos.gen.istio.mcp.v1alpha1.resource_pb2 import Resource
-from meshbridge.protos.gen.istio.networking.v1alpha3.service_entry_pb2 import ServiceEntry
+from meshbridge.protos.gen.istio.networking.v1alpha3.service_entry_pb2 import (
+    ServiceEntry,
+    ServicePort,
+)
+from meshbridge.protos.gen.istio.networking.v1alpha3.workload_entry_pb2 import WorkloadEntry
 from meshbridge.registration import Health
 from meshbridge.service import Endpoint, Locality, Port, Service, Source
 from meshbridge_mcp.istio import Part, encode, entries
@@ -59,18 +63,18 @@ def test_a_service_whose_endpoints_have_all_ports_is_one_service_entry() -> None
     (part,) = entries(service).parts
     assert part.spec == ServiceEntry(
         hosts=["orders.nacos"],
-        ports=[{"number": 80, "protocol": "HTTP", "name": "http-80"}],
+        ports=[ServicePort(number=80, protocol="HTTP", name="http-80")],
         location=ServiceEntry.MESH_INTERNAL,
         resolution=ServiceEntry.STATIC,
         endpoints=[
-            {
-                "address": "10.1.0.1",
-                "ports": {"http-80": 8080},
-                "labels": {"version": "v1"},
-                "locality": "cn/hangzhou/h1",
-                "weight": 300,
-            },
-            {"address": "10.1.0.2", "ports": {"http-80": 8080}, "weight": 100},
+            WorkloadEntry(
+                address="10.1.0.1",
+                ports={"http-80": 8080},
+                labels={"version": "v1"},
+                locality="cn/hangzhou/h1",
+                weight=300,
+            ),
+            WorkloadEntry(address="10.1.0.2", ports={"http-80": 8080}, weight=100),
         ],
     )
 
@@ -156,6 +160,7 @@ def test_an_instance_that_gains_a_port_arrives_before_it_leaves() -> None:
     with_http = an_endpoint("10.1.0.3", http_80=80, dubbo_20880=1)
     parts = entries(a_service(only_dubbo, with_http, ports=(HTTP, DUBBO, GRPC))).parts
     assert [len(ports(part)) for part in parts] == [3, 2, 1]
+    assert sorted(part.name for part in parts) == [part.name for part in parts]
 
 
 @pytest.mark.parametrize(

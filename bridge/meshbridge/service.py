@@ -1,6 +1,9 @@
 """What the mesh sees: services under their hosts, frozen, and never more than may be sent."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
+
+import msgspec
 
 from meshbridge.registration import Health
 
@@ -81,3 +84,15 @@ class Service:
     """Sorted; more than one where registries share a host."""
     version: str = ""
     """Hash of everything above but ``sources``: same content, same version, on every replica."""
+
+
+def versioned(service: Service) -> Service:
+    """Return the service with its version: a hash of all but ``sources`` and ``version``.
+
+    Two bridges with the same content have the same version, whatever ``PYTHONHASHSEED`` and the
+    order in which they learned it. ``sources`` are left out because they change nothing that a
+    subscriber gets.
+    """
+    bare = replace(service, sources=(), version="")
+    digest = hashlib.blake2b(msgspec.msgpack.encode(bare), digest_size=8)
+    return replace(service, version=digest.hexdigest())

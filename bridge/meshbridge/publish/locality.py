@@ -1,0 +1,96 @@
+"""Finds where an instance runs: in its metadata, its registry's zone, or its address."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import Final, Literal
+
+from meshbridge.publish.addresses import Network
+from meshbridge.registration import Metadata
+from meshbridge.service import Locality
+
+LocalitySource = Literal["metadata", "cluster", "cidr"]
+
+_KEYS: Final = (
+    ("region", "topology.kubernetes.io/region"),
+    ("zone", "topology.kubernetes.io/zone"),
+    ("sub-zone", "subzone", "topology.istio.io/subzone"),
+)
+_INTERESTING: Final = frozenset(key for keys in _KEYS for key in keys)
+_DEPTH: Final = 3
+_LONGEST: Final = 63
+
+NOWHERE: Final = Locality()
+
+
+class UnreadableLocality(ValueError):  # noqa: N818 - says what it is
+    """A zone that cannot be carried: too many parts, too long, or not printable."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalityTable:
+    """Localities by network, the most specific network first."""
+
+    rows: tuple[tuple[Network, Locality], ...] = ()
+
+    def find(self, address: str) -> Locality:
+        """Return the locality of the most specific network that holds this canonical address."""
+        parsed = ip_address(address)
+        for network, locality in self.rows:
+            if parsed in network:
+                return locality
+        return NOWHERE
+
+
+@lru_cache(maxsize=4_096)
+def read_locality(text: str) -> Locality:
+    """Read ``region/zone/sub-zone``; a single word is a zone, as registries use it.
+
+    Raises :class:`UnreadableLocality`.
+    """
+    parts = [part.strip() for part in text.split("/")]
+    if len(parts) > _DEPTH:
+        message = "it has more than the three parts region/zone/sub-zone"
+        raise UnreadableLocality(message)
+    if any(len(part) > _LONGEST or not part.isprintable() for part in parts):
+        message = "a part is longer than 63 characters or not printable"
+        raise UnreadableLocality(message)
+    if len(parts) == 1:
+        return Locality(zone=parts[0])
+    return Locality(*parts)
+
+
+def _from_metadata(metadata: Metadata) -> Locality:
+    found = {key: value for key, value in metadata if key in _INTERESTING and value}
+    if not found:
+        return NOWHERE
+    region, zone, sub_zone = (
+        next((found[key] for key in keys if key in found), "") for keys in _KEYS
+    )
+    if "/" in zone and not region and not sub_zone:
+        return read_locality(zone)
+    return read_locality(f"{region}/{zone}/{sub_zone}")
+
+
+def locate(
+    metadata: Metadata,
+    zone: str,
+    address: str,
+    sources: Sequence[LocalitySource],
+    table: LocalityTable,
+) -> Locality:
+    """Return the locality that the first of the sources knows which knows any.
+
+    Raises :class:`UnreadableLocality` where that source holds what cannot be carried.
+    """
+    for source in sources:
+        if source == "metadata":
+            found = _from_metadata(metadata)
+        elif source == "cluster":
+            found = read_locality(zone)
+        else:
+            found = table.find(address)
+        if found != NOWHERE:
+            return found
+    return NOWHERE

@@ -1,0 +1,171 @@
+"""Service ports follow from protocols alone, never from the order or choice of instances."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Literal
+
+from meshbridge.problems import ProblemKind
+from meshbridge.publish.findings import Findings
+from meshbridge.registration import InstancePort
+from meshbridge.service import Port
+
+STANDARD: Final[Mapping[str, int]] = {
+    "http": 80,
+    "https": 443,
+    "grpc": 50051,
+    "dubbo": 20880,
+    "tcp": 9000,
+}
+"""The port that callers use, by protocol (DESIGN 1.4)."""
+
+REGISTERED: Final[Mapping[str, str]] = {
+    "http": "http",
+    "rest": "http",
+    "hessian": "http",
+    "https": "https",
+    "grpc": "grpc",
+    "tri": "grpc",
+    "dubbo": "dubbo",
+    "tcp": "tcp",
+}
+"""What registries call a protocol, and what it is on the wire; all else is tcp."""
+
+HIGHEST: Final = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class PortRule:
+    """Which number a service port gets: ``publish.ports``."""
+
+    mode: Literal["standard", "instance"] = "standard"
+    numbers: tuple[tuple[str, int], ...] = ()
+    """(protocol, number) where the configuration names its own, sorted."""
+
+    def table(self) -> dict[str, int]:
+        """Return the number for each protocol, as long as instances are not asked."""
+        return {**STANDARD, **dict(self.numbers)}
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPorts:
+    """The ports of an instance as they can be served."""
+
+    served: tuple[tuple[str, int], ...]
+    """(protocol, number): the first registered of each protocol, sorted."""
+    impossible: tuple[int, ...]
+    """Numbers that are no ports."""
+    shadowed: tuple[tuple[str, int], ...]
+    """Ports that are not served, because an earlier one has the same protocol."""
+
+
+def read_port_rule(value: object) -> object:
+    """Turn what YAML holds under ``ports`` into a :class:`PortRule`.
+
+    Raises ValueError, saying what is allowed, for an unknown word or protocol, a number outside
+    1 to 65535, and two protocols on one number.
+    """
+    if isinstance(value, PortRule):
+        return value
+    if value == "standard" or value == "instance":  # noqa: PLR1714 - narrows the type
+        return PortRule(value)
+    if not isinstance(value, dict) or not value:
+        message = f"found {value!r}; allowed: standard, instance, or numbers like {{http: 8080}}"
+        raise ValueError(message)
+    numbers = tuple(sorted(_number(key, number) for key, number in value.items()))  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    rule = PortRule("standard", numbers)
+    _refuse_shared(rule)
+    return rule
+
+
+def _number(protocol: object, number: object) -> tuple[str, int]:
+    if not isinstance(protocol, str) or protocol not in STANDARD:
+        message = f"found protocol {protocol!r}; allowed: {', '.join(STANDARD)}"
+        raise ValueError(message)
+    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= HIGHEST:
+        message = f"found {number!r} for {protocol}; allowed: a whole number from 1 to {HIGHEST}"
+        raise ValueError(message)
+    return protocol, number
+
+
+def _refuse_shared(rule: PortRule) -> None:
+    taken: dict[int, str] = {}
+    for protocol, number in sorted(rule.table().items()):
+        other = taken.setdefault(number, protocol)
+        if other != protocol:
+            message = (
+                f"found port {number} for both {other} and {protocol}; "
+                "allowed: one protocol per number, so give the other one a number as well"
+            )
+            raise ValueError(message)
+
+
+def wire_protocol(registered: str, *, secure: bool, default: str) -> str:
+    """Return one of :data:`STANDARD` for the protocol as registered (``tri``, ``Rest``, "")."""
+    protocol = REGISTERED.get((registered.strip() or default).lower(), "tcp")
+    return "https" if secure and protocol == "http" else protocol
+
+
+@lru_cache(maxsize=16_384)
+def own_ports(ports: tuple[InstancePort, ...], default: str) -> OwnPorts:
+    """Sort out an instance's ports; ``default`` is the protocol of those that name none."""
+    served: dict[str, int] = {}
+    impossible: list[int] = []
+    shadowed: list[tuple[str, int]] = []
+    for port in ports:
+        protocol = wire_protocol(port.protocol, secure=port.secure, default=default)
+        if not 1 <= port.number <= HIGHEST:
+            impossible.append(port.number)
+        elif served.setdefault(protocol, port.number) != port.number:
+            shadowed.append((protocol, port.number))
+    return OwnPorts(tuple(sorted(served.items())), tuple(impossible), tuple(sorted(shadowed)))
+
+
+def service_ports(
+    rule: PortRule, default: str, instances: Iterable[OwnPorts], findings: Findings
+) -> dict[str, Port]:
+    """Return the service's port for each protocol that its instances have.
+
+    A service without instances has the port of ``default``: there is no history to ask, and what
+    instances registered before must not differ between two bridges.
+    """
+    numbers: dict[str, set[int]] = {}
+    for own in instances:
+        for protocol, number in own.served:
+            numbers.setdefault(protocol, set()).add(number)
+    protocols = sorted(numbers) or [wire_protocol(default, secure=False, default=default)]
+    table = rule.table()
+    if rule.mode == "instance":
+        table = _agreed(table, numbers, findings)
+    return {
+        protocol: Port(table[protocol], protocol, f"{protocol}-{table[protocol]}")
+        for protocol in protocols
+    }
+
+
+def _agreed(
+    table: dict[str, int], numbers: Mapping[str, set[int]], findings: Findings
+) -> dict[str, int]:
+    """Take the instances' own numbers where all agree and no two protocols meet on one."""
+    chosen = dict(table)
+    for protocol, found in sorted(numbers.items()):
+        if len(found) == 1:
+            chosen[protocol] = next(iter(found))
+            continue
+        shown = ", ".join(str(number) for number in sorted(found)[:5])
+        findings.service(
+            ProblemKind.INVALID_PORT,
+            f"the instances disagree about their {protocol} port ({shown}), "
+            f"so callers use {table[protocol]}",
+            "let them agree, or say publish.ports: standard",
+        )
+    used = [chosen[protocol] for protocol in numbers]
+    if len(set(used)) == len(used):
+        return chosen
+    findings.service(
+        ProblemKind.INVALID_PORT,
+        "two protocols of the instances would have one service port, so callers use the standard "
+        "ones",
+        "give each protocol a port of its own, or say publish.ports: standard",
+    )
+    return table

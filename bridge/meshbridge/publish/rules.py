@@ -1,0 +1,273 @@
+"""The ``publish:`` block of a registry: checked whole when it is read, so that nothing fails later.
+
+Every message says what was found and what is allowed; the place is the reader's to add.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from ipaddress import ip_network
+from typing import Annotated, Final, Literal, Self, cast
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
+
+from meshbridge.publish.addresses import Network
+from meshbridge.publish.hosts import (
+    DEFAULT_TEMPLATE,
+    check_host_rule,
+    legal_host,
+    parse_template,
+    reserved_host,
+)
+from meshbridge.publish.labels import key_fault, reserved
+from meshbridge.publish.locality import (
+    LocalitySource,
+    LocalityTable,
+    UnreadableLocality,
+    read_locality,
+)
+from meshbridge.publish.ports import REGISTERED, PortRule, read_port_rule
+from meshbridge.registration import Instance, ServiceId
+from meshbridge.service import Locality
+
+_NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_LATER: Final[Mapping[str, str]] = {
+    "mesh": "instances with a sidecar of their own",
+    "destination-rules": "automatic DestinationRules",
+}
+
+
+def _kebab(name: str) -> str:
+    return name.rstrip("_").replace("_", "-")
+
+
+def _pattern(text: str) -> str:
+    if not text:
+        message = "found an empty pattern; allowed: names with *, ? and [...]"
+        raise ValueError(message)
+    return text
+
+
+def _alias(text: str) -> str:
+    parts = parse_template(text)
+    fixed = not any(piece.field for part in parts for piece in part)
+    if fixed and (not legal_host(text) or reserved_host(text)):
+        message = (
+            f"found {text!r}; allowed: a host name that is not localhost nor under svc or "
+            "cluster.local"
+        )
+        raise ValueError(message)
+    return text
+
+
+def _domain(text: str) -> str:
+    if text and (not legal_host(text) or reserved_host(text)):
+        message = (
+            f"found {text!r}; allowed: a DNS name in lower case that is not localhost nor under "
+            "svc or cluster.local"
+        )
+        raise ValueError(message)
+    return text
+
+
+def _namespace(text: str) -> str:
+    if text and not _NAMESPACE.fullmatch(text):
+        message = f"found {text!r}; allowed: up to 63 of a-z, 0-9 and '-', as in Kubernetes"
+        raise ValueError(message)
+    return text
+
+
+def _protocol(text: str) -> str:
+    if text not in REGISTERED:
+        message = f"found {text!r}; allowed: {', '.join(REGISTERED)}"
+        raise ValueError(message)
+    return text
+
+
+def _share(text: str | None) -> str | None:
+    if text == "":
+        message = "found an empty name; allowed: the name of a group of registries, or nothing"
+        raise ValueError(message)
+    return text
+
+
+def _addresses(value: object) -> object:
+    if value == "endpoints":
+        message = "found endpoints, which this version does not have; allowed: virtual or none"
+        raise ValueError(message)
+    return value
+
+
+def _network(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return ip_network(value)
+    except ValueError:
+        message = f"found {value!r}; allowed: a network such as 127.0.0.0/8, with no host bits set"
+        raise ValueError(message) from None
+
+
+def _pairs(value: object) -> object:
+    """Turn a mapping into sorted pairs, which can be hashed; leave all else to be refused."""
+    if isinstance(value, Mapping):
+        mapping = cast("Mapping[object, object]", value)
+        return tuple(sorted(mapping.items(), key=str))
+    return value
+
+
+def _renames(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    targets: set[str] = set()
+    for key, target in pairs:
+        if why := key_fault(target):
+            message = f"found {key}: {target}; allowed: a label key, and {why}"
+            raise ValueError(message)
+        if reserved(target) and "meshbridge.io" in target:
+            message = f"found {key}: {target}; allowed: a key that is not under meshbridge.io"
+            raise ValueError(message)
+        if target in targets:
+            message = f"found two keys renamed to {target}; allowed: one"
+            raise ValueError(message)
+        targets.add(target)
+    return pairs
+
+
+def _table(value: object) -> object:
+    """Turn {network: region/zone/sub-zone} into a table, the most specific network first."""
+    if not isinstance(value, Mapping):
+        return value
+    rows: list[tuple[Network, Locality]] = []
+    for network, text in cast("Mapping[object, object]", value).items():
+        if not isinstance(network, str) or not isinstance(text, str) or not text.strip("/ "):
+            message = f"found {network!r}: {text!r}; allowed: like 10.1.0.0/16: region/zone"
+            raise ValueError(message)
+        try:
+            rows.append((cast("Network", _network(network)), read_locality(text)))
+        except UnreadableLocality as fault:
+            message = f"found {text!r}: {fault}; allowed: region/zone/sub-zone"
+            raise ValueError(message) from fault
+    rows.sort(key=lambda row: (-row[0].prefixlen, str(row[0])))
+    return LocalityTable(tuple(rows))
+
+
+Pattern = Annotated[str, AfterValidator(_pattern)]
+Pairs = Annotated[tuple[tuple[str, str], ...], BeforeValidator(_pairs)]
+
+
+class _Block(BaseModel):
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=_kebab,
+        validate_by_name=True,
+        validate_by_alias=True,
+        arbitrary_types_allowed=True,
+    )
+
+
+class InstanceRules(_Block):
+    """Which instances are published."""
+
+    match: Pairs = ()
+    """Metadata an instance must have, key and value exactly, all of them."""
+
+
+class LabelRules(_Block):
+    """Which metadata become labels."""
+
+    keep: tuple[Pattern, ...] = ("*",)
+    rename: Annotated[Pairs, AfterValidator(_renames)] = ()
+
+
+class LocalityRules(_Block):
+    """Where the locality of an instance is looked for, in this order."""
+
+    from_: tuple[LocalitySource, ...] = ("metadata", "cluster", "cidr")
+    cidr: Annotated[LocalityTable, BeforeValidator(_table)] = LocalityTable()
+
+
+class PublishRules(_Block):
+    """How the services of one registry appear in the mesh."""
+
+    include: tuple[Pattern, ...] = ("*",)
+    exclude: tuple[Pattern, ...] = ()
+    instances: InstanceRules = InstanceRules()
+    host: Annotated[str, AfterValidator(check_host_rule)] = DEFAULT_TEMPLATE
+    domain: Annotated[str, AfterValidator(_domain)] = ""
+    """Empty until the settings fill in the adapter's name."""
+    aliases: tuple[Annotated[str, AfterValidator(_alias)], ...] = ()
+    namespace: Annotated[str, AfterValidator(_namespace)] = ""
+    """Empty means the registry's name."""
+    ports: Annotated[PortRule, BeforeValidator(read_port_rule)] = PortRule()
+    protocol: Annotated[str, AfterValidator(_protocol)] = "http"
+    labels: LabelRules = LabelRules()
+    locality: LocalityRules = LocalityRules()
+    addresses: Annotated[Literal["virtual", "none"] | None, BeforeValidator(_addresses)] = None
+    """``None`` means virtual for hosts with a tcp or dubbo port, and none otherwise."""
+    keep_last: bool = True
+    allow_addresses: tuple[Annotated[Network, BeforeValidator(_network)], ...] = ()
+    share: Annotated[str | None, AfterValidator(_share)] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_later(cls, value: object) -> object:
+        if isinstance(value, Mapping):
+            for key, what in _LATER.items():
+                if key in value:
+                    message = f"found {key}, but this version does not have {what}; take it out"
+                    raise ValueError(message)
+        return value
+
+    def selects(self, service: ServiceId) -> bool:
+        """Return whether include and exclude let the service be published.
+
+        A pattern is met by the whole identity (``prod/blue@@orders``) or by the bare name.
+        """
+        names = (str(service), service.name)
+        return _any_meets(self.include, names) and not _any_meets(self.exclude, names)
+
+    def selects_instance(self, instance: Instance) -> bool:
+        """Return whether the instance has all the metadata of ``instances.match``."""
+        return not self.instances.match or set(self.instances.match) <= set(instance.metadata)
+
+
+def _any_meets(patterns: tuple[str, ...], names: tuple[str, ...]) -> bool:
+    return any(
+        pattern == "*" or fnmatchcase(name, pattern) for pattern in patterns for name in names
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """One configured registry, as publishing sees it.
+
+    Raises ValueError when the domain or namespace is left to a name that cannot be one.
+    """
+
+    name: str
+    order: int
+    """Its place in the configuration: the lowest has a host that several claim."""
+    rules: PublishRules = field(default_factory=PublishRules)
+
+    def __post_init__(self) -> None:
+        """Check what the name stands in for."""
+        _domain(self.domain)
+        _namespace(self.namespace)
+
+    @property
+    def domain(self) -> str:
+        """The domain under which its hosts stand."""
+        return self.rules.domain or self.name
+
+    @property
+    def namespace(self) -> str:
+        """The Istio namespace of its resources."""
+        return self.rules.namespace or self.name
+
+    def with_domain(self, domain: str) -> Self:
+        """Return the registry with this domain, unless its rules name one."""
+        if self.rules.domain:
+            return self
+        rules = self.rules.model_copy(update={"domain": domain})
+        return type(self)(self.name, self.order, rules)

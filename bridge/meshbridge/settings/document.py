@@ -7,7 +7,6 @@ text. A key that stands twice, a tag, a merge key, and what is too deep or too m
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
 
 import yaml
 
@@ -42,25 +41,29 @@ class Document:
     lines: dict[Place, int] = field(default_factory=dict[Place, int])
     """The line of each key or list item, counted from 1."""
 
+    def line(self, place: Place) -> int:
+        """Return the line of a place, or of the section it is missing from; 0 for the whole."""
+        while place and place not in self.lines:
+            place = place[:-1]
+        return self.lines.get(place, 0)
+
     def fault(self, place: Place, text: str) -> str:
         """Return the line that names the place and says what is wrong there."""
-        known = place
-        while known and known not in self.lines:
-            known = known[:-1]
-        line = f":{self.lines[known]}" if known in self.lines else ""
+        line = self.line(place)
         where = f"{show_place(place)}: " if place else ""
-        return f"{self.name}{line}: {where}{text}"
+        return f"{self.name}{f':{line}' if line else ''}: {where}{text}"
 
     def at(self, place: Place) -> Plain:
         """Return the value there; raises LookupError where there is none."""
         value = self.root
         for step in place:
-            if isinstance(value, dict) and isinstance(step, str):
-                value = value[step]
-            elif isinstance(value, list) and isinstance(step, int):
-                value = value[step]
-            else:
-                raise LookupError(step)
+            match value, step:
+                case dict(), str():
+                    value = value[step]
+                case list(), int():
+                    value = value[step]
+                case _:
+                    raise LookupError(show_place(place))
         return value
 
 
@@ -117,8 +120,10 @@ def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
         ("int", r"[-+]?[0-9]{1,30}|0x[0-9a-fA-F]{1,16}|0o[0-7]{1,21}", "-+0123456789"),
         (
             "float",
-            r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
-            r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+            (
+                r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
+                r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+            ),
             "-+.0123456789",
         ),
     )
@@ -134,15 +139,19 @@ def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
 class _Loader(yaml.SafeLoader):
     """Composes nodes and never constructs objects."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = _resolvers()
-    _depth = 0
+    def __init__(self, raw: bytes) -> None:
+        super().__init__(raw)
+        # Looked up on the instance: the base class has those of YAML 1.1 (on, 12:30, dates).
+        self.yaml_implicit_resolvers = _resolvers()
+        self._depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """Compose one node, unless it lies too deep."""
         self._depth += 1
         if self._depth > _DEEPEST:
-            mark = self.peek_event().start_mark
-            raise yaml.MarkedYAMLError(problem="is nested too deeply", problem_mark=mark)
+            raise yaml.MarkedYAMLError(
+                problem=f"it is nested deeper than {_DEEPEST}", problem_mark=self.get_mark()
+            )
         node: yaml.Node | None = super().compose_node(parent, index)
         self._depth -= 1
         return node

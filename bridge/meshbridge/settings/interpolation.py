@@ -18,7 +18,8 @@ class Interpolated:
     root: Plain = None
     places: set[Place] = field(default_factory=set[Place])
     """Where a value, or a part of it, came from outside the file."""
-    faults: list[str] = field(default_factory=list[str])
+    faults: dict[Place, str] = field(default_factory=dict[Place, str])
+    """What to say of a place whose reference has no value; it keeps its text."""
 
 
 class _Unresolved(Exception):  # noqa: N818 - never leaves this module
@@ -52,7 +53,7 @@ def interpolate(document: Document, environ: Mapping[str, str], folder: Path) ->
         try:
             return _REFERENCE.sub(resolve, value)
         except _Unresolved as error:
-            result.faults.append(document.fault(place, str(error)))
+            result.faults[place] = str(error)
             return value
 
     result.root = walk(document.root, ())

@@ -1,7 +1,7 @@
 """The values that YAML has no type for: durations, shares, and paths beside the configuration."""
 
-import os
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -18,8 +18,14 @@ _UNITS = {
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h)", re.ASCII)
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?)%", re.ASCII)
 _WHOLE = 100.0
-FOLDER = "folder"
-"""The key of the validation context under which the configuration's own folder stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What validation needs to know besides the values: pydantic's validation context."""
+
+    folder: Path
+    """Where the configuration file stands: relative paths start there."""
 
 
 def parse_duration(value: object) -> timedelta:
@@ -63,11 +69,14 @@ def _format_share(value: float) -> str:
 
 
 def _parse_path(value: object, info: ValidationInfo) -> Path:
-    if not isinstance(value, str | os.PathLike) or not str(value) or "\0" in str(value):
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or not value or "\0" in value:
         kind, message = "path", "must be the path of a file"
         raise PydanticCustomError(kind, message)
-    folder = info.context.get(FOLDER) if isinstance(info.context, dict) else None
-    return Path(folder or ".") / Path(value).expanduser()
+    context: object = info.context
+    folder = context.folder if isinstance(context, Surroundings) else Path()
+    return folder / Path(value).expanduser()
 
 
 def _parse_file(value: object, info: ValidationInfo) -> Path:

@@ -1,0 +1,88 @@
+"""The configuration as the bridge uses it: validated, with every plug-in's options in its type."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, model_validator
+from pydantic_core import PydanticCustomError
+
+from meshbridge.adapter import AdapterType
+from meshbridge.outlet import OutletType
+from meshbridge.publish.rules import Registry
+from meshbridge.settings.listen import Address, ListenAddress, refuse_open_listener
+from meshbridge.settings.section import Section
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def _check_name(value: str) -> str:
+    if not _LABEL.fullmatch(value):
+        kind = "name"
+        message = "must be lower-case letters, digits and hyphens between them, at most 63"
+        raise PydanticCustomError(kind, message)
+    return value
+
+
+class RegistryHead(Section):
+    """What every registry's entry has, beside its adapter's own options."""
+
+    name: Annotated[str, AfterValidator(_check_name)]
+    """Its label in every metric, log line, resource and message"""
+    adapter: str
+    """The adapter that reads it; see `meshbridge adapters`"""
+    required: bool = True
+    """Whether the first answer waits for it"""
+
+
+class StatusOptions(Section):
+    """The status server: probes, metrics and /api, read only."""
+
+    listen: ListenAddress = Address("127.0.0.1", 15014)
+    """Where to listen; beyond loopback it needs tls: none"""
+    tls: Literal["none"] | None = None
+    """none, to listen beyond loopback in the clear: nothing secret is served"""
+
+    @model_validator(mode="after")
+    def _in_the_clear_only_on_loopback(self) -> Self:
+        refuse_open_listener(self.listen, tls=self.tls is not None)
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrySettings:
+    """One registry."""
+
+    name: str
+    adapter: str
+    """The name of its adapter's entry point."""
+    adapter_type: AdapterType
+    options: BaseModel
+    """An instance of ``adapter_type.Options``."""
+    required: bool
+    """Whether the first answer waits for it."""
+    publish: Registry
+    """What of it is published, and how."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutletSettings:
+    """One outlet."""
+
+    name: str
+    outlet_type: OutletType
+    options: BaseModel
+    """An instance of ``outlet_type.Options``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A whole configuration file."""
+
+    path: Path
+    registries: tuple[RegistrySettings, ...]
+    """In order of priority for a host that two of them claim."""
+    outlets: tuple[OutletSettings, ...]
+    status: StatusOptions | None
+    """``None`` when it is switched off."""

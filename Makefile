@@ -44,14 +44,14 @@ $(STAMPS)/python:
 	@mkdir -p $(STAMPS)
 	@touch $@
 
-# Seven dependencies of nacos-sdk-python come as sources: what builds them is locked as well. pip reads the one or the
-# other variable, by its age.
+# Seven dependencies of nacos-sdk-python come as sources only. pip's isolated builds check no hashes, so what builds them
+# is installed first, by hash, and the builds use it.
 $(STAMPS)/venv: requirements/dev.txt requirements/sdists.txt | $(STAMPS)/python
 	@echo "setup 1/3: .venv with the dependencies of requirements/dev.txt (about 100 packages; 1 to 2 minutes)"
 	@rm -rf .venv $(STAMPS)/project
 	@$(PYTHON) -m venv .venv
-	@PIP_CONSTRAINT=requirements/sdists.txt PIP_BUILD_CONSTRAINT=requirements/sdists.txt \
-	  $(BIN)/python $(PIP) requirements/dev.txt
+	@$(BIN)/python $(PIP) requirements/sdists.txt
+	@$(BIN)/python $(PIP) requirements/dev.txt --no-build-isolation
 	@ln -sf basedpyright $(BIN)/pyright
 	@touch $@
 

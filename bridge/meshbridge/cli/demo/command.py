@@ -1,0 +1,126 @@
+"""The command ``meshbridge demo``: from finding Envoy to the exit code."""
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from meshbridge.cli.demo import envoy
+from meshbridge.cli.demo.figures import failures
+from meshbridge.cli.demo.show import Show, StepFailed
+from meshbridge.cli.demo.stage import HOST, Stage, stage
+from meshbridge.cli.demo.telling import Telling
+
+_PICTURE = """\
+   services.yaml ──▶ meshbridge run ──xDS──▶ Envoy ──▶ orders-1 (v1) orders-2 (v1) orders-3 (v2)
+   the registry      the bridge                ▲
+                                               └── requests for http://{host}/"""
+
+
+_KEPT = """
+Everything is left running until Ctrl-C, which also removes it.
+
+   the service          curl -H 'Host: {host}' http://127.0.0.1:{http}/
+   the registry         edit {services}
+   what is served       curl http://127.0.0.1:{status}/api/services
+   what is wrong        curl http://127.0.0.1:{status}/api/problems
+   the same, once       meshbridge dump --config {configuration} --format table
+   Envoy's own view     curl http://127.0.0.1:{admin}/clusters
+   for other Envoys     xDS on 127.0.0.1:{xds}
+   for an istiod        configSources: [{{address: "xds://127.0.0.1:{mcp}"}}]
+"""
+
+
+def demo(
+    envoy_program: Annotated[
+        Path | None,
+        typer.Option(
+            "--envoy",
+            envvar=envoy.VARIABLE,
+            help="Envoy's program; by default the one on the PATH or one installed into the cache.",
+        ),
+    ] = None,
+    keep: Annotated[  # noqa: FBT002 - typer's flags
+        bool, typer.Option("--keep", help="Leave everything running at the end, to try things.")
+    ] = False,
+) -> None:
+    """Show the bridge at work: a registry, a real Envoy, and the traffic measured at each step.
+
+    Ends by itself in under 30 seconds; exit code 0 only if every step held.
+    """
+    telling = Telling(Console())
+    try:
+        code = asyncio.run(_until_signalled(_show(envoy_program, keep=keep, telling=telling)))
+    except KeyboardInterrupt:  # before the loop had its own handler
+        code = 128 + signal.SIGINT
+    sys.exit(code)
+
+
+async def _until_signalled(show: Awaitable[int]) -> int:
+    """Run it to its end, or cancel it at the first SIGINT or SIGTERM and wait until it is tidy."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(show)
+    received: list[int] = []
+
+    def cancel(number: int) -> None:
+        received.append(number)
+        task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, cancel, number)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if not received:
+            raise
+        return 128 + received[0]
+
+
+async def _show(named: Path | None, *, keep: bool, telling: Telling) -> int:
+    try:
+        found = await envoy.find(named, telling.say)
+    except envoy.EnvoyMissing as missing:
+        print(f"meshbridge demo: {missing}", file=sys.stderr)  # noqa: T201 - the CLI's output
+        return 2
+    telling.say(f"meshbridge, shown with Envoy {found.version} ({found.path})")
+    telling.say(_PICTURE.format(host=HOST))
+    begun = time.monotonic()
+    async with stage(found.path) as bed:
+        show = Show(bed, telling)
+        try:
+            load = await show.play()
+        except StepFailed as failed:
+            telling.say(f"\n{failed} The steps after it were not run.")
+            code = 1
+        else:
+            told = f"{show.number} of {show.number} steps held in {time.monotonic() - begun:.1f} s"
+            failed_requests = failures(load.answers).total()
+            telling.say(f"\n{told}; {len(load.answers)} requests, {failed_requests} failed.")
+            code = 0
+        if keep:
+            await _wait(bed, telling)
+    return code
+
+
+async def _wait(bed: Stage, telling: Telling) -> None:
+    """Leave everything running until a signal cancels this."""
+    admin = await bed.admin_port()
+    telling.say(
+        _KEPT.format(
+            http=bed.ports.http,
+            host=HOST,
+            services=bed.services,
+            status=bed.ports.status,
+            configuration=bed.configuration,
+            xds=bed.ports.xds,
+            mcp=bed.ports.mcp,
+            admin=admin,
+        )
+    )
+    await asyncio.Event().wait()

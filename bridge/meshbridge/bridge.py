@@ -1,0 +1,214 @@
+"""The running core: every configured registry watched, and the snapshots of what they hold."""
+
+import asyncio
+import gc
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from structlog.typing import FilteringBoundLogger
+
+from meshbridge.adapter import Adapter, Context
+from meshbridge.outage import Failure
+from meshbridge.pipeline import Joint, Lane
+from meshbridge.problems import Problems
+from meshbridge.publish import Registry
+from meshbridge.snapshot import Snapshot, Snapshots
+from meshbridge.supervisor import Supervisor, Surroundings
+from meshbridge.turns import Turns
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryRuntime:
+    """One configured registry, ready to be watched."""
+
+    registry: Registry
+    """Its name, its place among the registries and its rules of publishing."""
+    make: Callable[[Context], Adapter]
+    """Makes its adapter."""
+    required: bool = True
+    """Whether the first snapshot waits for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeState:
+    """How one scope of a registry stands."""
+
+    scope: str
+    listed: bool
+    """Whether it was ever read whole."""
+    stale: str | None
+    """Why it cannot be read now."""
+    stale_seconds: float
+    """For how long; 0 while it can be read."""
+    updated_at: float | None
+    """Unix time of its last update."""
+    services: int
+    instances: int
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryState:
+    """How one registry stands."""
+
+    name: str
+    required: bool
+    state: str
+    """``watching``, or why it is not: ``unavailable``, ``rejected``, ``adapter-fault``."""
+    reason: str
+    seconds: float
+    """For how long it has been in this state."""
+    restarts: int
+    updates: int
+    scopes: tuple[ScopeState, ...]
+
+    @property
+    def missing(self) -> tuple[ScopeState, ...]:
+        """The scopes that were never read whole."""
+        return tuple(scope for scope in self.scopes if not scope.listed)
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A scope that could not be read."""
+
+    registry: str
+    scope: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What all registries held when they were read once."""
+
+    snapshot: Snapshot
+    missing: tuple[Missing, ...]
+    """Empty when everything was read."""
+
+
+class Bridge:
+    """All registries, watched, and what they amount to."""
+
+    def __init__(
+        self,
+        registries: Sequence[RegistryRuntime],
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+        logger: FilteringBoundLogger,
+    ) -> None:
+        """Make the adapters; nothing is read before :meth:`run`."""
+        self.problems = Problems()
+        self._clock, self._sleep, self._logger = clock, sleep, logger
+        self._joint = Joint(self.complete, self.problems, sleep)
+        turns = Turns()
+        surroundings = Surroundings(clock, sleep, logger, self.problems)
+        self._watched = tuple(
+            _Watched(runtime, Lane(runtime.registry, self._joint, turns), surroundings)
+            for runtime in registries
+        )
+
+    @property
+    def snapshots(self) -> Snapshots:
+        """Where the newest snapshot is found; empty until the first complete one."""
+        return self._joint.snapshots
+
+    @property
+    def snapshots_made(self) -> int:
+        """How many snapshots were made."""
+        return self._joint.made
+
+    def complete(self) -> bool:
+        """Whether every scope that a required registry names was read whole."""
+        return all(watched.settled() for watched in self._watched if watched.required)
+
+    def registries(self) -> tuple[RegistryState, ...]:
+        """Return how each registry stands, in the order of the configuration."""
+        now = self._clock()
+        return tuple(watched.state(now) for watched in self._watched)
+
+    async def run(self) -> None:
+        """Watch all registries and make snapshots, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._joint.run(), name="snapshots")
+            group.create_task(self._settle_memory(), name="first snapshot")
+            for watched in self._watched:
+                group.create_task(watched.supervisor.run(), name=f"registry {watched.name}")
+
+    async def _settle_memory(self) -> None:
+        first = await self.snapshots.after(None)
+        services = len(first.services)
+        endpoints = sum(len(service.endpoints) for service in first.services.values())
+        self._logger.info("first snapshot", services=services, endpoints=endpoints)
+        # What was just loaded lives long: no later collection looks at it again, which would
+        # stop the loop for a tenth of a second at ten thousand services.
+        gc.freeze()
+
+    async def read_once(self, within: float) -> Reading:
+        """Read every registry, also those not required, and stop.
+
+        Ends as soon as all scopes were read or only a person can help, after ``within`` seconds
+        at the latest.
+        """
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(watched.supervisor.run(), name=f"registry {watched.name}")
+                for watched in self._watched
+            ]
+            until = self._clock() + within
+            while not all(watched.decided for watched in self._watched) and self._clock() < until:
+                await self._sleep(0.01)
+            for task in tasks:
+                task.cancel()
+        missing = tuple(
+            Missing(state.name, scope.scope, scope.stale or state.reason or "no answer in time")
+            for state in self.registries()
+            for scope in state.missing
+        )
+        return Reading(self._joint.snapshot(), missing)
+
+
+class _Watched:
+    """A registry with its supervisor and its lane."""
+
+    def __init__(self, runtime: RegistryRuntime, lane: Lane, surroundings: Surroundings) -> None:
+        self.name = runtime.registry.name
+        self.required = runtime.required
+        self.lane = lane
+        self.supervisor = Supervisor(self.name, runtime.make, lane.work_off, surroundings)
+
+    @property
+    def decided(self) -> bool:
+        """Whether waiting longer for it is of no use: it was read, or only a person can help."""
+        rejected = self.supervisor.outage.failure is Failure.REJECTED
+        return rejected or (self.settled() and self.supervisor.idle)
+
+    def settled(self) -> bool:
+        """Whether the first answer need not wait for it."""
+        scopes = self.supervisor.adapter.scopes
+        return all(self.lane.intake.settled(scope) for scope in scopes)
+
+    def state(self, now: float) -> RegistryState:
+        """Return how it stands at the monotonic second ``now``."""
+        outage = self.supervisor.outage
+        return RegistryState(
+            name=self.name,
+            required=self.required,
+            state=str(outage.failure or "watching"),
+            reason=outage.reason,
+            seconds=now - outage.since,
+            restarts=self.supervisor.restarts,
+            updates=self.supervisor.updates,
+            scopes=tuple(self._scope(scope, now) for scope in self.supervisor.scopes),
+        )
+
+    def _scope(self, scope: str, now: float) -> ScopeState:
+        belief = self.lane.intake.of(scope)
+        since = self.supervisor.outage.stale_since(scope)
+        return ScopeState(
+            scope=scope,
+            listed=belief.listed,
+            stale=belief.stale,
+            stale_seconds=now - since if since is not None else 0.0,
+            updated_at=self.lane.updated.get(scope),
+            services=len(belief.services),
+            instances=belief.instances,
+        )

@@ -1,0 +1,201 @@
+"""A gRPC server of discovery streams, for any encoder: what it serves comes from :class:`Offers`.
+
+It promises: nothing is answered before the first offer, no subscriber can hold up or harm another,
+and when it is cancelled its port is closed and its streams have ended.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Never
+
+import grpc
+import grpc.aio
+from grpc.aio import ServicerContext
+
+from meshbridge.errors import ConfigurationError
+from meshbridge.outlet import OutletContext, Subscriber
+from meshbridge.problems import Problem, ProblemKind
+from meshbridge.settings import Address, Tls
+from meshbridge_xds.credentials import read_credentials, refusal_of_identity
+from meshbridge_xds.exchange import Answer, RequestRefused
+from meshbridge_xds.metrics import StreamMetrics
+from meshbridge_xds.refusal import printable
+from meshbridge_xds.resources import Offers, ResourceType
+from meshbridge_xds.stream import Serving, Stream, SubscriberGone
+
+_SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
+_LARGEST_REQUEST = 32 * 1024 * 1024
+_GRACE = 2.0
+_OPTIONS = (
+    # A second process on the same port must fail instead of taking half of the streams.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", _LARGEST_REQUEST),
+    # istiod pings every 30 s and Envoy as often as it is told to, without data in between;
+    # grpc's default cuts them off after the fourth ping ("too_many_pings").
+    ("grpc.http2.max_ping_strikes", 0),
+    ("grpc.http2.min_ping_interval_without_data_ms", 1000),
+    # Finds peers that vanished without a word within a minute.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+)
+
+
+class DiscoveryServer:
+    """Serves offers on one address; one outlet may have several."""
+
+    def __init__(
+        self,
+        outlet: str,
+        offers: Offers,
+        types: Callable[[str], ResourceType],
+        context: OutletContext,
+    ) -> None:
+        """Make it for an outlet's name; ``types`` tells how each type URL is served."""
+        self._outlet = outlet
+        self._context = context
+        self._metrics = StreamMetrics(outlet, context.metrics)
+        self._streams: set[Stream] = set()
+        self._serving = Serving(offers, types, self, context.clock)
+
+    async def serve(self, address: Address, tls: Tls | None = None) -> Never:
+        """Serve until cancelled.
+
+        Raises ConfigurationError for a port that cannot be had or an unreadable certificate.
+        """
+        server = grpc.aio.server(options=_OPTIONS)
+        server.add_generic_rpc_handlers((self._handlers(tls.allow if tls else ()),))
+        bound = self._bind(server, address, tls)
+        await server.start()
+        self._context.listening(self._outlet, str(Address(address.host, bound)))
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await server.stop(_GRACE)
+        raise AssertionError("an event that nobody sets was set")
+
+    def subscribers(self) -> tuple[Subscriber, ...]:
+        """Return who is connected now, by node and peer."""
+        found = (self._subscriber(stream) for stream in self._streams)
+        return tuple(sorted(found, key=lambda each: (each.node, each.peer)))
+
+    def sent(self, stream: Stream, kind: ResourceType, size: int) -> None:
+        """Count a response."""
+        del stream
+        self._metrics.responses.labels(kind.label).inc()
+        self._metrics.bytes.labels(kind.label).inc(size)
+
+    def answered(self, stream: Stream, kind: ResourceType, answer: Answer) -> None:
+        """Count an answer; tell of a refusal once, and keep the list of what is refused."""
+        if answer.accepted:
+            self._metrics.accepted.labels(kind.label).inc()
+        else:
+            self._metrics.refused.labels(kind.label).inc()
+            self._context.logger.warning(
+                "resources refused",
+                node=stream.node,
+                peer=stream.peer,
+                type=kind.label,
+                resources=answer.refused[:10],
+                count=len(answer.refused),
+                words=printable(answer.words or ""),
+            )
+        self._context.problems((self._outlet, stream), self._problems(stream))
+
+    def _problems(self, stream: Stream) -> list[Problem]:
+        return [
+            Problem(
+                registry=self._outlet,
+                subject=name,
+                kind=ProblemKind.REJECTED,
+                reason=f"{stream.node or stream.peer} refused it: {words}",
+                remedy="it keeps what it accepted last; please report this as a bug",
+            )
+            for subscription in stream.subscriptions.values()
+            for name, words in subscription.refused()
+        ]
+
+    def _subscriber(self, stream: Stream) -> Subscriber:
+        subscriptions = sorted(stream.subscriptions.items())
+        return Subscriber(
+            outlet=self._outlet,
+            peer=stream.peer,
+            node=stream.node,
+            connected_at=stream.connected_at,
+            types=tuple((url, s.sent_version, s.accepted_version) for url, s in subscriptions),
+            rejections=tuple(
+                f"{name}: {words}" for _, each in subscriptions for name, words in each.refused()
+            ),
+        )
+
+    def _handlers(self, allow: tuple[str, ...]) -> grpc.GenericRpcHandler:
+        async def state(_: object, context: ServicerContext[bytes, bytes]) -> None:
+            await self._run(context, allow, delta=False)
+
+        async def delta(_: object, context: ServicerContext[bytes, bytes]) -> None:
+            await self._run(context, allow, delta=True)
+
+        handler = grpc.stream_stream_rpc_method_handler
+        return grpc.method_handlers_generic_handler(
+            _SERVICE,
+            {
+                "StreamAggregatedResources": handler(state),
+                "DeltaAggregatedResources": handler(delta),
+            },
+        )
+
+    async def _run(
+        self, context: ServicerContext[bytes, bytes], allow: tuple[str, ...], *, delta: bool
+    ) -> None:
+        """Serve one stream from its first to its last byte."""
+        if refusal := refusal_of_identity(context.auth_context(), allow):
+            self._context.logger.warning("subscriber refused", peer=context.peer(), reason=refusal)
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, refusal)
+        stream = Stream(self._serving, printable(context.peer()), time.time(), delta=delta)
+        self._streams.add(stream)
+        self._metrics.streams.inc()
+        try:
+            await stream.run(_GrpcWire(context))
+        except RequestRefused as refused:
+            self._metrics.aborted.inc()
+            self._context.logger.warning(
+                "stream ended", node=stream.node, peer=stream.peer, reason=str(refused)
+            )
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(refused))
+        finally:
+            self._streams.discard(stream)
+            self._metrics.streams.dec()
+            self._context.problems((self._outlet, stream), ())
+
+    def _bind(self, server: grpc.aio.Server, address: Address, tls: Tls | None) -> int:
+        try:
+            if tls is None:
+                return server.add_insecure_port(str(address))
+            return server.add_secure_port(str(address), read_credentials(tls))
+        except RuntimeError:
+            raise ConfigurationError(
+                f"outlets.{self._outlet}.listen: {address} cannot be listened on: the port is in "
+                "use, or the address is not this machine's; end what uses it or choose another one"
+            ) from None
+
+
+class _GrpcWire:
+    """A stream of grpc.aio as :class:`meshbridge_xds.stream.Wire`."""
+
+    def __init__(self, context: ServicerContext[bytes, bytes]) -> None:
+        self._context = context
+
+    async def read(self) -> bytes | None:
+        """Return the next request, or ``None`` at the end."""
+        read: object = await self._context.read()  # bytes or grpc.aio.EOF, whatever its types say
+        return read if isinstance(read, bytes) else None
+
+    async def write(self, message: bytes) -> None:
+        """Send a response. Raises SubscriberGone."""
+        try:
+            await self._context.write(message)
+        except (grpc.aio.InternalError, grpc.aio.UsageError):
+            # What a write that waits for the subscriber ends with when the subscriber cancels.
+            raise SubscriberGone from None

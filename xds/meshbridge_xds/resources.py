@@ -20,6 +20,9 @@ class ResourceType:
     """How resources of one type URL are asked for and answered."""
 
     url: str
+    """As the subscriber asked for it, and as it is answered."""
+    offered_as: str = ""
+    """What it is called in an :class:`Offer`, where one type has several URLs."""
     whole: bool = True
     """A state-of-the-world response must hold all that was asked for: absence is removal.
 
@@ -153,11 +156,12 @@ _NOTHING = ResourceSet()
 class Offer:
     """The resources of all types at one moment."""
 
-    sets: Mapping[str, ResourceSet] = field(default_factory=dict[str, ResourceSet])
+    sets: Mapping[str, ResourceSet | None] = field(default_factory=dict[str, ResourceSet | None])
+    """``None`` stands for a type of which nothing is known yet: it is not answered at all."""
 
-    def of(self, type_url: str) -> ResourceSet:
-        """Return the resources of a type; an unknown type has none."""
-        return self.sets.get(type_url, _NOTHING)
+    def of(self, kind: ResourceType) -> ResourceSet | None:
+        """Return the resources of a type; one that is not offered has none."""
+        return self.sets.get(kind.offered_as or kind.url, _NOTHING)
 
 
 class Offers:

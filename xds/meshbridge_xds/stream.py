@@ -129,7 +129,9 @@ class Stream:
         said = False
         for subscription in sorted(self.subscriptions.values(), key=_rank):
             kind = subscription.kind
-            subscription.offer(offer.of(kind.url))
+            if (offered := offer.of(kind)) is None:
+                continue
+            subscription.offer(offered)
             if self._is_held_back(kind) or (response := subscription.respond()) is None:
                 continue
             for follower in self.subscriptions.values():

@@ -133,17 +133,17 @@ def with_previous(
 ) -> RegisteredService:
     """Return the service with those of its previous instances that could not be read now."""
     present = {instance.id for instance in service.instances}
-    named = {subject[1] for subject in unreadable if _instance_of(subject, service.id)}
+    named = {
+        subject[1]
+        for subject in unreadable
+        if not isinstance(subject, ServiceId) and subject[0] == service.id
+    }
     missing: tuple[Instance, ...] = tuple(
         instance
         for instance in previous.instances
         if instance.id in named and instance.id not in present
     )
     return replace(service, instances=service.instances + missing) if missing else service
-
-
-def _instance_of(subject: ServiceId | tuple[ServiceId, str], service: ServiceId) -> bool:
-    return isinstance(subject, tuple) and subject[0] == service
 
 
 def _service(subject: ServiceId | tuple[ServiceId, str]) -> ServiceId:

@@ -198,5 +198,6 @@ async def _contained(work: Awaitable[None]) -> Exception | None:
 
 def _first(error: Exception) -> Exception:
     while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
+        inner: tuple[Exception, ...] = error.exceptions  # pyright: ignore[reportUnknownMemberType]
+        error = inner[0]
     return error

@@ -1,26 +1,26 @@
 """The command ``meshbridge demo``: from finding Envoy to the exit code."""
 
 import asyncio
+import contextlib
 import signal
 import sys
 import time
 from collections.abc import Awaitable
 from pathlib import Path
-from typing import Annotated
 
-import typer
 from rich.console import Console
 
-from meshbridge.cli.demo import envoy
+from meshbridge.cli.demo.child import ChildFailed
+from meshbridge.cli.demo.envoy import EnvoyMissing, find
 from meshbridge.cli.demo.figures import failures
 from meshbridge.cli.demo.show import Show, StepFailed
 from meshbridge.cli.demo.stage import HOST, Stage, stage
 from meshbridge.cli.demo.telling import Telling
 
 _PICTURE = """\
-   services.yaml ──▶ meshbridge run ──xDS──▶ Envoy ──▶ orders-1 (v1) orders-2 (v1) orders-3 (v2)
-   the registry      the bridge                ▲
-                                               └── requests for http://{host}/"""
+   services.yaml --> meshbridge run --xDS--> Envoy --> orders-1 (v1), orders-2 (v1), orders-3 (v2)
+   the registry      the bridge                ^
+                                               +--- requests for http://{host}/"""
 
 
 _KEPT = """
@@ -37,29 +37,16 @@ Everything is left running until Ctrl-C, which also removes it.
 """
 
 
-def demo(
-    envoy_program: Annotated[
-        Path | None,
-        typer.Option(
-            "--envoy",
-            envvar=envoy.VARIABLE,
-            help="Envoy's program; by default the one on the PATH or one installed into the cache.",
-        ),
-    ] = None,
-    keep: Annotated[  # noqa: FBT002 - typer's flags
-        bool, typer.Option("--keep", help="Leave everything running at the end, to try things.")
-    ] = False,
-) -> None:
-    """Show the bridge at work: a registry, a real Envoy, and the traffic measured at each step.
+def demo(envoy: Path | None = None, *, keep: bool = False) -> int:
+    """Play the demo and return its exit code: 0 only if every step held.
 
-    Ends by itself in under 30 seconds; exit code 0 only if every step held.
+    ``envoy`` is the Envoy to use, by default the one that :mod:`meshbridge.cli.demo.envoy` finds;
+    ``keep`` leaves everything running at the end until a signal comes.
     """
-    telling = Telling(Console())
     try:
-        code = asyncio.run(_until_signalled(_show(envoy_program, keep=keep, telling=telling)))
+        return asyncio.run(_until_signalled(_show(envoy, keep=keep, telling=Telling(Console()))))
     except KeyboardInterrupt:  # before the loop had its own handler
-        code = 128 + signal.SIGINT
-    sys.exit(code)
+        return 128 + signal.SIGINT
 
 
 async def _until_signalled(show: Awaitable[int]) -> int:
@@ -84,8 +71,8 @@ async def _until_signalled(show: Awaitable[int]) -> int:
 
 async def _show(named: Path | None, *, keep: bool, telling: Telling) -> int:
     try:
-        found = await envoy.find(named, telling.say)
-    except envoy.EnvoyMissing as missing:
+        found = await find(named, telling.say)
+    except EnvoyMissing as missing:
         print(f"meshbridge demo: {missing}", file=sys.stderr)  # noqa: T201 - the CLI's output
         return 2
     telling.say(f"meshbridge, shown with Envoy {found.version} ({found.path})")
@@ -104,13 +91,17 @@ async def _show(named: Path | None, *, keep: bool, telling: Telling) -> int:
             telling.say(f"\n{told}; {len(load.answers)} requests, {failed_requests} failed.")
             code = 0
         if keep:
-            await _wait(bed, telling)
+            with contextlib.suppress(asyncio.CancelledError):  # the signal ends the waiting only
+                await _wait(bed, telling)
     return code
 
 
 async def _wait(bed: Stage, telling: Telling) -> None:
     """Leave everything running until a signal cancels this."""
-    admin = await bed.admin_port()
+    try:
+        admin = str(await bed.admin_port())
+    except ChildFailed:
+        admin = "(Envoy did not start)"
     telling.say(
         _KEPT.format(
             http=bed.ports.http,

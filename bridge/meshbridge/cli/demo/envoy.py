@@ -45,6 +45,8 @@ async def find(named: Path | None, say: Callable[[str], None]) -> Envoy:
 
     Raises EnvoyMissing.
     """
+    if named is None and (variable := os.environ.get(VARIABLE)):
+        named = Path(variable)
     if named is not None:
         return _asked(named)
     if on_path := shutil.which("envoy"):

@@ -29,15 +29,15 @@ class Killed:
     at: float
     view: proxy.View
     """What Envoy held just before."""
-    opened: int
-    """How often the load's connections had been opened again by then."""
+    cuts: int
+    """How many of the load's connections had been cut by then."""
 
 
 async def bridge_is_killed(stage: Stage, load: Load) -> tuple[Result, Killed]:
     """Kill the bridge with SIGKILL while requests go on."""
     view = await proxy.view(await stage.admin_port())
     await asyncio.sleep(_BEFORE)
-    killed = Killed(time.monotonic(), view, load.reopened)
+    killed = Killed(time.monotonic(), view, load.cuts)
     stage.bridge.kill()
     await asyncio.sleep(_AFTER)
     status, _ = await proxy.fetch(stage.ports.status, "/livez")
@@ -69,14 +69,14 @@ async def bridge_returns(stage: Stage, load: Load, killed: Killed, glyphs: Glyph
     changed = stage.register(instance)
     first = await first_answer(load, instance.name, changed)
     await asyncio.sleep(max(0.0, subscribed + 1.1 - time.monotonic()))
-    reopened = load.reopened - killed.opened
+    cuts = load.cuts - killed.cuts
     return Result(
         (
             Check("bridge ready, from its start", milliseconds(back - begun), ""),
             Check("Envoy subscribed again, after that", milliseconds(subscribed - back), ""),
             _same("clusters, listeners, routes, endpoints in Envoy", killed.view.held, view.held),
             _same("clusters and listeners changed, removed", killed.view.counters, view.counters),
-            Check("connections of clients that were cut", str(reopened), "0", reopened == 0),
+            Check("connections of clients that were cut", str(cuts), "0", cuts == 0),
             took("a further instance: first answer by it", first, changed),
             no_failure([a for a in load.answers if a.done >= killed.at - _BEFORE]),
         ),
@@ -102,7 +102,7 @@ async def towards_istiod(stage: Stage) -> Result:
             Check("instances missing in it", ", ".join(missing) or "none", "none", not missing),
             Check("took", milliseconds(time.monotonic() - begun), ""),
         ),
-        (*lines[:_SHOWN], *([f"… {more} more lines"] if more > 0 else ())),
+        (*lines[:_SHOWN], *([f"... {more} more lines"] if more > 0 else ())),
     )
 
 

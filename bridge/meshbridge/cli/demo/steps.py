@@ -88,7 +88,7 @@ async def instance_joins(stage: Stage, load: Load, glyphs: Glyphs) -> Result:
             Check(
                 "its part of the next 1,000 requests",
                 str(found[instance.name]),
-                f"{share:.0f} ± {TOLERANCE}",
+                f"{share - TOLERANCE:.0f} to {share + TOLERANCE:.0f}",
                 abs(found[instance.name] - share) <= TOLERANCE,
             ),
             no_failure([*answers, *load.answers[begun:]]),

@@ -34,8 +34,8 @@ class Connection:
 
     def __init__(self, port: int, host: str) -> None:
         """Ask for ``host`` at a loopback port."""
-        self.opened = 0
-        """How often it had to be opened: more than once means that it was cut."""
+        self.cuts = 0
+        """How often it broke, or the proxy asked for its end."""
         self._port = port
         self._request = f"GET / HTTP/1.1\r\nhost: {host}\r\n\r\n".encode()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -53,7 +53,7 @@ class Connection:
         else:
             failure = "" if status == _OK else f"status {status}"
         if status == 0:
-            self.close()
+            self._cut()
         return Answer(sent, time.monotonic(), "" if failure else instance, failure)
 
     def close(self) -> None:
@@ -62,10 +62,13 @@ class Connection:
             self._streams[1].close()
         self._streams = None
 
+    def _cut(self) -> None:
+        self.cuts += 1
+        self.close()
+
     async def _exchange(self) -> tuple[int, str]:
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
-            self.opened += 1
         reader, writer = self._streams
         writer.write(self._request)
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
@@ -74,7 +77,7 @@ class Connection:
         }
         await reader.readexactly(int(fields.get("content-length", "0")))
         if fields.get("connection", "").lower() == "close":
-            self.close()
+            self._cut()
         return int(head[0].split(" ", 2)[1]), fields.get("x-instance", "")
 
 
@@ -89,9 +92,9 @@ class Load:
         self._connections = tuple(Connection(port, host) for _ in range(connections))
 
     @property
-    def reopened(self) -> int:
-        """How many connections had to be opened again."""
-        return sum(max(0, connection.opened - 1) for connection in self._connections)
+    def cuts(self) -> int:
+        """How often a connection broke, or the proxy asked for its end."""
+        return sum(connection.cuts for connection in self._connections)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None, None]:

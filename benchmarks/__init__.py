@@ -1,0 +1,1 @@
+"""Measures what the README promises, on this machine, with one command: ``make bench``."""

@@ -1,0 +1,68 @@
+"""Writes the report: the figures, and on what they were measured (no host names, no paths)."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.samples import HEAD, Figure
+
+_ROOT = Path(__file__).resolve().parent.parent
+_CPU = Path("/proc/cpuinfo")
+
+
+def report(figures: Sequence[Figure], envoy: str, seed: int) -> str:
+    """Return the report as Markdown."""
+    rows = (HEAD, tuple("---" for _ in HEAD), *(figure.row() for figure in figures))
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return f"""\
+# What it costs
+
+Measured by `make bench` (seed {seed}); everything on loopback of one machine. A figure is met when
+its median is.
+
+* Revision: {_revision()}
+* Date: {datetime.now(UTC):%Y-%m-%d}
+* Machine: {os.cpu_count()} cores{_model()}, {platform.system()} on {platform.machine()}
+* Python {platform.python_version()}, Envoy {envoy}
+* Load average at the start: {_LOAD_AT_START}
+
+{table}
+
+* **File change → live in Envoy**: from the replacement of the registry's file to the first request
+  that the new instance answers through Envoy; a request leaves every millisecond or two, and its
+  own way is in the figure.
+* **`meshbridge --help`**: from the start of the process to its end.
+* **Start of `run` → first xDS answer**: from the start of the process to the first response (CDS)
+  on a stream of a gRPC client that connects as soon as the port is open.
+* **Memory at rest**: resident memory of `meshbridge run` with a file registry and both outlets,
+  two seconds after that answer.
+"""
+
+
+_LOAD_AT_START = f"{os.getloadavg()[0]:.2f}"
+
+
+def _revision() -> str:
+    revision = _git("rev-parse", "--short=12", "HEAD")
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks")
+    return f"{revision}, with changes that are not committed" if changed else revision
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(_ROOT), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    return done.stdout.strip() or ("unknown" if done.returncode else "")
+
+
+def _model() -> str:
+    if not _CPU.exists():
+        return ""
+    names = [
+        line.partition(":")[2].strip()
+        for line in _CPU.read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    return f" ({names[0]})" if names else ""

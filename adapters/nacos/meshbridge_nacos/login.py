@@ -1,0 +1,95 @@
+"""A Nacos user's access token: fetched when needed, shared, renewed in time.
+
+The SDK's own login puts the password into the URL, waits 10,000 s for an answer and logs the
+token; this one does not.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import aiohttp
+import msgspec
+
+from meshbridge import RegistryRejected, RegistryUnavailable
+from meshbridge.settings.secret import Secret
+from meshbridge_nacos.options import Server
+
+PATH = "/nacos/v1/auth/users/login"
+"""Answered by Nacos 2 and 3 alike."""
+PATIENCE = aiohttp.ClientTimeout(total=10)
+LARGEST_ANSWER = 64 * 1024
+"""Bytes."""
+SHARE = 0.8
+"""The part of a token's life after which it is renewed."""
+
+
+class _Token(msgspec.Struct, frozen=True, rename="camel"):
+    access_token: str
+    token_ttl: int = 18_000
+    """Seconds."""
+
+
+class Login:
+    """The token of one user on one cluster."""
+
+    def __init__(
+        self,
+        servers: tuple[Server, ...],
+        username: str,
+        password: Secret,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._servers = servers
+        self._username = username
+        self._password = password
+        self._clock = clock
+        self._token = ""
+        self._renew_at = 0.0
+        self._fetching = asyncio.Lock()
+
+    async def token(self) -> str:
+        """Return a token that still lives.
+
+        Raises RegistryRejected when a server refuses the user, RegistryUnavailable when none
+        answers.
+        """
+        async with self._fetching:
+            if not self._token or self._clock() >= self._renew_at:
+                found = await self._fetch()
+                self._token = found.access_token
+                self._renew_at = self._clock() + SHARE * found.token_ttl
+        return self._token
+
+    def forget(self, token: str) -> None:
+        """Fetch another token next time, unless that was done: a server did not take this one."""
+        if self._token == token:
+            self._token = ""
+
+    async def _fetch(self) -> _Token:
+        reasons: list[str] = []
+        async with aiohttp.ClientSession(timeout=PATIENCE) as session:
+            for server in self._servers:
+                try:
+                    return await self._ask(session, server)
+                except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError) as error:
+                    reasons.append(f"{server}: {str(error) or type(error).__name__}")
+        raise RegistryUnavailable(f"no server lets {self._username} log in: {'; '.join(reasons)}")
+
+    async def _ask(self, session: aiohttp.ClientSession, server: Server) -> _Token:
+        form = {"username": self._username, "password": self._password.reveal()}
+        async with session.post(
+            f"http://{server}{PATH}", data=form, allow_redirects=False
+        ) as answer:
+            body = await answer.content.read(LARGEST_ANSWER)
+            if answer.status in {401, 403}:
+                raise RegistryRejected(
+                    f"{server}: user {self._username} is refused: {_one_line(body)};"
+                    " check username and password"
+                )
+            answer.raise_for_status()
+        return msgspec.json.decode(body, type=_Token)
+
+
+def _one_line(body: bytes) -> str:
+    return " ".join(body[:200].decode(errors="replace").split())

@@ -1,0 +1,173 @@
+"""Turns what Nacos says about a service into a registration, record by record; pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, cast
+
+from meshbridge import (
+    BadData,
+    Health,
+    Instance,
+    InstancePort,
+    RegisteredService,
+    ServiceId,
+    metadata,
+)
+from meshbridge_nacos.options import DEFAULT_GROUP, PUBLIC
+
+Record = Mapping[str, object]
+"""A JSON object as decoded."""
+
+DEFAULT_CLUSTER = "DEFAULT"
+SEPARATOR = "@@"
+"""Between group and service where Nacos writes both in one name."""
+PROTOCOL_KEY = "protocol"
+"""Metadata by which a registration says what it speaks."""
+SECURE_KEY = "secure"
+"""Metadata of Spring Cloud Alibaba: ``true`` for an instance that speaks TLS."""
+NOT_A_NUMBER: Final = {"NaN", "Infinity", "-Infinity"}
+"""How Java's JSON writes the numbers that JSON has no sign for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A service as far as it could be read."""
+
+    service: RegisteredService
+    faults: tuple[tuple[str, str], ...] = ()
+    """(instance id, reason) of each record that could not be read, in the server's order."""
+
+
+def service_id(namespace: str, group: str, name: str) -> ServiceId:
+    """Return the identity, with Nacos' defaults left empty."""
+    return ServiceId(
+        namespace="" if namespace == PUBLIC else namespace,
+        group="" if group == DEFAULT_GROUP else group,
+        name=name,
+    )
+
+
+def plain_name(group: str, name: str) -> str:
+    """Return the service's name without the group that some interfaces put before it."""
+    return name.removeprefix(group + SEPARATOR)
+
+
+def read_service(identity: ServiceId, info: Record) -> Reading:
+    """Return the service of a ``ServiceInfo`` record.
+
+    Raises BadData when it holds no list of instances: that is not a service without instances.
+    """
+    hosts = info.get("hosts")
+    if not isinstance(hosts, list):
+        raise BadData(f"its list of instances is {_shown(hosts)}")
+    # Protection: all are unhealthy, or too many for the service's threshold, and the server calls
+    # every one healthy. What it knows then is that they are not well (nacos: ServiceUtil.java:256).
+    protected = info.get("reachProtectionThreshold") is True
+    instances: dict[str, Instance] = {}
+    faults: list[tuple[str, str]] = []
+    for position, host in enumerate(cast("list[object]", hosts)):
+        try:
+            instance = _read_instance(host, protected=protected)
+        except BadData as bad:
+            faults.append((_unreadable_id(host, position), str(bad)))
+        else:
+            # One address, port and cluster twice (ephemeral and persistent): they are one process.
+            instances[instance.id] = instance
+    return Reading(RegisteredService(identity, tuple(instances.values())), tuple(faults))
+
+
+def _read_instance(host: object, *, protected: bool) -> Instance:
+    if not isinstance(host, dict):
+        raise BadData(f"the record is {_shown(host)}")
+    record = cast("Record", host)
+    address, port = record.get("ip"), record.get("port")
+    if not isinstance(address, str) or not address:
+        raise BadData(f"its ip is {_shown(address)}")
+    if not isinstance(port, int) or isinstance(port, bool):
+        raise BadData(f"its port is {_shown(port)}")
+    cluster = record.get("clusterName") or DEFAULT_CLUSTER
+    if not isinstance(cluster, str):
+        raise BadData(f"its clusterName is {_shown(cluster)}")
+    pairs = _pairs(record)
+    return Instance(
+        id=f"{address}#{port}#{cluster}",
+        address=address,
+        ports=(_port(port, pairs),),
+        weight=_weight(record),
+        health=_health(record, protected=protected),
+        metadata=metadata(pairs),
+        zone="" if cluster == DEFAULT_CLUSTER else cluster,
+    )
+
+
+def _port(number: int, pairs: Mapping[str, str]) -> InstancePort:
+    secure = pairs.get(SECURE_KEY, "").lower() == "true"
+    protocol = pairs.get(PROTOCOL_KEY, "")
+    if secure and protocol in {"", "http"}:
+        protocol = "https"
+    return InstancePort(number, protocol, secure)
+
+
+def _weight(record: Record) -> float:
+    weight = record.get("weight", 1.0)
+    if isinstance(weight, str) and weight in NOT_A_NUMBER:
+        return float(weight)
+    if not isinstance(weight, int | float) or isinstance(weight, bool):
+        raise BadData(f"its weight is {_shown(weight)}")
+    try:
+        return float(weight)
+    except OverflowError:
+        raise BadData("its weight is too large for a number") from None
+
+
+def _health(record: Record, *, protected: bool) -> Health:
+    if not _flag(record, "enabled"):
+        return Health.DISABLED
+    if not _flag(record, "healthy"):
+        return Health.UNHEALTHY
+    return Health.DEGRADED if protected else Health.HEALTHY
+
+
+def _flag(record: Record, key: str) -> bool:
+    flag = record.get(key, True)
+    if not isinstance(flag, bool):
+        raise BadData(f"its field {key} is {_shown(flag)}")
+    return flag
+
+
+def _pairs(record: Record) -> dict[str, str]:
+    held = record.get("metadata")
+    if held is None:
+        return {}
+    if not isinstance(held, dict):
+        raise BadData(f"its metadata is {_shown(held)}")
+    pairs: dict[str, str] = {}
+    for key, value in cast("dict[str, object]", held).items():
+        if value is None:
+            continue  # Java's way to say that the key has no value
+        if not isinstance(value, str):
+            raise BadData(f"its metadata {_shown(key)} is {_shown(value)}")
+        pairs[key] = value
+    return pairs
+
+
+def _unreadable_id(host: object, position: int) -> str:
+    """Return the instance's id if its parts can be read, else the server's own, else its place."""
+    if isinstance(host, dict):
+        record = cast("Record", host)
+        address, port = record.get("ip"), record.get("port")
+        cluster = record.get("clusterName") or DEFAULT_CLUSTER
+        if isinstance(address, str) and isinstance(port, int) and isinstance(cluster, str):
+            return f"{address}#{port}#{cluster}"
+        theirs = record.get("instanceId")
+        if isinstance(theirs, str) and theirs:
+            return theirs
+    return f"hosts[{position}]"
+
+
+def _shown(value: object) -> str:
+    """Return the value as people read it: short, and on one line."""
+    if value is None:
+        return "missing"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - a line's worth

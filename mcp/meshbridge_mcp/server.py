@@ -1,0 +1,109 @@
+"""The outlet ``mcp``: serves every snapshot to istiod as MCP over xDS."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Never
+
+from prometheus_client import Gauge
+from pydantic import BaseModel
+
+from meshbridge.errors import ConfigurationError
+from meshbridge.outlet import OutletContext, Subscriber
+from meshbridge.problems import Problem
+from meshbridge.settings import Address, ListenAddress, Listener, Tls
+from meshbridge.snapshot import Snapshot, Snapshots
+from meshbridge.turns import Turns
+from meshbridge_mcp.istio import entries
+from meshbridge_mcp.kinds import FROM_SERVICES, SERVICE_ENTRY, resource_type
+from meshbridge_mcp.ledger import Ledger
+from meshbridge_mcp.manifest import manifests
+from meshbridge_xds.resources import Offer, Offers, ResourceSet
+from meshbridge_xds.server import DiscoveryServer
+
+NAME = "mcp"
+
+_EMPTY = dict.fromkeys(FROM_SERVICES, ResourceSet())
+
+
+class Options(Listener):
+    """Where istiod finds the bridge: its ``configSources`` name the address as ``xds://…``.
+
+    istiod shows no certificate, so one that requires client certificates shuts it out.
+    """
+
+    listen: ListenAddress = Address("127.0.0.1", 15051)
+
+
+class Mcp:
+    """Serves istiod ServiceEntries; it is told nothing of a type before the type is known whole."""
+
+    Options = Options
+    formats = ("istio",)
+
+    def __init__(self, options: BaseModel) -> None:
+        """Make it for its part of the configuration."""
+        if not isinstance(options, Options):
+            raise TypeError(f"not the options of {NAME}: {options!r}")
+        self._options = options
+        self._server: DiscoveryServer | None = None
+
+    async def serve(self, snapshots: Snapshots, context: OutletContext) -> Never:
+        """Serve until cancelled.
+
+        Types that do not come from services are answered at once: istiod waits for every one.
+        Raises ConfigurationError for a port in use or an unreadable certificate.
+        """
+        offers = Offers()
+        offers.publish(Offer(dict.fromkeys(FROM_SERVICES)))
+        self._server = DiscoveryServer(NAME, offers, resource_type, context)
+        tls = self._options.tls
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_follow(snapshots, offers, context), name="mcp encoder")
+                await self._server.serve(
+                    self._options.listen, tls if isinstance(tls, Tls) else None
+                )
+        except* ConfigurationError as group:
+            raise group.exceptions[0] from None
+        finally:
+            self._server = None
+        raise AssertionError("a server that serves until cancelled has returned")
+
+    def subscribers(self) -> tuple[Subscriber, ...]:
+        """Return who is connected now."""
+        return self._server.subscribers() if self._server else ()
+
+    def render(self, snapshot: Snapshot, format: str) -> str:  # noqa: A002 - the word of the CLI
+        """Return the ServiceEntries of a snapshot as YAML documents."""
+        if format not in self.formats:
+            raise ValueError(f"{NAME} renders {self.formats}, not {format!r}")
+        return manifests(
+            part
+            for _, service in sorted(snapshot.services.items())
+            for part in entries(service).parts
+        )
+
+
+async def _follow(snapshots: Snapshots, offers: Offers, context: OutletContext) -> Never:
+    """Encode each newest snapshot and offer it; those in between are skipped."""
+
+    def say(host: str, problems: Iterable[Problem]) -> None:
+        context.problems((NAME, host), problems)
+
+    ledger, turns = Ledger(say), Turns()
+    resources = Gauge(
+        f"meshbridge_{NAME}_resources", "ServiceEntries offered.", registry=context.metrics
+    )
+    encoded = Gauge(
+        f"meshbridge_{NAME}_encoded_resources",
+        "ServiceEntries encoded since the start; each once for each change.",
+        registry=context.metrics,
+    )
+    snapshot: Snapshot | None = None
+    while True:
+        snapshot = await snapshots.after(snapshot)
+        async with turns.turn() as turn:
+            offered = await ledger.follow(snapshot, turn)
+        offers.publish(Offer({**_EMPTY, SERVICE_ENTRY: offered}))
+        resources.set(len(offered.listed))
+        encoded.set(ledger.encoded)

@@ -1,0 +1,137 @@
+"""The ServiceEntries of a snapshot are encoded when their service changes, and only then."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from meshbridge.problems import Problem, ProblemKind
+from meshbridge.service import Endpoint, Port, Service, versioned
+from meshbridge.snapshot import EMPTY, Snapshot
+from meshbridge.turns import Turns
+from meshbridge_mcp.ledger import Ledger
+from meshbridge_xds.resources import ResourceSet
+
+
+def a_service(host: str, *addresses: str, alias: str = "") -> Service:
+    return versioned(
+        Service(
+            host=host,
+            namespace="shop",
+            ports=(Port(80, "http", "http-80"), Port(50051, "grpc", "grpc-50051")),
+            endpoints=tuple(Endpoint(each, (("http-80", 8080),)) for each in addresses),
+            aliases=(alias,) if alias else (),
+        )
+    )
+
+
+class Follower:
+    """A ledger with what it said, followed by one call."""
+
+    def __init__(self) -> None:
+        self.problems: dict[str, tuple[Problem, ...]] = {}
+        self.ledger = Ledger(self._say)
+
+    def _say(self, host: str, problems: Iterable[Problem]) -> None:
+        self.problems[host] = tuple(problems)
+
+    def follow(self, snapshot: Snapshot) -> ResourceSet:
+        async def follow() -> ResourceSet:
+            async with Turns().turn() as turn:
+                return await self.ledger.follow(snapshot, turn)
+
+        return asyncio.run(follow())
+
+
+def versions(resources: ResourceSet) -> Mapping[str, str]:
+    return {name: each.version for name, each in resources.listed.items()}
+
+
+def a_snapshot(*services: Service) -> Snapshot:
+    return Snapshot(MappingProxyType({each.host: each for each in services}))
+
+
+def test_only_the_changed_service_is_encoded_again() -> None:
+    """A change costs work in proportion to its service, however many there are."""
+    follower = Follower()
+    hosts = [f"s{number}.nacos" for number in range(50)]
+    before = a_snapshot(*(a_service(host, "10.1.0.1") for host in hosts))
+    first = follower.follow(before)
+    encoded = follower.ledger.encoded
+    second = follower.follow(before.with_changes({"s7.nacos": a_service("s7.nacos", "10.1.0.2")}))
+    assert encoded == 100
+    assert follower.ledger.encoded == 102
+    unchanged = [name for name, each in second.listed.items() if first.listed.get(name) is each]
+    assert len(unchanged) == 98
+
+
+def test_a_removed_service_takes_all_its_parts_away() -> None:
+    """The parts of a host live and die together."""
+    follower = Follower()
+    before = a_snapshot(a_service("a.nacos", "10.1.0.1"), a_service("b.nacos", "10.1.0.1"))
+    assert len(follower.follow(before).listed) == 4
+    after = follower.follow(before.with_changes({"a.nacos": None}))
+    assert {name.rpartition("-")[0] for name in after.listed} == {"shop/b.nacos"}
+
+
+def test_a_part_goes_with_the_last_endpoint_that_has_its_ports() -> None:
+    """The holder stays, so the host keeps its ports."""
+    follower = Follower()
+    before = a_snapshot(a_service("a.nacos", "10.1.0.1"))
+    assert len(follower.follow(before).listed) == 2
+    assert len(follower.follow(before.with_changes({"a.nacos": a_service("a.nacos")})).listed) == 1
+
+
+def test_the_way_to_a_snapshot_leaves_no_trace_in_what_is_sent() -> None:
+    """Two replicas that saw different histories send the same names, versions and bytes."""
+    one, other = Follower(), Follower()
+    last = a_snapshot(a_service("a.nacos", "10.1.0.1"), a_service("b.nacos"))
+    one.follow(EMPTY)
+    one.follow(EMPTY.with_changes({"a.nacos": a_service("a.nacos"), "c.nacos": a_service("c.x")}))
+    assert one.follow(last).joined == other.follow(last).joined
+
+
+def test_problems_hold_as_long_as_the_service_is_so() -> None:
+    """A remedy that was applied ends the problem, as does the service's end."""
+    follower = Follower()
+    before = a_snapshot(a_service("a.nacos", alias="single"), a_service("b.nacos", alias="b"))
+    follower.follow(before)
+    assert [each.kind for each in follower.problems["a.nacos"]] == [ProblemKind.INVALID_NAME]
+    follower.follow(before.with_changes({"a.nacos": a_service("a.nacos"), "b.nacos": None}))
+    assert follower.problems == {"a.nacos": (), "b.nacos": ()}
+
+
+def test_the_loop_turns_while_a_large_snapshot_is_encoded() -> None:
+    """Whatever else runs gets its turn within a slice, not after ten thousand services."""
+    snapshot = a_snapshot(*(a_service(f"s{number}.nacos", "10.1.0.1") for number in range(3)))
+    turned: list[int] = []
+
+    async def follow() -> None:
+        clock = iter(range(1000)).__next__  # each look at the clock is a second later
+        ledger = Ledger(lambda _host, _problems: None)
+        async with asyncio.TaskGroup() as tasks, Turns(clock).turn() as turn:
+            following = tasks.create_task(ledger.follow(snapshot, turn))
+            while not following.done():
+                turned.append(ledger.encoded)
+                await asyncio.sleep(0)
+
+    asyncio.run(follow())
+    assert {0, 2, 4} <= set(turned)
+
+
+def test_a_cancelled_encoding_is_made_up_for() -> None:
+    """Nothing is remembered as sent that was not made."""
+    snapshot = a_snapshot(*(a_service(f"s{number}.nacos", "10.1.0.1") for number in range(9)))
+
+    async def cancelled_and_again() -> ResourceSet:
+        clock = iter(range(1000)).__next__
+        ledger = Ledger(lambda _host, _problems: None)
+        async with Turns(clock).turn() as turn:
+            following = asyncio.ensure_future(ledger.follow(snapshot, turn))
+            while ledger.encoded < 4:  # noqa: ASYNC110 - it gives the encoder a few turns
+                await asyncio.sleep(0)
+            following.cancel()
+            await asyncio.wait([following])
+        async with Turns().turn() as turn:
+            return await ledger.follow(snapshot, turn)
+
+    assert len(asyncio.run(cancelled_and_again()).listed) == 18

@@ -1,0 +1,96 @@
+"""What a dump in the format ``istio`` says, and that other YAML parsers read the same."""
+
+from dataclasses import replace
+from types import MappingProxyType
+
+import pytest
+import yaml
+
+from meshbridge.registration import Health
+from meshbridge.service import Endpoint, Locality, Port, Service, Source
+from meshbridge.snapshot import EMPTY, Snapshot
+from meshbridge_mcp import Mcp
+
+SERVICE = Service(
+    host="orders.nacos",
+    namespace="shop",
+    ports=(Port(80, "http", "http-80"),),
+    endpoints=(
+        Endpoint(
+            "10.1.0.1",
+            (("http-80", 8080),),
+            weight=50,
+            locality=Locality("cn", "hz"),
+            labels=(("version", "1e3"),),
+        ),
+        Endpoint("10.1.0.2", (("http-80", 8080),), health=Health.DEGRADED),
+    ),
+    addresses=("240.0.0.1",),
+    sources=(Source("shop", "订单"),),
+)
+
+
+def rendered(*services: Service) -> str:
+    outlet = Mcp(Mcp.Options())
+    return outlet.render(
+        Snapshot(MappingProxyType({each.host: each for each in services})), "istio"
+    )
+
+
+def test_a_service_is_a_document_that_kubectl_and_istioctl_know() -> None:
+    """Group, kind, camelCase fields, enums by name, and no field that the cluster sets itself."""
+    (document,) = yaml.safe_load_all(rendered(SERVICE))
+    name = document["metadata"].pop("name")
+    assert name.startswith("orders.nacos-")
+    assert document == {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "ServiceEntry",
+        "metadata": {
+            "namespace": "shop",
+            "labels": {"meshbridge.io/registry": "shop"},
+            "annotations": {"meshbridge.io/sources": '[{"registry": "shop", "name": "订单"}]'},
+        },
+        "spec": {
+            "hosts": ["orders.nacos"],
+            "addresses": ["240.0.0.1"],
+            "ports": [{"number": 80, "protocol": "HTTP", "name": "http-80"}],
+            "location": "MESH_INTERNAL",
+            "resolution": "STATIC",
+            "endpoints": [
+                {
+                    "address": "10.1.0.1",
+                    "ports": {"http-80": 8080},
+                    "labels": {"version": "1e3"},
+                    "locality": "cn/hz",
+                    "weight": 50,
+                }
+            ],
+        },
+    }
+
+
+@pytest.mark.parametrize("value", ["1e3", "y", "NO", "on", "1_000", "0x1f", "null", "1.0", ""])
+def test_a_text_that_another_parser_would_misread_is_quoted(value: str) -> None:
+    """Go's YAML takes 1e3 for a number: kubectl would refuse the label."""
+    endpoint = replace(SERVICE.endpoints[0], labels=(("version", value),))
+    assert f"version: '{value}'\n" in rendered(replace(SERVICE, endpoints=(endpoint,)))
+
+
+def test_services_follow_each_other_by_host() -> None:
+    """Two dumps of the same services are the same text."""
+    other = replace(SERVICE, host="cart.nacos", sources=())
+    text = rendered(SERVICE, other)
+    assert text == rendered(other, SERVICE)
+    hosts = [document["spec"]["hosts"][0] for document in yaml.safe_load_all(text)]
+    assert hosts == ["cart.nacos", "orders.nacos"]
+
+
+def test_no_services_are_no_documents() -> None:
+    """``kubectl apply`` gets nothing rather than an empty document."""
+    assert Mcp(Mcp.Options()).render(EMPTY, "istio") == ""
+
+
+def test_another_format_is_not_rendered() -> None:
+    """The command asks each outlet only for what it names in ``formats``."""
+    with pytest.raises(ValueError, match="envoy"):
+        Mcp(Mcp.Options()).render(EMPTY, "envoy")

@@ -17,6 +17,7 @@ from meshbridge.settings.section import kebab
 _LONGEST = 60
 _SECRETIVE = re.compile(r"passw|secret|token|credential|key$", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*(?=@)")
+_TYPED = ("_type", "_error")
 _WANTED = {
     "bool_type": "true or false is allowed",
     "int_type": "a whole number is allowed",
@@ -136,14 +137,16 @@ def _say(error: ErrorDetails, document: Document, place: Place) -> str:
         wanted = f"{near}allowed: {expected.replace(chr(39), chr(34))}"
     if wanted is None:
         wanted = error["msg"].replace("Input should be", "must be").replace("Input", "it")
-    return f"{_found(document, place)}{wanted}"
+    return f"{_found(document, place, refuses_type=kind.endswith(_TYPED))}{wanted}"
 
 
-def _found(document: Document, place: Place) -> str:
+def _found(document: Document, place: Place, *, refuses_type: bool = False) -> str:
     try:
         value = document.at(place)
     except LookupError:
         return ""
+    if isinstance(value, dict) and not refuses_type:
+        return ""  # what is wrong is how its keys go together
     return f"found {show_value(value, place)}; "
 
 

@@ -47,7 +47,8 @@ def format_duration(value: timedelta) -> str:
     for unit in ("h", "m", "s"):
         if value and not value % _UNITS[unit]:
             return f"{value // _UNITS[unit]}{unit}"
-    return f"{value / _UNITS['ms']:g}ms" if value else "0s"
+    milliseconds = f"{value / _UNITS['ms']:.3f}".rstrip("0").rstrip(".")
+    return f"{milliseconds}ms" if value else "0s"
 
 
 def parse_share(value: object) -> float:

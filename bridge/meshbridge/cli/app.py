@@ -1,0 +1,117 @@
+"""The commands and their options; what a command does is imported when it runs."""
+
+import importlib.metadata
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from meshbridge.cli.ending import faults_in_lines, say
+
+# ruff: noqa: PLC0415 - `meshbridge --help` must not wait for what only one command needs
+
+Configuration = Annotated[
+    Path,
+    typer.Option("--config", "-c", metavar="FILE", help="The configuration, a YAML file."),
+]
+
+
+def main() -> None:
+    """Run the command that the arguments name, and exit with its code."""
+    command_line()(prog_name="meshbridge")
+
+
+def command_line() -> typer.Typer:
+    """Return all commands.
+
+    Frames and colours are for people who look at a terminal; a pipe gets plain text.
+    """
+    from meshbridge.cli.demo import demo
+
+    app = typer.Typer(
+        help="Bridges service registries into an Istio or Envoy mesh.",
+        epilog="Start with:  meshbridge check -c meshbridge.yaml",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="rich" if sys.stdout.isatty() else None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    app.command(epilog="Example:  meshbridge run -c meshbridge.yaml")(run)
+    app.command(epilog="Example:  meshbridge check -c meshbridge.yaml --offline")(check)
+    app.command(epilog="Example:  meshbridge dump -c meshbridge.yaml --format istio")(dump)
+    app.command(epilog="Example:  meshbridge adapters")(adapters)
+    app.command(epilog="Example:  meshbridge demo --keep")(demo)
+    return app
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the option's value
+    if wanted:
+        say(f"meshbridge {importlib.metadata.version('meshbridge')}")
+        raise typer.Exit
+
+
+def _root(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+def run(config: Configuration) -> None:
+    """Run the bridge until SIGTERM or Ctrl-C."""
+    from meshbridge.cli.run import run_bridge
+
+    with faults_in_lines():
+        run_bridge(config)
+
+
+def check(
+    config: Configuration,
+    *,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Only validate the file; try no registry.")
+    ] = False,
+) -> None:
+    """Validate the configuration and try each registry.
+
+    Says what each of them holds. Exit code 0: all is well; 1: a registry cannot be read.
+    """
+    from meshbridge.cli.check import check_configuration
+
+    with faults_in_lines():
+        sys.exit(check_configuration(config, offline=offline))
+
+
+def dump(
+    config: Configuration,
+    form: Annotated[
+        str, typer.Option("--format", "-f", metavar="table|istio|envoy|json", help="How to print.")
+    ] = "table",
+    service: Annotated[
+        str,
+        typer.Option("--service", "-s", metavar="PATTERN", help="Only hosts that match, like a*."),
+    ] = "*",
+) -> None:
+    """Read every registry once and print the result.
+
+    That is what would be served; problems go to stderr. istio is YAML for kubectl apply.
+    """
+    from meshbridge.cli.dump import dump_services
+
+    with faults_in_lines():
+        sys.exit(dump_services(config, form, service))
+
+
+def adapters() -> None:
+    """List installed adapters and outlets."""
+    from meshbridge.cli.adapters import list_plugins
+
+    sys.exit(list_plugins())

@@ -1,0 +1,85 @@
+"""``meshbridge dump``: what would be served of the registries as they are now."""
+
+import asyncio
+import fnmatch
+import json
+from pathlib import Path
+from types import MappingProxyType
+
+from meshbridge.cli.assembly import read_settings
+from meshbridge.cli.ending import Exit, complain, say
+from meshbridge.cli.reading import read_all, unread
+from meshbridge.cli.table import show_table
+from meshbridge.dump import service_object
+from meshbridge.errors import ConfigurationError
+from meshbridge.outlet import Outlet
+from meshbridge.plugins import installed, load_outlet
+from meshbridge.service import Service
+from meshbridge.settings.model import Settings
+from meshbridge.snapshot import Snapshot
+
+_OWN_FORMATS = ("table", "json")
+
+
+def dump_services(path: Path, form: str, pattern: str) -> Exit:
+    """Print the services; problems and what cannot be read go to stderr.
+
+    Nothing is printed when a required registry cannot be read: a part of the services must not
+    look like all of them. Raises ConfigurationError.
+    """
+    settings = read_settings(path, serving=False)
+    outlet = None if form in _OWN_FORMATS else _outlet_for(form, settings)
+    bridge, reading = asyncio.run(read_all(settings))
+    for line in unread(reading, settings.registries):
+        complain(line)
+    required = {registry.name for registry in settings.registries if registry.required}
+    if required & {each.registry for each in reading.missing}:
+        return Exit.NO
+    chosen = _select(reading.snapshot, pattern)
+    if outlet is not None:
+        say(outlet.render(chosen, form).rstrip("\n"))
+    elif form == "json":
+        objects = [service_object(chosen.services[host]) for host in sorted(chosen.services)]
+        say(json.dumps(objects, indent=2, ensure_ascii=False))
+    else:
+        show_table(chosen)
+    for problem in bridge.problems:
+        complain(str(problem), kind="problem")
+    if not chosen.services and pattern != "*":
+        complain(f'--service: no service is called like "{pattern}"')
+        return Exit.NO
+    return Exit.FINE
+
+
+def _select(snapshot: Snapshot, pattern: str) -> Snapshot:
+    if pattern == "*":
+        return snapshot
+    chosen = {
+        host: service
+        for host, service in snapshot.services.items()
+        if any(fnmatch.fnmatchcase(name, pattern) for name in _names(service))
+    }
+    return Snapshot(MappingProxyType(chosen), snapshot.number)
+
+
+def _names(service: Service) -> tuple[str, ...]:
+    """Return what a service may be asked for by: the mesh's names and the registries' own."""
+    return (service.host, *service.aliases, *(source.name for source in service.sources))
+
+
+def _outlet_for(form: str, settings: Settings) -> Outlet:
+    """Return the outlet that renders a format: a configured one, else any that is installed.
+
+    Raises ConfigurationError when there is none.
+    """
+    known = set(_OWN_FORMATS)
+    configured = {each.name: each.options for each in settings.outlets}
+    names = [*configured, *(plugin.name for plugin in installed("outlets"))]
+    for name in dict.fromkeys(names):
+        kind = load_outlet(name)
+        options = configured[name] if name in configured else kind.Options()
+        outlet = kind(options)
+        if form in outlet.formats:
+            return outlet
+        known |= set(outlet.formats)
+    raise ConfigurationError(f'--format: found "{form}"; allowed: {", ".join(sorted(known))}')

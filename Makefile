@@ -107,12 +107,10 @@ robustness: setup envoy ## Faults, repeated and seeded; takes long and writes a 
 bench: setup envoy ## Measure what the README promises
 	@$(BIN)/python -m benchmarks
 
-lint: setup ## Style, types and layers
-	@$(BIN)/ruff check
-	@$(BIN)/ruff format --check
-	@$(BIN)/mypy
-	@$(BIN)/pyright
-	@$(BIN)/lint-imports
+lint: setup ## Style, types and layers; says all that is wrong before it fails
+	@wrong=; for tool in "ruff check --quiet" "ruff format --check --quiet" mypy pyright "lint-imports --no-logo"; do \
+	  echo "== $$tool"; $(BIN)/$$tool || wrong="$$wrong [$$tool]"; done; \
+	[ -z "$$wrong" ] || { echo "Not clean:$$wrong" >&2; exit 1; }
 
 format: setup ## Rewrite the sources in the one style
 	@$(BIN)/ruff check --fix

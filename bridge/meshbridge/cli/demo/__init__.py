@@ -3,6 +3,6 @@
 Nothing here is part of the bridge: it starts ``meshbridge run`` as anyone else would.
 """
 
-from meshbridge.cli.demo.command import demo
+from meshbridge.cli.demo.entry import demo
 
 __all__ = ["demo"]

@@ -37,7 +37,7 @@ Everything is left running until Ctrl-C, which also removes it.
 """
 
 
-def demo(envoy: Path | None = None, *, keep: bool = False) -> int:
+def play(envoy: Path | None = None, *, keep: bool = False) -> int:
     """Play the demo and return its exit code: 0 only if every step held.
 
     ``envoy`` is the Envoy to use, by default the one that :mod:`meshbridge.cli.demo.envoy` finds;

@@ -86,7 +86,7 @@ async def bridge_returns(stage: Stage, load: Load, killed: Killed, glyphs: Glyph
 
 async def towards_istiod(stage: Stage) -> Result:
     """Print the beginning of what the same services are for istiod."""
-    output = stage.services.with_name("dump.log")
+    output = stage.log("dump")
     dump = Child("meshbridge dump", stage.meshbridge("dump", "--format", "istio"), output)
     begun = time.monotonic()
     dump.start()

@@ -67,8 +67,9 @@ class Stage:
         self.services = folder / "services.yaml"
         self.instances: dict[str, Instance] = {}
         """What the registry file lists, by name."""
-        self._folder = folder
-        self._admin = folder / "envoy-admin.txt"
+        self._logs = folder / "logs"  # not beside the registry's file: its folder is watched
+        self._logs.mkdir()
+        self._admin = self._logs / "envoy-admin.txt"
         self._backends: dict[str, Child] = {}
         boot = folder / "envoy.json"
         boot.write_text(proxy.bootstrap(ports.xds))
@@ -81,18 +82,22 @@ class Stage:
                 status=ports.status,
             )
         )
-        self.bridge = Child("meshbridge run", self.meshbridge("run"), folder / "bridge.log")
-        self.envoy = Child("Envoy", proxy.command(envoy, boot, self._admin), folder / "envoy.log")
+        self.bridge = Child("meshbridge run", self.meshbridge("run"), self.log("bridge"))
+        self.envoy = Child("Envoy", proxy.command(envoy, boot, self._admin), self.log("envoy"))
 
     def meshbridge(self, command: str, *more: str) -> list[str]:
         """Return a meshbridge command on this configuration, as the shell would run it."""
         options = ["--config", str(self.configuration), *more]
         return [sys.executable, "-m", "meshbridge", command, *options]
 
+    def log(self, name: str) -> Path:
+        """Return the file that takes what a process of this name writes."""
+        return self._logs / f"{name}.log"
+
     async def add(self, name: str, version: str, weight: int) -> Instance:
         """Start a backend; the registry does not list it yet."""
         command = [sys.executable, "-I", str(_BACKEND), name, version]
-        log = self._folder / f"{name}.log"
+        log = self.log(name)
         backend = self._backends[name] = Child(name, command, log)
         backend.start()
 

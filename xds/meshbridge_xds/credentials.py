@@ -32,9 +32,10 @@ def read_credentials(tls: Tls) -> grpc.ServerCredentials:
                 used, seen = _configuration(tls), now
         return used
 
-    return grpc.dynamic_ssl_server_credentials(
+    credentials: grpc.ServerCredentials = grpc.dynamic_ssl_server_credentials(
         used, newest, require_client_authentication=tls.client_ca is not None
     )
+    return credentials
 
 
 def refusal_of_identity(
@@ -70,4 +71,7 @@ def _configuration(tls: Tls) -> grpc.ServerCertificateConfiguration:
         raise ConfigurationError(
             f"tls: {error.filename}: cannot be read: {error.strerror}"
         ) from None
-    return grpc.ssl_server_certificate_configuration([(key, chain)], root_certificates=authorities)
+    made: grpc.ServerCertificateConfiguration = grpc.ssl_server_certificate_configuration(
+        [(key, chain)], root_certificates=authorities
+    )
+    return made

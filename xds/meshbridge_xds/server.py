@@ -131,23 +131,23 @@ class DiscoveryServer:
         )
 
     def _handlers(self, allow: tuple[str, ...]) -> grpc.GenericRpcHandler:
-        async def state(_: object, context: ServicerContext[bytes, bytes]) -> None:
+        async def state(_: object, context: ServicerContext[object, bytes]) -> None:
             await self._run(context, allow, delta=False)
 
-        async def delta(_: object, context: ServicerContext[bytes, bytes]) -> None:
+        async def delta(_: object, context: ServicerContext[object, bytes]) -> None:
             await self._run(context, allow, delta=True)
 
-        handler = grpc.stream_stream_rpc_method_handler
-        return grpc.method_handlers_generic_handler(
+        handlers: grpc.GenericRpcHandler = grpc.method_handlers_generic_handler(
             _SERVICE,
             {
-                "StreamAggregatedResources": handler(state),
-                "DeltaAggregatedResources": handler(delta),
+                "StreamAggregatedResources": grpc.stream_stream_rpc_method_handler(state),
+                "DeltaAggregatedResources": grpc.stream_stream_rpc_method_handler(delta),
             },
         )
+        return handlers
 
     async def _run(
-        self, context: ServicerContext[bytes, bytes], allow: tuple[str, ...], *, delta: bool
+        self, context: ServicerContext[object, bytes], allow: tuple[str, ...], *, delta: bool
     ) -> None:
         """Serve one stream from its first to its last byte."""
         if refusal := refusal_of_identity(context.auth_context(), allow):
@@ -184,12 +184,12 @@ class DiscoveryServer:
 class _GrpcWire:
     """A stream of grpc.aio as :class:`meshbridge_xds.stream.Wire`."""
 
-    def __init__(self, context: ServicerContext[bytes, bytes]) -> None:
+    def __init__(self, context: ServicerContext[object, bytes]) -> None:
         self._context = context
 
     async def read(self) -> bytes | None:
         """Return the next request, or ``None`` at the end."""
-        read: object = await self._context.read()  # bytes or grpc.aio.EOF, whatever its types say
+        read = await self._context.read()
         return read if isinstance(read, bytes) else None
 
     async def write(self, message: bytes) -> None:

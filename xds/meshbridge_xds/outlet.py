@@ -1,0 +1,108 @@
+"""The outlet ``xds``: snapshots in, Envoy's resources out, to whoever subscribes."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Never
+
+from pydantic import BaseModel
+
+from meshbridge.outlet import OutletContext, Subscriber
+from meshbridge.problems import Problem, ProblemKind
+from meshbridge.settings import Tls
+from meshbridge.snapshot import Snapshot, Snapshots
+from meshbridge_xds.envoy.encoder import Encoder, HttpListener, TcpListener
+from meshbridge_xds.envoy.names import served_type
+from meshbridge_xds.envoy.text import as_yaml
+from meshbridge_xds.options import XdsOptions
+from meshbridge_xds.resources import Offer, Offers
+from meshbridge_xds.server import DiscoveryServer
+
+_SLICE = 0.005
+"""Seconds of encoding after which everybody else has a turn."""
+
+
+class Xds:
+    """Serves Envoy and proxyless gRPC."""
+
+    Options: type[BaseModel] = XdsOptions
+    formats = ("envoy",)
+
+    def __init__(self, options: BaseModel) -> None:
+        """Make it from :class:`XdsOptions`."""
+        self._options = XdsOptions.model_validate(options)
+        self._server: DiscoveryServer | None = None
+
+    async def serve(self, snapshots: Snapshots, context: OutletContext) -> Never:
+        """Serve until cancelled. Raises ConfigurationError."""
+        offers = Offers()
+        self._server = DiscoveryServer("xds", offers, served_type, context)
+        tls = self._options.tls if isinstance(self._options.tls, Tls) else None
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._encode(snapshots, offers, context), name="xds encoder")
+                await self._server.serve(self._options.listen, tls)
+        finally:
+            self._server = None
+
+    def subscribers(self) -> tuple[Subscriber, ...]:
+        """Return who is connected now."""
+        return self._server.subscribers() if self._server else ()
+
+    def render(self, snapshot: Snapshot, format: str) -> str:  # noqa: A002 - the word of the CLI
+        """Return the resources of a snapshot as YAML. Raises ValueError for another format."""
+        if format not in self.formats:
+            raise ValueError(format)
+        return as_yaml(_complete(self._encoder(), snapshot))
+
+    def _encoder(self) -> Encoder:
+        return Encoder(
+            http=tuple(HttpListener(each.listen, each.ports) for each in self._options.http),
+            tcp=tuple(TcpListener(each.listen, each.host, each.port) for each in self._options.tcp),
+        )
+
+    async def _encode(self, snapshots: Snapshots, offers: Offers, context: OutletContext) -> Never:
+        """Encode each snapshot that comes, in slices, and offer it."""
+        encoder = self._encoder()
+        seen: Snapshot | None = None
+        while True:
+            seen = await snapshots.after(seen)
+            offers.publish(await _in_slices(encoder, seen, context.clock))
+            context.problems("xds encoder", _problems(encoder))
+
+
+async def _in_slices(encoder: Encoder, snapshot: Snapshot, clock: Callable[[], float]) -> Offer:
+    steps = encoder.encode(snapshot)
+    until = clock() + _SLICE
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            offer: Offer = done.value
+            return offer
+        if clock() >= until:
+            await asyncio.sleep(0)
+            until = clock() + _SLICE
+
+
+def _complete(encoder: Encoder, snapshot: Snapshot) -> Offer:
+    steps = encoder.encode(snapshot)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            offer: Offer = done.value
+            return offer
+
+
+def _problems(encoder: Encoder) -> list[Problem]:
+    return [
+        Problem(
+            registry="xds",
+            subject=f"{host} {omission.subject}",
+            kind=ProblemKind.OTHER,
+            reason=omission.reason,
+            remedy="it is left out; correct the registration",
+        )
+        for host, omissions in encoder.omissions().items()
+        for omission in omissions
+    ]

@@ -56,9 +56,9 @@ def build(name: str) -> Built:
 
     Raises Missing or BuildFailed.
     """
+    _need("java", name)
     folder = _folder(name, PARENT, *_sources(name))
     if not folder.exists():
-        _need("java", name)
         _need("mvn", name)
         with _building(folder) as new:
             if new is not None:

@@ -97,6 +97,7 @@ class Istiod:
     synced: set[str] = field(default_factory=set[str])
     """The types that were answered at least once, by any process this one was connected to."""
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _at_work: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def is_ready(self) -> bool:
@@ -145,6 +146,12 @@ class Istiod:
                 receiving.cancel()
                 call.cancel()
 
+    @asynccontextmanager
+    async def busy(self) -> AsyncGenerator[None]:
+        """Apply and acknowledge nothing until the block ends."""
+        async with self._at_work:
+            yield
+
     async def until(self, holds: Callable[[], bool], *, within: float = 5.0) -> None:
         """Wait until something holds after a response; raises AssertionError if it does not."""
         try:
@@ -167,21 +174,23 @@ class Istiod:
             node.metadata.update({"ISTIO_REVISION": self.revision})
         return node
 
+    def _acknowledgement(self, response: DiscoveryResponse) -> DiscoveryRequest:
+        return DiscoveryRequest(
+            type_url=response.type_url,
+            response_nonce=response.nonce,
+            version_info=response.version_info,
+            node=self._node(),
+        )
+
     async def _receive(
         self, call: "grpc.aio.StreamStreamCall[DiscoveryRequest, DiscoveryResponse]"
     ) -> None:
         async for response in call:
             self.responses.append(response)
-            if self._take(response):
-                await call.write(
-                    DiscoveryRequest(
-                        type_url=response.type_url,
-                        response_nonce=response.nonce,
-                        version_info=response.version_info,
-                        node=self._node(),
-                    )
-                )
-                self.acknowledged.append((response.type_url, response.version_info))
+            async with self._at_work:
+                if self._take(response):
+                    await call.write(self._acknowledgement(response))
+                    self.acknowledged.append((response.type_url, response.version_info))
             async with self._news:
                 self._news.notify_all()
 

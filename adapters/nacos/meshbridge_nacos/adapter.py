@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, ClassVar, Never, cast
 from pydantic import BaseModel
 
 from meshbridge import Context, Emit, RegistryRejected, RegistryUnavailable
+from meshbridge_nacos.inbox import Inbox
 from meshbridge_nacos.login import Login
 from meshbridge_nacos.options import Options as NacosOptions
+from meshbridge_nacos.scope import Scope, ScopeName
 
 if TYPE_CHECKING:
-    from meshbridge_nacos.session import Inbox, Session
+    from meshbridge_nacos.session import Session
 
 REFILL = timedelta(seconds=20)
 """Clients register again up to 18 s after a restart (2,000 services over one connection)."""
@@ -34,16 +36,14 @@ class Nacos:
             raise TypeError(f"{name}: needs nacos options, got {type(options).__name__}")
         # The SDK costs 0.5 s and 80 MB: only those who configure Nacos pay, and here, not later,
         # because an import would hold up the loop that serves.
-        from meshbridge_nacos import repairs, scope, session  # noqa: PLC0415
+        from meshbridge_nacos import repairs, session  # noqa: PLC0415
 
         repairs.check_version()
         self._connected = session.connected
-        self._inbox = session.Inbox
-        self._scope = scope.Scope
         self._options = options
         self._context = context
         self._names = {
-            namespace: tuple(scope.ScopeName(namespace, group) for group in options.groups)
+            namespace: tuple(ScopeName(namespace, group) for group in options.groups)
             for namespace in options.namespaces
         }
         self.scopes = tuple(str(each) for names in self._names.values() for each in names)
@@ -74,14 +74,14 @@ class Nacos:
 
     async def _watch_namespace(self, namespace: str, login: Login | None, emit: Emit) -> None:
         names = self._names[namespace]
-        inboxes = {name.group: self._inbox() for name in names}
+        inboxes = {name.group: Inbox() for name in names}
         every = self._options.list_interval.total_seconds()
         async with (
             self._any_server(namespace, login, inboxes) as session,
             asyncio.TaskGroup() as tasks,
         ):
             for name in names:
-                scope = self._scope(name, session, inboxes[name.group], self._context, emit)
+                scope = Scope(name, session, inboxes[name.group], self._context, emit)
                 await scope.list_all(after_gap=str(name) in self._listed)
                 self._listed.add(str(name))
                 tasks.create_task(scope.follow_pushes())
@@ -89,7 +89,7 @@ class Nacos:
 
     @asynccontextmanager
     async def _any_server(
-        self, namespace: str, login: Login | None, inboxes: "dict[str, Inbox]"
+        self, namespace: str, login: Login | None, inboxes: dict[str, Inbox]
     ) -> "AsyncGenerator[Session]":
         """Give a session with the first server that answers, beginning after the last one used."""
         servers = self._options.servers

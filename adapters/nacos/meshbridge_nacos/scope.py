@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Never
+from typing import Never, Protocol
 
 from meshbridge import (
     BadData,
@@ -16,8 +16,8 @@ from meshbridge import (
     ServiceId,
 )
 from meshbridge.adapter import Unreadable
+from meshbridge_nacos.inbox import Inbox
 from meshbridge_nacos.parse import Record, read_service, service_id
-from meshbridge_nacos.session import Inbox, Session
 
 AT_ONCE = 64
 """Subscriptions asked for at the same time."""
@@ -37,6 +37,22 @@ class ScopeName:
         return f"{self.namespace}/{self.group}"
 
 
+class Questions(Protocol):
+    """What is asked of the server; see :class:`meshbridge_nacos.session.Session`."""
+
+    async def list_services(self, group: str) -> frozenset[str]:
+        """Return the names of all services of the group."""
+        ...
+
+    async def subscribe(self, group: str, service: str) -> Record:
+        """Have changes pushed; return what it is now. Raises BadData for this service alone."""
+        ...
+
+    async def unsubscribe(self, group: str, service: str) -> None:
+        """Have no more changes pushed. Raises BadData for this service alone."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Told:
     """What was said last about a service."""
@@ -49,7 +65,7 @@ class Scope:
     """One session's view of one group."""
 
     def __init__(
-        self, name: ScopeName, session: Session, inbox: Inbox, context: Context, emit: Emit
+        self, name: ScopeName, session: Questions, inbox: Inbox, context: Context, emit: Emit
     ) -> None:
         self._name = name
         self._session = session

@@ -25,6 +25,7 @@ from v2.nacos.transport.model.server_info import ServerInfo
 from v2.nacos.transport.server_request_handler import ClientDetectionRequestHandler
 
 from meshbridge import BadData, RegistryRejected, RegistryUnavailable
+from meshbridge_nacos.inbox import Inbox
 from meshbridge_nacos.login import Login
 from meshbridge_nacos.options import Server
 from meshbridge_nacos.parse import Record, plain_name
@@ -50,30 +51,6 @@ DISCONNECTED = -401
 class _Page(msgspec.Struct, frozen=True):
     count: int
     names: list[str] = msgspec.field(name="serviceNames")
-
-
-class Inbox:
-    """The newest push for each service of a group, until it is taken."""
-
-    def __init__(self) -> None:
-        self._newest: dict[str, Record] = {}
-        self._filled = asyncio.Event()
-
-    def put(self, service: str, info: Record) -> None:
-        """Keep a push in place of an older one."""
-        self._newest[service] = info
-        self._filled.set()
-
-    def take_one(self, service: str) -> Record | None:
-        """Return the push for a service if one waits."""
-        return self._newest.pop(service, None)
-
-    async def take(self) -> dict[str, Record]:
-        """Wait for pushes and return them, oldest service first."""
-        await self._filled.wait()
-        self._filled.clear()
-        taken, self._newest = self._newest, {}
-        return taken
 
 
 class Session:

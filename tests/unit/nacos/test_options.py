@@ -1,0 +1,80 @@
+"""The options of a Nacos registry are read strictly and never show the password."""
+
+from datetime import timedelta
+
+import pytest
+from pydantic import ValidationError
+
+from meshbridge_nacos.options import Options, Server
+
+
+def options(**fields: object) -> Options:
+    return Options.model_validate({"servers": ["127.0.0.1"]} | fields)
+
+
+def test_only_servers_must_be_given() -> None:
+    plain = options()
+    assert plain.servers == (Server("127.0.0.1", 8848),)
+    assert plain.namespaces == ("public",)
+    assert plain.groups == ("DEFAULT_GROUP",)
+    assert plain.list_interval == timedelta(seconds=10)
+
+
+@pytest.mark.parametrize(
+    ("written", "server"),
+    [
+        ("nacos", Server("nacos", 8848)),
+        ("nacos.example.com:80", Server("nacos.example.com", 80)),
+        ("[::1]:9000", Server("[::1]", 9000)),
+        ("[::1]", Server("[::1]", 8848)),
+    ],
+)
+def test_a_server_is_a_host_with_a_port_or_without(written: str, server: Server) -> None:
+    (read,) = options(servers=[written]).servers
+    assert read == server
+    assert read.grpc_port == server.port + 1000
+
+
+@pytest.mark.parametrize(
+    "written", ["", "http://nacos:8848", "nacos:", "nacos:0", "nacos:64536", "a b", "a/b", 8848]
+)
+def test_anything_else_is_no_server(written: object) -> None:
+    with pytest.raises(ValidationError):
+        options(servers=[written])
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"servers": []},
+        {"namespaces": []},
+        {"namespaces": [""]},
+        {"namespaces": ["../x"]},
+        {"groups": ["a/b"]},
+        {"groups": ["a", "a"]},
+        {"list-interval": "10ms"},
+        {"list-interval": 10},
+        {"username": "bridge"},
+        {"password": "secret"},
+        {"pasword": "secret"},
+    ],
+)
+def test_what_cannot_work_is_refused(fields: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        options(**fields)
+
+
+def test_the_password_never_shows() -> None:
+    secret = "hunter2"
+    with_user = options(username="bridge", password=secret)
+    assert with_user.password.reveal() == secret
+    assert secret not in f"{with_user!r} {with_user} {with_user.model_dump_json()}"
+
+
+def test_each_option_is_described() -> None:
+    undescribed = [
+        name
+        for name, field in Options.model_fields.items()
+        if not (field.description or "").strip()
+    ]
+    assert undescribed == []

@@ -1,0 +1,209 @@
+"""What Nacos says about a service becomes a registration, record by record."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meshbridge import BadData, Health, Instance, InstancePort, ServiceId
+from meshbridge_nacos.parse import Reading, plain_name, read_service, service_id
+
+CAPTURED = Path(__file__).parent / "captured"
+ORDERS = ServiceId("", "", "orders")
+HOST: dict[str, object] = {
+    "instanceId": "10.0.0.1#8080#DEFAULT#DEFAULT_GROUP@@orders",
+    "ip": "10.0.0.1",
+    "port": 8080,
+    "weight": 1.0,
+    "healthy": True,
+    "enabled": True,
+    "ephemeral": True,
+    "clusterName": "DEFAULT",
+    "metadata": {},
+}
+
+
+def captured(name: str) -> Reading:
+    info = json.loads((CAPTURED / f"{name}.json").read_text())
+    group = info["groupName"]
+    return read_service(service_id("public", group, plain_name(group, info["name"])), info)
+
+
+def read(**changed: object) -> Reading:
+    return read_service(ORDERS, {"hosts": [HOST | changed]})
+
+
+def only(reading: Reading) -> Instance:
+    assert reading.faults == ()
+    (instance,) = reading.service.instances
+    return instance
+
+
+def test_a_spring_cloud_service_of_another_group_is_read_whole() -> None:
+    reading = captured("spring-cloud")
+    assert reading.service.id == ServiceId("", "G_MY", "user-service")
+    assert only(reading) == Instance(
+        id="127.0.0.1#8103#DEFAULT",
+        address="127.0.0.1",
+        ports=(InstancePort(8103),),
+        metadata=(("preserved.register.source", "SPRING_CLOUD"), ("version", "v2")),
+    )
+
+
+def test_a_dubbo_interface_keeps_the_protocol_of_each_port() -> None:
+    reading = captured("dubbo-interface")
+    assert reading.service.id.name == "providers:testbed.Greeter:1.0.0:g1"
+    assert [each.ports for each in reading.service.instances] == [
+        (InstancePort(50053, "tri"),),
+        (InstancePort(20883, "dubbo"),),
+    ]
+    assert {each.weight for each in reading.service.instances} == {1.0}
+
+
+def test_a_service_without_instances_is_empty_and_no_error() -> None:
+    assert captured("empty") == Reading(captured("empty").service)
+    assert captured("empty").service.instances == ()
+
+
+@pytest.mark.parametrize("hosts", [None, {}, "[]", 0])
+def test_a_missing_list_of_instances_is_an_error_and_not_empty(hosts: object) -> None:
+    with pytest.raises(BadData, match="list of instances"):
+        read_service(ORDERS, {"hosts": hosts})
+    with pytest.raises(BadData, match="is missing"):
+        read_service(ORDERS, {})
+
+
+def test_the_defaults_of_nacos_are_left_empty_in_the_identity() -> None:
+    assert service_id("public", "DEFAULT_GROUP", "orders") == ORDERS
+    assert service_id("prod", "blue", "orders") == ServiceId("prod", "blue", "orders")
+
+
+def test_a_cluster_is_a_zone_and_the_default_cluster_is_none() -> None:
+    assert only(read(clusterName="hz-1")).zone == "hz-1"
+    assert only(read(clusterName="hz-1")).id == "10.0.0.1#8080#hz-1"
+    for unsaid in ("DEFAULT", "", None):
+        assert only(read(clusterName=unsaid)).zone == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "health"),
+    [
+        ({}, Health.HEALTHY),
+        ({"healthy": False}, Health.UNHEALTHY),
+        ({"enabled": False}, Health.DISABLED),
+        ({"enabled": False, "healthy": False}, Health.DISABLED),
+    ],
+)
+def test_flags_become_health(fields: dict[str, object], health: Health) -> None:
+    assert only(read(**fields)).health is health
+
+
+def test_instances_that_protection_calls_healthy_are_degraded() -> None:
+    """Nacos calls all of them healthy when too few are: it says so beside them."""
+    info = {"hosts": [HOST], "reachProtectionThreshold": True}
+    assert only(read_service(ORDERS, info)).health is Health.DEGRADED
+
+
+@pytest.mark.parametrize(
+    ("pairs", "port"),
+    [
+        ({}, InstancePort(8080)),
+        ({"protocol": "tri"}, InstancePort(8080, "tri")),
+        ({"secure": "true"}, InstancePort(8080, "https", secure=True)),
+        ({"secure": "true", "protocol": "http"}, InstancePort(8080, "https", secure=True)),
+        ({"secure": "true", "protocol": "grpc"}, InstancePort(8080, "grpc", secure=True)),
+        ({"secure": "false"}, InstancePort(8080)),
+    ],
+)
+def test_metadata_says_what_a_port_speaks(pairs: dict[str, str], port: InstancePort) -> None:
+    assert only(read(metadata=pairs)).ports == (port,)
+
+
+def test_absurd_numbers_are_kept_as_registered() -> None:
+    """What cannot be published is for the core to leave out, in the registry's words."""
+    assert only(read(port=0)).ports == (InstancePort(0),)
+    assert only(read(weight=-1)).weight == -1
+    assert math.isnan(only(read(weight="NaN")).weight)
+    assert only(read(weight="Infinity")).weight == math.inf
+
+
+def test_metadata_without_a_value_is_no_metadata() -> None:
+    assert only(read(metadata={"a": None, "b": "c"})).metadata == (("b", "c"),)
+    assert only(read(metadata=None)).metadata == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"ip": None}, "its ip is missing"),
+        ({"ip": ""}, "its ip is ''"),
+        ({"ip": 7}, "its ip is 7"),
+        ({"port": "8080"}, "its port is '8080'"),
+        ({"port": True}, "its port is True"),
+        ({"port": 80.5}, "its port is 80.5"),
+        ({"weight": "heavy"}, "its weight is 'heavy'"),
+        ({"weight": None}, "its weight is missing"),
+        ({"weight": True}, "its weight is True"),
+        ({"weight": 10**400}, "its weight is too large for a number"),
+        ({"healthy": "yes"}, "its field healthy is 'yes'"),
+        ({"enabled": None}, "its field enabled is missing"),
+        ({"clusterName": 5}, "its clusterName is 5"),
+        ({"metadata": "a=b"}, "its metadata is 'a=b'"),
+        ({"metadata": {"a": 1}}, "its metadata 'a' is 1"),
+    ],
+)
+def test_an_unreadable_record_spoils_itself_only(fields: dict[str, object], reason: str) -> None:
+    other = HOST | {"ip": "10.0.0.2"}
+    reading = read_service(ORDERS, {"hosts": [HOST | fields, other]})
+    assert [each.address for each in reading.service.instances] == ["10.0.0.2"]
+    assert [said for _, said in reading.faults] == [reason]
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        (HOST | {"weight": None}, "10.0.0.1#8080#DEFAULT"),
+        (HOST | {"ip": None}, HOST["instanceId"]),
+        ({"ip": 1}, "hosts[0]"),
+        ("10.0.0.1:8080", "hosts[0]"),
+        (None, "hosts[0]"),
+    ],
+)
+def test_an_unreadable_record_is_named_as_well_as_it_can_be(host: object, name: str) -> None:
+    """The same id as when it was readable, so that the core finds its previous value."""
+    reading = read_service(ORDERS, {"hosts": [host]})
+    assert [instance for instance, _ in reading.faults] == [name]
+
+
+def test_one_process_registered_twice_is_one_instance() -> None:
+    again = HOST | {"ephemeral": False, "weight": 5}
+    reading = read_service(ORDERS, {"hosts": [HOST, again]})
+    assert only(reading).weight == 5
+
+
+def test_a_long_value_is_cut_in_the_reason() -> None:
+    ((_, reason),) = read(ip=["x" * 500]).faults
+    assert len(reason) < 80
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = st.fixed_dictionaries({}, optional=dict.fromkeys(HOST, ANYTHING))
+
+
+@given(st.lists(FIELDS.map(lambda fields: HOST | fields) | ANYTHING, max_size=5), ANYTHING)
+def test_any_record_is_read_or_named(hosts: list[object], flag: object) -> None:
+    """Whatever stands there: no other exception, ids are unique, and nothing goes unmentioned."""
+    info = {"hosts": hosts, "reachProtectionThreshold": flag}
+    reading = read_service(ORDERS, info)
+    ids = [each.id for each in reading.service.instances]
+    assert len(set(ids)) == len(ids)
+    assert len(ids) + len(reading.faults) <= len(hosts)
+    assert bool(ids or reading.faults) == bool(hosts)
+    assert all("\n" not in reason for _, reason in reading.faults)

@@ -67,7 +67,13 @@ class DiscoveryServer:
         """
         server = grpc.aio.server(options=_OPTIONS)
         server.add_generic_rpc_handlers((self._handlers(tls.allow if tls else ()),))
-        bound = self._bind(server, address, tls)
+        try:
+            bound = self._bind(server, address, tls)
+        except ConfigurationError:
+            # grpc closes a server's descriptors only when it is stopped after it was started.
+            await server.start()
+            await server.stop(None)
+            raise
         await server.start()
         self._context.listening(self._outlet, str(Address(address.host, bound)))
         try:

@@ -116,7 +116,7 @@ class _Reader:
         if depth > DEEPEST:
             raise UnreadableFile(f"line {line}: nested deeper than {DEEPEST} levels")
         if isinstance(event, yaml.ScalarEvent):
-            value = Scalar(str(event.value), event.style is not None, line)
+            value = Scalar(str(event.value), bool(event.style), line)
         elif isinstance(event, yaml.SequenceStartEvent):
             value = Sequence(self._items(depth + 1), line)
         elif isinstance(event, yaml.MappingStartEvent):

@@ -73,7 +73,7 @@ class Backoff:
 
 
 class Outage:
-    """Whether a registry is being watched; each change is said once, in the log and as a problem."""
+    """Whether a registry is being watched; each change is said once, in the log and in problems."""
 
     def __init__(
         self,

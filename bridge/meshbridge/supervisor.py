@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Never
+from typing import Never, cast
 
 from structlog.typing import FilteringBoundLogger
 
@@ -197,7 +197,7 @@ async def _contained(work: Awaitable[None]) -> Exception | None:
 
 
 def _first(error: Exception) -> Exception:
-    while isinstance(error, ExceptionGroup):
-        inner: tuple[Exception, ...] = error.exceptions  # pyright: ignore[reportUnknownMemberType]
-        error = inner[0]
-    return error
+    if not isinstance(error, ExceptionGroup):
+        return error
+    group = cast("ExceptionGroup[Exception]", error)
+    return _first(group.exceptions[0])

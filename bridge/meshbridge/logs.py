@@ -1,0 +1,65 @@
+"""Logs: one JSON object per line for machines, coloured key=value for a person at a terminal."""
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import TextIO
+
+import structlog
+from structlog.typing import FilteringBoundLogger, Processor
+
+LISTENING = "listening"
+"""The event that says that a port is open, with ``name`` (what) and ``address`` (``host:port``)."""
+
+
+def configure(stream: TextIO | None = None, *, debug: bool = False) -> FilteringBoundLogger:
+    """Set logging up for the process and return the logger everything else is bound from.
+
+    Warnings of libraries, which use the standard library's logging, take the same form.
+    """
+    output = stream or sys.stderr
+    level = logging.DEBUG if debug else logging.INFO
+    shared: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    rendering = _rendering(output)
+    handler = logging.StreamHandler(output)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logger: FilteringBoundLogger = structlog.wrap_logger(
+        structlog.WriteLogger(output),
+        processors=[*shared, *rendering],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        cache_logger_on_first_use=True,
+    )
+    return logger
+
+
+def listening(logger: FilteringBoundLogger) -> Callable[[str, str], None]:
+    """Return what is called with (what listens, its address) when a port is open."""
+
+    def say(name: str, address: str) -> None:
+        logger.info(LISTENING, name=name, address=address)
+
+    return say
+
+
+def _rendering(stream: TextIO) -> list[Processor]:
+    if stream.isatty():
+        return [
+            structlog.dev.ConsoleRenderer(
+                colors=True, exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
+    return [
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(ensure_ascii=False),
+    ]

@@ -1,0 +1,16 @@
+"""The test kit for authors of adapters: the contract, a clock that jumps, and a recorder.
+
+It needs pytest and nothing else. See :class:`AdapterContract` for how to use it.
+"""
+
+import pytest
+
+# Before the import: then a failed assertion of the contract shows what it compared.
+pytest.register_assert_rewrite("meshbridge.testing.contract", "meshbridge.testing.stage")
+
+from meshbridge.testing.clock import Clock  # noqa: E402 - see above
+from meshbridge.testing.contract import AdapterContract  # noqa: E402
+from meshbridge.testing.recording import Recorder, context  # noqa: E402
+from meshbridge.testing.registry import Ability, RegistryUnderTest  # noqa: E402
+
+__all__ = ["Ability", "AdapterContract", "Clock", "Recorder", "RegistryUnderTest", "context"]

@@ -1,0 +1,113 @@
+"""Cancels an adapter's watch at many different awaits and tells what it left behind."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from meshbridge.testing.recording import Recorder, context
+from meshbridge.testing.registry import RegistryUnderTest
+
+STEPS = 25
+"""Turns of the loop after each of which a watch is cancelled."""
+MOMENTS = 15
+"""Moments from the start to a little after the first listing at which one is cancelled."""
+GRACE = 2.0
+"""Seconds in which threads and files may end after the watch has."""
+
+@dataclass(frozen=True, slots=True)
+class Leaks:
+    """What was left, with the moment of the first leak for tasks."""
+
+    tasks: tuple[str, ...]
+    threads: tuple[str, ...]
+    files: tuple[str, ...]
+
+
+def find_leaks(make: Callable[[], RegistryUnderTest]) -> Leaks:
+    """Run and cancel watches of one registry; return what was still there in the end."""
+    threads, files = set(threading.enumerate()), _open_files()
+    tasks = asyncio.run(_cancel_everywhere(make()))
+    deadline = time.monotonic() + GRACE
+    while time.monotonic() < deadline:
+        if set(threading.enumerate()) <= threads and _open_files() <= files:
+            break
+        time.sleep(0.01)
+    return Leaks(
+        tasks=tuple(tasks),
+        threads=tuple(sorted(each.name for each in set(threading.enumerate()) - threads)),
+        files=tuple(sorted(target for _, target in _open_files() - files)),
+    )
+
+
+async def _cancel_everywhere(registry: RegistryUnderTest) -> list[str]:
+    await registry.start()
+    try:
+        for port in (8081, 8082):
+            await registry.add("orders", "127.0.0.1", port)
+        left: list[str] = []
+        for step in range(STEPS):
+            left += await _cancel(registry, f"{step} turns of the loop", turns=step)
+        whole = await _seconds_to_listing(registry)
+        for moment in range(1, MOMENTS + 1):
+            seconds = whole * 1.5 * moment / MOMENTS
+            left += await _cancel(registry, f"{seconds:.3f} s", seconds=seconds)
+        return left
+    finally:
+        await registry.stop()
+
+
+async def _cancel(
+    registry: RegistryUnderTest, when: str, *, turns: int = 0, seconds: float = 0.0
+) -> list[str]:
+    """Watch so long, cancel, and return the tasks that were left, with the moment."""
+    before = asyncio.all_tasks()
+    recorder = Recorder()
+    watch = asyncio.create_task(_watch(registry, recorder))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    if seconds:
+        await asyncio.sleep(seconds)
+    watch.cancel()
+    await asyncio.wait([watch], timeout=registry.within)
+    left = asyncio.all_tasks() - before
+    names = [f"{each.get_name()} ({_coroutine(each)}), cancelled after {when}" for each in left]
+    for each in left:
+        each.cancel()
+    if left:
+        await asyncio.wait(left, timeout=registry.within)
+    return names
+
+
+async def _watch(registry: RegistryUnderTest, recorder: Recorder) -> None:
+    await registry.adapter(context(recorder.report)).watch(recorder.emit)
+
+
+async def _seconds_to_listing(registry: RegistryUnderTest) -> float:
+    recorder = Recorder()
+    watch = asyncio.create_task(_watch(registry, recorder))
+    begun = time.monotonic()
+    try:
+        await recorder.until(lambda: bool(recorder.listings()), registry.within, "a Listing")
+        return time.monotonic() - begun
+    finally:
+        watch.cancel()
+        await asyncio.wait([watch], timeout=registry.within)
+
+
+def _coroutine(task: asyncio.Task[object]) -> str:
+    coroutine = task.get_coro()
+    return getattr(coroutine, "__qualname__", repr(coroutine))
+
+
+def _open_files() -> set[tuple[str, str]]:
+    """Return (descriptor, what it is) of all open files and sockets."""
+    folder = Path("/proc/self/fd") if Path("/proc/self/fd").is_dir() else Path("/dev/fd")
+    found: set[tuple[str, str]] = set()
+    for entry in folder.iterdir():
+        with suppress(OSError):  # the descriptor of this very listing has gone
+            found.add((entry.name, str(entry.readlink()) if entry.is_symlink() else entry.name))
+    return found

@@ -1,9 +1,12 @@
 """The demo judges by what it counted, and its pictures show nothing else."""
 
+import io
 import itertools
+import re
 
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from meshbridge.cli.demo.figures import (
     Glyphs,
@@ -19,6 +22,7 @@ from meshbridge.cli.demo.figures import (
 )
 from meshbridge.cli.demo.result import Check, Result
 from meshbridge.cli.demo.steps import no_failure, none_to, took
+from meshbridge.cli.demo.telling import Telling
 from meshbridge.cli.demo.traffic import Answer
 
 
@@ -98,3 +102,43 @@ def test_the_time_line_shows_the_outage_and_each_failure() -> None:
 
 def test_durations_are_told_in_the_unit_that_people_read() -> None:
     assert [milliseconds(each) for each in (0.0124, 0.9, 1.26)] == ["12 ms", "900 ms", "1.3 s"]
+
+
+RESULT = Result((Check("answered", "7", "7"), Check("failed [x]", "1", "0", holds=False)), ("==",))
+
+
+def _told(*, terminal: bool, encoding: str = "utf-8") -> str:
+    raw = io.BytesIO()
+    file = io.TextIOWrapper(raw, encoding=encoding)
+    telling = Telling(Console(file=file, force_terminal=terminal, width=100))
+    telling.begin(3, "Something [happens]")
+    telling.end(RESULT)
+    file.flush()
+    return raw.getvalue().decode(encoding)
+
+
+def test_where_nobody_looks_the_demo_tells_plain_lines() -> None:
+    assert _told(terminal=False).splitlines() == [
+        "",
+        "3. Something [happens]",
+        "   ok   answered: 7 (must be 7)",
+        "   NOT  failed [x]: 1 (must be 0)",
+        "   ==",
+    ]
+
+
+def test_a_terminal_gets_a_table_that_says_the_same() -> None:
+    told = re.sub(r"\x1b\[[0-9;]*m", "", _told(terminal=True))
+    rows = [line.split() for line in told.splitlines()]
+    assert ["3.", "Something", "[happens]"] in rows
+    assert ["ok", "answered", "7", "7"] in rows
+    assert ["NOT", "failed", "[x]", "1", "0"] in rows
+
+
+def test_a_terminal_that_cannot_draw_gets_letters() -> None:
+    def glyphs(encoding: str) -> Glyphs:
+        file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+        return Telling(Console(file=file, force_terminal=True)).glyphs
+
+    assert glyphs("utf-8") is Glyphs.BLOCKS
+    assert glyphs("latin-1") is Glyphs.ASCII

@@ -20,9 +20,12 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*(?=@)")
 _TYPED = ("_type", "_error")
 _WANTED = {
     "bool_type": "true or false is allowed",
+    "bool_parsing": "true or false is allowed",
     "int_type": "a whole number is allowed",
+    "int_parsing": "a whole number is allowed",
     "int_from_float": "a whole number is allowed",
     "float_type": "a number is allowed",
+    "float_parsing": "a number is allowed",
     "finite_number": "a finite number is allowed",
     "string_type": "text is allowed; put quotes around it",
     "list_type": "a list is allowed",

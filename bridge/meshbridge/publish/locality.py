@@ -45,7 +45,7 @@ class LocalityTable:
 
 @lru_cache(maxsize=4_096)
 def read_locality(text: str) -> Locality:
-    """Read ``region/zone/sub-zone``; a single word is a zone, as registries use it.
+    """Read ``region/zone/sub-zone``, of which the last parts may be missing.
 
     Raises :class:`UnreadableLocality`.
     """
@@ -56,9 +56,15 @@ def read_locality(text: str) -> Locality:
     if any(len(part) > _LONGEST or not part.isprintable() for part in parts):
         message = "a part is longer than 63 characters or not printable"
         raise UnreadableLocality(message)
-    if len(parts) == 1:
-        return Locality(zone=parts[0])
     return Locality(*parts)
+
+
+def _read_zone(text: str) -> Locality:
+    """Read what a registry calls a zone: a single word, or a path like any other.
+
+    Raises :class:`UnreadableLocality`.
+    """
+    return read_locality(text if "/" in text else f"/{text}")
 
 
 @lru_cache(maxsize=4_096)
@@ -92,7 +98,7 @@ def locate(
             pairs = [pair for pair in metadata if pair[0] in _TELLING]
             found = _from_metadata(tuple(pairs)) if pairs else NOWHERE
         elif source == "cluster":
-            found = read_locality(zone) if zone else NOWHERE
+            found = _read_zone(zone) if zone else NOWHERE
         else:
             found = table.find(address)
         if found != NOWHERE:

@@ -100,21 +100,28 @@ def _addresses(value: object) -> object:
 
 
 def _network(value: object) -> object:
-    if not isinstance(value, str):
+    if isinstance(value, Network):
         return value
     try:
-        return ip_network(value)
+        return ip_network(value if isinstance(value, str) else "")
     except ValueError:
         message = f"found {value!r}; allowed: a network such as 127.0.0.0/8, with no host bits set"
         raise ValueError(message) from None
 
 
 def _pairs(value: object) -> object:
-    """Turn a mapping into sorted pairs, which can be hashed; leave all else to be refused."""
-    if isinstance(value, Mapping):
-        mapping = cast("Mapping[object, object]", value)
-        return tuple(sorted(mapping.items(), key=str))
-    return value
+    """Turn a mapping of texts into sorted pairs, which can be hashed."""
+    if isinstance(value, tuple):
+        return cast("object", value)
+    if not isinstance(value, Mapping):
+        message = f"found {value!r}; allowed: a mapping such as {{key: value}}"
+        raise ValueError(message)  # noqa: TRY004 - pydantic turns only ValueError into a message
+    mapping = cast("Mapping[object, object]", value)
+    for key, text in mapping.items():
+        if not isinstance(key, str) or not isinstance(text, str):
+            message = f"found {key!r}: {text!r}; allowed: texts, so put them into quotation marks"
+            raise ValueError(message)  # noqa: TRY004 - as above
+    return tuple(sorted(mapping.items(), key=str))
 
 
 def _renames(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
@@ -135,8 +142,11 @@ def _renames(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
 
 def _table(value: object) -> object:
     """Turn {network: region/zone/sub-zone} into a table, the most specific network first."""
-    if not isinstance(value, Mapping):
+    if isinstance(value, LocalityTable):
         return value
+    if not isinstance(value, Mapping):
+        message = f"found {value!r}; allowed: a mapping such as {{10.1.0.0/16: region/zone}}"
+        raise ValueError(message)  # noqa: TRY004 - pydantic turns only ValueError into a message
     rows: list[tuple[Network, Locality]] = []
     for network, text in cast("Mapping[object, object]", value).items():
         if not isinstance(network, str) or not isinstance(text, str) or not text.strip("/ "):
@@ -242,7 +252,7 @@ def _any_meets(patterns: tuple[str, ...], names: tuple[str, ...]) -> bool:
 class Registry:
     """One configured registry, as publishing sees it.
 
-    Raises ValueError when the domain or namespace is left to a name that cannot be one.
+    Raises ValueError when the namespace is left to a name that cannot be one.
     """
 
     name: str
@@ -251,9 +261,14 @@ class Registry:
     rules: PublishRules = field(default_factory=PublishRules)
 
     def __post_init__(self) -> None:
-        """Check what the name stands in for."""
-        _domain(self.domain)
-        _namespace(self.namespace)
+        """Check the namespace that the name stands in for."""
+        try:
+            _namespace(self.namespace)
+        except ValueError as error:
+            message = (
+                f"the registry's name is its namespace unless publish.namespace says so: {error}"
+            )
+            raise ValueError(message) from None
 
     @property
     def domain(self) -> str:
@@ -266,8 +281,11 @@ class Registry:
         return self.rules.namespace or self.name
 
     def with_domain(self, domain: str) -> Self:
-        """Return the registry with this domain, unless its rules name one."""
+        """Return the registry with this domain, unless its rules name one.
+
+        Raises ValueError if it cannot be a domain.
+        """
         if self.rules.domain:
             return self
-        rules = self.rules.model_copy(update={"domain": domain})
+        rules = self.rules.model_copy(update={"domain": _domain(domain)})
         return type(self)(self.name, self.order, rules)

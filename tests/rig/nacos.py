@@ -30,7 +30,8 @@ class Nacos:
     def __init__(self, directory: Path, *, password: str = "") -> None:
         """Choose its ports and write its configuration; raises rig.bed.Missing or BuildFailed."""
         self._server = build("nacos2")
-        self._password = password
+        self.password = password
+        """Of the user ``nacos``; empty where nobody is asked for one."""
         self._home = directory / "nacos"
         self.port = free_port(GRPC, CLUSTER, RAFT)
         self.address = f"127.0.0.1:{self.port}"
@@ -62,7 +63,7 @@ class Nacos:
         self._configure()
         self.process.start()
         took = await self.process.ready(self._is_up, within=120)
-        if self._password:
+        if self.password:
             await self._sign_in()
         return took
 
@@ -163,12 +164,12 @@ class Nacos:
         return '"UP"' in state
 
     async def _sign_in(self) -> None:
-        await self._call("POST", "/v1/auth/users/admin", password=self._password)
+        await self._call("POST", "/v1/auth/users/admin", password=self.password)
 
     def _configure(self) -> None:
         file = self._home / "conf" / "application.properties"
         file.parent.mkdir(parents=True, exist_ok=True)
-        asks = json.dumps(bool(self._password))
+        asks = json.dumps(bool(self.password))
         properties = {
             "nacos.core.auth.enabled": asks,
             "nacos.core.auth.admin.enabled": asks,

@@ -1,6 +1,7 @@
 """Watches the configured namespaces and groups of a Nacos cluster, one connection per namespace."""
 
 import asyncio
+import warnings
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -36,8 +37,9 @@ class Nacos:
             raise TypeError(f"{name}: needs nacos options, got {type(options).__name__}")
         # The SDK costs 0.5 s and 80 MB: only those who configure Nacos pay, and here, not later,
         # because an import would hold up the loop that serves.
-        from meshbridge_nacos import repairs, session  # noqa: PLC0415
-
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # the SDK's use of pydantic
+            from meshbridge_nacos import repairs, session  # noqa: PLC0415
         repairs.check_version()
         self._connected = session.connected
         self._options = options

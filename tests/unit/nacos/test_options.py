@@ -65,10 +65,10 @@ def test_what_cannot_work_is_refused(fields: dict[str, object]) -> None:
 
 
 def test_the_password_never_shows() -> None:
-    secret = "hunter2"
-    with_user = options(username="bridge", password=secret)
-    assert with_user.password.reveal() == secret
-    assert secret not in f"{with_user!r} {with_user} {with_user.model_dump_json()}"
+    word = "hunter2"
+    with_user = options(username="bridge", password=word)
+    assert with_user.password.reveal() == word
+    assert word not in f"{with_user!r} {with_user} {with_user.model_dump_json()}"
 
 
 def test_each_option_is_described() -> None:

@@ -1,0 +1,29 @@
+"""Keeps the newest push for each service until it is taken: what is not taken is replaced."""
+
+import asyncio
+
+from meshbridge_nacos.parse import Record
+
+
+class Inbox:
+    """The newest push for each service of a group, until it is taken."""
+
+    def __init__(self) -> None:
+        self._newest: dict[str, Record] = {}
+        self._filled = asyncio.Event()
+
+    def put(self, service: str, info: Record) -> None:
+        """Keep a push in place of an older one."""
+        self._newest[service] = info
+        self._filled.set()
+
+    def take_one(self, service: str) -> Record | None:
+        """Return the push for a service if one waits."""
+        return self._newest.pop(service, None)
+
+    async def take(self) -> dict[str, Record]:
+        """Wait for pushes and return them, oldest service first."""
+        await self._filled.wait()
+        self._filled.clear()
+        taken, self._newest = self._newest, {}
+        return taken

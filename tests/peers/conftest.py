@@ -1,0 +1,64 @@
+"""The real servers: started once for all tests that do not stop them, built when they are missing.
+
+Without Java, Maven or a C compiler the tests of a server are skipped by name; in CI that fails.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Never
+
+import pytest
+
+from rig.bed import Missing, in_ci
+from rig.envoy import NoEnvoy, find_envoy
+from rig.nacos import Nacos
+
+
+def unavailable(reason: Exception) -> Never:
+    """Skip what needs something that is not installed, or fail where nothing may be skipped."""
+    if in_ci():
+        pytest.fail(f"in CI nothing is skipped: {reason}", pytrace=False)
+    pytest.skip(str(reason))
+
+
+def make_nacos(directory: Path, *, password: str = "") -> Nacos:
+    """Return a Nacos of one's own, not started."""
+    try:
+        return Nacos(directory, password=password)
+    except Missing as missing:
+        unavailable(missing)
+
+
+@pytest.fixture(scope="session")
+def nacos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nacos]:
+    """Return a running Nacos; whoever uses it leaves it running and names services uniquely."""
+    server = make_nacos(tmp_path_factory.mktemp("nacos"))
+    asyncio.run(server.start())
+    yield server
+    asyncio.run(server.stop())
+
+
+@pytest.fixture(scope="module")
+def secured_nacos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nacos]:
+    """Return a running Nacos that asks for a password."""
+    server = make_nacos(tmp_path_factory.mktemp("secured"), password=secrets.token_hex())
+    asyncio.run(server.start())
+    yield server
+    asyncio.run(server.stop())
+
+
+@pytest.fixture
+def own_nacos(tmp_path: Path) -> Nacos:
+    """Return a Nacos to be started, killed and wiped by one test."""
+    return make_nacos(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def envoy() -> Path:
+    """Return the Envoy binary."""
+    try:
+        return find_envoy()
+    except NoEnvoy as missing:
+        unavailable(missing)

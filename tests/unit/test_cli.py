@@ -1,0 +1,148 @@
+"""The command line, in the process of the test: exit codes, and what goes to which stream."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from meshbridge.cli.app import command_line
+from meshbridge.cli.ending import complain, printable
+
+VALID = """
+version: 1
+registries: [{name: shop, adapter: file, path: services.yaml}]
+outlets: {mcp: {listen: "127.0.0.1:0"}}
+"""
+
+
+def meshbridge(*arguments: str | Path) -> Result:
+    """Run a command as if typed."""
+    return CliRunner().invoke(command_line(), [str(each) for each in arguments])
+
+
+def write(folder: Path, text: str) -> Path:
+    """Write a configuration and return where it is."""
+    path = folder / "meshbridge.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_help_names_every_command_and_each_teaches_by_an_example() -> None:
+    top = meshbridge("--help")
+    assert top.exit_code == 0
+    for name in ("run", "check", "dump", "adapters", "demo"):
+        assert f"\n  {name} " in top.stdout
+        shown = meshbridge(name, "--help")
+        assert shown.exit_code == 0
+        assert f"Example:  meshbridge {name}" in shown.stdout
+        assert "\x1b" not in shown.stdout
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    assert meshbridge("--version").stdout == f"meshbridge {version('meshbridge')}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["check"], ["dump", "--nonsense"], ["run", "-c"], ["check", "x"]]
+)
+def test_wrong_use_ends_with_2(arguments: list[str]) -> None:
+    result = meshbridge(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "Error: " in result.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "check", "dump"])
+def test_every_command_says_each_fault_in_a_line_and_ends_with_2(
+    command: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path, VALID.replace("path:", "paht:").replace("version: 1", "version: 0"))
+    result = meshbridge(command, "-c", path)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.splitlines() == [
+        f"error: {path}:2: version: found 0; this version reads 1",
+        (
+            f'error: {path}:3: registries[0].paht: unknown key; did you mean "path"?; '
+            "known here: adapter, name, path, publish, required"
+        ),
+    ]
+
+
+@pytest.mark.parametrize("command", ["run", "check", "dump"])
+def test_a_missing_configuration_is_said_in_a_line(command: str, tmp_path: Path) -> None:
+    result = meshbridge(command, "-c", tmp_path / "nope.yaml")
+    assert result.exit_code == 2
+    assert (
+        result.stderr == f"error: {tmp_path}/nope.yaml: cannot be read: No such file or directory\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_a_bridge_that_would_serve_nobody_is_told_how_to(command: str, tmp_path: Path) -> None:
+    path = write(tmp_path, VALID.partition("outlets")[0])
+    result = meshbridge(command, "-c", path)
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"error: {path}: outlets: missing; say who is to be served: "
+        "outlets: {xds: {}} for Envoy, {mcp: {}} for istiod\n"
+    )
+
+
+def test_check_offline_touches_no_registry(tmp_path: Path) -> None:
+    """The file that the registry would read does not even exist."""
+    path = write(tmp_path, VALID)
+    result = meshbridge("check", "-c", path, "--offline")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == f"{path}: valid: 1 registry; outlets: mcp\n"
+
+
+def test_an_unknown_format_is_answered_with_the_known_ones(tmp_path: Path) -> None:
+    result = meshbridge("dump", "-c", write(tmp_path, VALID), "--format", "yaml")
+    assert result.exit_code == 2
+    assert result.stderr == ('error: --format: found "yaml"; allowed: envoy, istio, json, table\n')
+
+
+def test_adapters_lists_what_is_installed_with_every_option() -> None:
+    result = meshbridge("adapters")
+    assert (result.exit_code, result.stderr) == (0, "")
+    headings = [line for line in result.stdout.splitlines() if line[:1].strip()]
+    own = f"(built in: meshbridge {version('meshbridge')})"
+    assert headings == [
+        f"adapter file  {own}",
+        f"adapter nacos  {own}",
+        f"outlet mcp  {own}",
+        f"outlet xds  {own}",
+    ]
+    rows = [line.split(maxsplit=1) for line in result.stdout.splitlines() if line[:2] == "  "]
+    assert dict(rows[:1])["path"].startswith("path  required  ")
+    assert "secret" in next(rest for key, rest in rows if key == "password")
+
+
+def test_what_a_registry_holds_cannot_forge_a_line_or_steer_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    complain("orders\nerror: all is lost \x1b[2J")
+    assert capsys.readouterr().err == "error: orders\\nerror: all is lost \\x1b[2J\n"
+    assert printable("订单 ok") == "订单 ok"
+
+
+def test_help_does_not_wait_for_what_only_a_command_needs() -> None:
+    """The rule behind a quick start: no gRPC, no web server, no YAML, no plug-in."""
+    code = (
+        "import sys, json; sys.argv = ['meshbridge', '--help']\n"
+        "from meshbridge.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: sys.stderr.write(json.dumps(sorted(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
+    )
+    modules: list[str] = json.loads(done.stderr)
+    slow = {"grpc", "aiohttp", "yaml", "watchfiles", "prometheus_client", "meshbridge_xds"}
+    assert not slow & set(modules)

@@ -170,10 +170,7 @@ def _aliases(service: Service, ports: Iterable[Port], report: Report) -> tuple[s
     plain = [port.name for port in ports if port.protocol not in SEVERAL_HOSTS]
     kept: list[str] = []
     for alias in service.aliases:
-        if "." not in alias:
-            reason = "on MCP a name without a dot is only balanced and takes no routing document"
-            remedy = "use an alias with a dot where routing is wanted"
-        elif not is_host(alias):
+        if not is_host(alias):
             reason, remedy = "istiod takes no such host", "correct `publish.aliases`"
         elif plain:
             reason = f"istiod takes one name for a host with a port like {plain[0]}"

@@ -180,12 +180,12 @@ def test_degraded_endpoints_are_left_out() -> None:
     assert addresses(part) == ["10.1.0.1"]
 
 
-def test_an_alias_with_a_dot_is_a_further_host() -> None:
-    """A single label would be read as a name in another namespace, so only dotted ones go."""
+def test_an_alias_is_a_further_host() -> None:
+    """Callers reach the service by it, with a dot in it or without."""
     service = replace(a_service(), aliases=("orders", "orders.internal"))
     found = entries(service)
-    assert list(found.parts[0].spec.hosts) == ["orders.nacos", "orders.internal"]
-    assert [problem.subject for problem in found.problems] == ["orders alias orders"]
+    assert list(found.parts[0].spec.hosts) == ["orders.nacos", "orders", "orders.internal"]
+    assert found.problems == ()
 
 
 def test_the_raw_identity_stands_in_an_annotation_and_the_registry_in_a_label() -> None:

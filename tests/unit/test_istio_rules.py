@@ -217,6 +217,38 @@ def test_an_endpoint_that_istiod_refuses_is_left_out_and_the_others_are_sent(
     assert endpoint.address in found.problems[0].subject
 
 
+@pytest.mark.parametrize(
+    "port",
+    [
+        Port(0, "http", "http-0"),
+        Port(65536, "http", "http-65536"),
+        Port(81, "quic", "quic-81"),
+        Port(81, "http", "Http_81"),
+        Port(80, "tcp", "tcp-80"),
+        Port(81, "http", "http-80"),
+    ],
+    ids=["zero", "too high", "unknown protocol", "bad name", "number twice", "name twice"],
+)
+def test_a_port_that_istiod_refuses_is_left_out_and_the_others_are_served(port: Port) -> None:
+    """Istiod would refuse the host with all its ports."""
+    found = entries(replace(GOOD, ports=(HTTP, port)))
+    assert [each.name for part in found.parts for each in part.spec.ports] == ["http-80"]
+    assert [each.address for part in found.parts for each in part.spec.endpoints] == ["10.1.0.1"]
+    (problem,) = found.problems
+    assert (problem.subject, problem.kind) == (
+        f"orders port {port.number}",
+        ProblemKind.INVALID_PORT,
+    )
+
+
+@pytest.mark.parametrize("alias", ["a_b", "*", "a.1", ""])
+def test_an_alias_that_istiod_refuses_is_left_out(alias: str) -> None:
+    """The host keeps its own name and its other aliases."""
+    found = entries(replace(GOOD, aliases=(alias, "orders.internal")))
+    assert list(found.parts[0].spec.hosts) == ["orders.nacos", "orders.internal"]
+    assert [problem.kind for problem in found.problems] == [ProblemKind.INVALID_NAME]
+
+
 def test_a_weight_out_of_reach_is_sent_as_the_nearest() -> None:
     """Envoy refuses a cluster whose weights add up to more than 32 bits."""
     heavy = replace(GOOD.endpoints[0], weight=10**12)

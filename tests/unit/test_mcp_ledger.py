@@ -93,7 +93,7 @@ def test_the_way_to_a_snapshot_leaves_no_trace_in_what_is_sent() -> None:
 def test_problems_hold_as_long_as_the_service_is_so() -> None:
     """A remedy that was applied ends the problem, as does the service's end."""
     follower = Follower()
-    before = a_snapshot(a_service("a.nacos", alias="single"), a_service("b.nacos", alias="b"))
+    before = a_snapshot(a_service("a.nacos", alias="a_b"), a_service("b.nacos", alias="c_d"))
     follower.follow(before)
     assert [each.kind for each in follower.problems["a.nacos"]] == [ProblemKind.INVALID_NAME]
     follower.follow(before.with_changes({"a.nacos": a_service("a.nacos"), "b.nacos": None}))

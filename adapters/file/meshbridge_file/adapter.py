@@ -50,7 +50,7 @@ class File:
     Options = FileOptions
     settle = timedelta(0)
     """A file needs no time to refill: what stands in it is meant."""
-    scopes = (SCOPE,)
+    scopes: tuple[str, ...] = (SCOPE,)
 
     def __init__(self, name: str, options: FileOptions, context: Context) -> None:
         """Be ready to watch the file; reads nothing yet."""

@@ -242,9 +242,10 @@ class AdapterContract:
     # Law 6: cancelling leaves nothing behind, at every await.
 
     @pytest.fixture(scope="class")
-    def leaks(self) -> Leaks:
+    @classmethod
+    def leaks(cls) -> Leaks:
         """Cancel the watch at many moments, once for all three tests."""
-        return find_leaks(self.registry)
+        return find_leaks(cls().registry)
 
     def test_cancelling_leaves_no_task_behind(self, leaks: Leaks) -> None:
         """When the watch has ended, so has every task it started."""

@@ -3,20 +3,25 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
+from weakref import WeakSet
 
 from meshbridge.testing.recording import Recorder, context
 from meshbridge.testing.registry import RegistryUnderTest
 
+T = TypeVar("T")
 STEPS = 25
 """Turns of the loop after each of which a watch is cancelled."""
 MOMENTS = 15
 """Moments from the start to a little after the first listing at which one is cancelled."""
 GRACE = 2.0
 """Seconds in which threads and files may end after the watch has."""
+
 
 @dataclass(frozen=True, slots=True)
 class Leaks:
@@ -43,37 +48,76 @@ def find_leaks(make: Callable[[], RegistryUnderTest]) -> Leaks:
     )
 
 
+class _Descendants:
+    """Knows the tasks that the watch started, and those that these started.
+
+    A registry that runs on the same loop has tasks of its own, which are none of the adapter's;
+    what tells them apart is the context in which they were started.
+    """
+
+    def __init__(self) -> None:
+        self._mark = ContextVar("watched", default=False)
+        self._tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
+        asyncio.get_running_loop().set_task_factory(self._make)
+
+    def _make(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        coroutine: Coroutine[Any, Any, T] | Generator[Any, None, T],
+        **options: Any,  # noqa: ANN401 - whatever this version of asyncio passes on
+    ) -> asyncio.Task[T]:
+        task = asyncio.Task(coroutine, loop=loop, **options)
+        if self._mark.get():
+            self._tasks.add(task)
+        return task
+
+    def start(self, watch: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Start a watch, of which every task is a descendant from now on."""
+        marked = copy_context()
+        marked.run(self._mark.set, True)  # noqa: FBT003 - a variable's value
+        return asyncio.create_task(watch, context=marked)
+
+    def running(self) -> list[asyncio.Task[Any]]:
+        """Return the descendants that have not ended."""
+        return [task for task in asyncio.all_tasks() if task in self._tasks]
+
+
 async def _cancel_everywhere(registry: RegistryUnderTest) -> list[str]:
+    descendants = _Descendants()
     await registry.start()
     try:
         for port in (8081, 8082):
             await registry.add("orders", "127.0.0.1", port)
         left: list[str] = []
         for step in range(STEPS):
-            left += await _cancel(registry, f"{step} turns of the loop", turns=step)
+            left += await _cancel(registry, descendants, f"{step} turns of the loop", turns=step)
         whole = await _seconds_to_listing(registry)
         for moment in range(1, MOMENTS + 1):
             seconds = whole * 1.5 * moment / MOMENTS
-            left += await _cancel(registry, f"{seconds:.3f} s", seconds=seconds)
+            left += await _cancel(registry, descendants, f"{seconds:.3f} s", seconds=seconds)
         return left
     finally:
         await registry.stop()
 
 
 async def _cancel(
-    registry: RegistryUnderTest, when: str, *, turns: int = 0, seconds: float = 0.0
+    registry: RegistryUnderTest,
+    descendants: _Descendants,
+    when: str,
+    *,
+    turns: int = 0,
+    seconds: float = 0.0,
 ) -> list[str]:
     """Watch so long, cancel, and return the tasks that were left, with the moment."""
-    before = asyncio.all_tasks()
     recorder = Recorder()
-    watch = asyncio.create_task(_watch(registry, recorder))
+    watch = descendants.start(_watch(registry, recorder))
     for _ in range(turns):
         await asyncio.sleep(0)
     if seconds:
         await asyncio.sleep(seconds)
     watch.cancel()
     await asyncio.wait([watch], timeout=registry.within)
-    left = asyncio.all_tasks() - before
+    left = descendants.running()
     names = [f"{each.get_name()} ({_coroutine(each)}), cancelled after {when}" for each in left]
     for each in left:
         each.cancel()

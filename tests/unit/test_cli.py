@@ -71,16 +71,16 @@ def test_every_command_says_each_fault_in_a_line_and_ends_with_2(
             f'error: {path}:3: registries[0].paht: unknown key; did you mean "path"?; '
             "known here: adapter, name, path, publish, required"
         ),
+        f"error: {path}:3: registries[0].path: missing; it must be given",
     ]
 
 
 @pytest.mark.parametrize("command", ["run", "check", "dump"])
 def test_a_missing_configuration_is_said_in_a_line(command: str, tmp_path: Path) -> None:
-    result = meshbridge(command, "-c", tmp_path / "nope.yaml")
+    path = tmp_path / "nope.yaml"
+    result = meshbridge(command, "-c", path)
     assert result.exit_code == 2
-    assert (
-        result.stderr == f"error: {tmp_path}/nope.yaml: cannot be read: No such file or directory\n"
-    )
+    assert result.stderr == f"error: {path}: cannot be read: No such file or directory\n"
 
 
 @pytest.mark.parametrize("command", ["run", "check"])

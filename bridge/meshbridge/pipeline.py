@@ -1,7 +1,7 @@
 """Turns what registries say into snapshots: published and joined in slices, never partial."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -10,6 +10,7 @@ from meshbridge.catalog import Catalog
 from meshbridge.intake import Effective, Intake
 from meshbridge.problems import Problems
 from meshbridge.publish import ClaimKey, Published, Registry, publish
+from meshbridge.service import Service
 from meshbridge.snapshot import EMPTY, Snapshot, Snapshots
 from meshbridge.turns import Turns
 
@@ -102,7 +103,7 @@ class Joint:
 
     def snapshot(self) -> Snapshot:
         """Return what is known so far, complete or not, and make no snapshot of it."""
-        return (self.snapshots.newest or EMPTY).with_changes(self._catalog.take())
+        return (self.snapshots.newest or EMPTY).with_changes(self._take())
 
     async def run(self) -> None:
         """Make snapshots until cancelled."""
@@ -116,7 +117,14 @@ class Joint:
 
     def _make(self) -> None:
         newest = self.snapshots.newest
-        changes = self._catalog.take()
+        changes = self._take()
         if changes or newest is None:
             self.made += 1
             self.snapshots.publish((newest or EMPTY).with_changes(changes))
+
+    def _take(self) -> Mapping[str, Service | None]:
+        """Return what changed in the catalog, and let its problems be known."""
+        resolved = self._catalog.take()
+        for owner, problems in resolved.problems.items():
+            self._problems.put(owner, problems)
+        return resolved.services

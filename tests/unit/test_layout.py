@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 SOURCE_ROOTS = ("bridge", "adapters/file", "adapters/nacos", "mcp", "xds")
@@ -63,6 +65,29 @@ def test_a_build_uses_the_versions_that_are_locked() -> None:
     versions = locked("build")
 
     assert pins == {name: versions.get(name) for name in pins}
+
+
+@pytest.mark.parametrize(
+    ("keys", "name"),
+    [
+        (("project", "dependencies"), "run"),
+        (("dependency-groups", "dev"), "dev"),
+        (("dependency-groups", "build"), "build"),
+        (("dependency-groups", "lock"), "lock"),
+        (("dependency-groups", "sdists"), "sdists"),
+    ],
+)
+def test_what_is_asked_for_is_locked(keys: tuple[str, ...], name: str) -> None:
+    """After a change of pyproject.toml: ``make lock``."""
+    asked = [Requirement(each) for each in setting(*keys)]
+    versions = locked(name)
+
+    missing = [
+        str(each)
+        for each in asked
+        if not each.specifier.contains(versions.get(canonicalize_name(each.name), "0"))
+    ]
+    assert missing == []
 
 
 def test_development_uses_the_versions_that_run() -> None:

@@ -1,5 +1,6 @@
 """What a dump in the format ``istio`` says, and that other YAML parsers read the same."""
 
+import json
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -74,6 +75,22 @@ def test_a_text_that_another_parser_would_misread_is_quoted(value: str) -> None:
     """Go's YAML takes 1e3 for a number: kubectl would refuse the label."""
     endpoint = replace(SERVICE.endpoints[0], labels=(("version", value),))
     assert f"version: '{value}'\n" in rendered(replace(SERVICE, endpoints=(endpoint,)))
+
+
+def test_labels_stand_in_their_order() -> None:
+    """A protobuf map has none: two dumps would differ for nothing."""
+    labels = tuple((f"l{number}", "x") for number in range(10, 40))
+    endpoint = replace(SERVICE.endpoints[0], labels=labels)
+    (document,) = yaml.safe_load_all(rendered(replace(SERVICE, endpoints=(endpoint,))))
+    assert tuple(document["spec"]["endpoints"][0]["labels"].items()) == labels
+
+
+def test_what_cannot_be_printed_survives() -> None:
+    """A registry's own name for a service may hold anything."""
+    name = "a\n\x00\x7f\x85'\"\\: #é订"
+    (document,) = yaml.safe_load_all(rendered(replace(SERVICE, sources=(Source("shop", name),))))
+    (source,) = json.loads(document["metadata"]["annotations"]["meshbridge.io/sources"])
+    assert source["name"] == name
 
 
 def test_services_follow_each_other_by_host() -> None:

@@ -49,6 +49,11 @@ class Nacos:
             for namespace in options.namespaces
         }
         self.scopes = tuple(str(each) for names in self._names.values() for each in names)
+        self._login = (
+            Login(options.servers, options.username, options.password, context.clock)
+            if options.username
+            else None
+        )
         self._listed: set[str] = set()
         """Scopes listed before: what comes next comes after a gap."""
         self._first = 0
@@ -59,27 +64,20 @@ class Nacos:
 
         Raises RegistryRejected or RegistryUnavailable, and nothing else of Nacos or its SDK.
         """
-        login = self._login()
         try:
             async with asyncio.TaskGroup() as tasks:
                 for namespace in self._options.namespaces:
-                    tasks.create_task(self._watch_namespace(namespace, login, emit))
+                    tasks.create_task(self._watch_namespace(namespace, emit))
         except ExceptionGroup as failed:
             raise _foremost(failed) from failed
         raise AssertionError("a namespace is watched until that fails")
 
-    def _login(self) -> Login | None:
-        if not self._options.username:
-            return None
-        options = self._options
-        return Login(options.servers, options.username, options.password, self._context.clock)
-
-    async def _watch_namespace(self, namespace: str, login: Login | None, emit: Emit) -> None:
+    async def _watch_namespace(self, namespace: str, emit: Emit) -> None:
         names = self._names[namespace]
         inboxes = {name.group: Inbox() for name in names}
         every = self._options.list_interval.total_seconds()
         async with (
-            self._any_server(namespace, login, inboxes) as session,
+            self._any_server(namespace, inboxes) as session,
             asyncio.TaskGroup() as tasks,
         ):
             for name in names:
@@ -91,15 +89,16 @@ class Nacos:
 
     @asynccontextmanager
     async def _any_server(
-        self, namespace: str, login: Login | None, inboxes: dict[str, Inbox]
+        self, namespace: str, inboxes: dict[str, Inbox]
     ) -> "AsyncGenerator[Session]":
         """Give a session with the first server that answers, beginning after the last one used."""
         servers = self._options.servers
         reasons: list[str] = []
+        login, sleep = self._login, self._context.sleep
         for turn in range(self._first, self._first + len(servers)):
             server = servers[turn % len(servers)]
             async with AsyncExitStack() as stack:
-                connected = self._connected(server, namespace, login, inboxes, self._context.sleep)
+                connected = self._connected(server, namespace, login, inboxes, sleep)
                 try:
                     session = await stack.enter_async_context(connected)
                 except RegistryUnavailable as unavailable:

@@ -5,7 +5,6 @@ token; this one does not.
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 
 import aiohttp
@@ -20,6 +19,10 @@ PATH = "/nacos/v1/auth/users/login"
 PATIENCE = aiohttp.ClientTimeout(total=10)
 LARGEST_ANSWER = 64 * 1024
 """Bytes."""
+FAULT = 500
+"""What Nacos 2.5 answers to a wrong name or password, and to a right one in its first 15 s."""
+GRACE = 20.0
+"""Seconds after which that answer is taken for a refusal."""
 SHARE = 0.8
 """The part of a token's life after which it is renewed."""
 
@@ -38,7 +41,7 @@ class Login:
         servers: tuple[Server, ...],
         username: str,
         password: Secret,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float],
     ) -> None:
         self._servers = servers
         self._username = username
@@ -46,6 +49,7 @@ class Login:
         self._clock = clock
         self._token = ""
         self._renew_at = 0.0
+        self._faulty_since: float | None = None
         self._fetching = asyncio.Lock()
 
     async def token(self) -> str:
@@ -57,6 +61,7 @@ class Login:
         async with self._fetching:
             if not self._token or self._clock() >= self._renew_at:
                 found = await self._fetch()
+                self._faulty_since = None
                 self._token = found.access_token
                 self._renew_at = self._clock() + SHARE * found.token_ttl
         return self._token
@@ -82,13 +87,19 @@ class Login:
             f"http://{server}{PATH}", data=form, allow_redirects=False
         ) as answer:
             body = await answer.content.read(LARGEST_ANSWER)
-            if answer.status in {401, 403}:
+            if answer.status in {401, 403} or (answer.status == FAULT and self._lasts()):
                 raise RegistryRejected(
-                    f"{server}: user {self._username} is refused: {_one_line(body)};"
-                    " check username and password"
+                    f"{server}: user {self._username} is refused ({answer.status}:"
+                    f" {_one_line(body)}); check username and password"
                 )
             answer.raise_for_status()
         return msgspec.json.decode(body, type=_Token)
+
+    def _lasts(self) -> bool:
+        """Note a faulty answer; say whether there was nothing else for long enough."""
+        if self._faulty_since is None:
+            self._faulty_since = self._clock()
+        return self._clock() - self._faulty_since >= GRACE
 
 
 def _one_line(body: bytes) -> str:

@@ -125,6 +125,7 @@ class Client(GrpcClient):
             stream.cancel()
             if not self.ended.done():
                 self.ended.set_result(reason)
+            await stream.code()  # gRPC's own task for the call ends with its status
 
     async def _take(self, payload: Payload, connection: GrpcConnection) -> None:
         if payload.metadata.type != PUSH:

@@ -1,5 +1,6 @@
 """The SDK's untyped corners, with the types that they have at run time; nothing else."""
 
+from collections.abc import Awaitable
 from typing import Protocol, cast
 
 import grpc.aio
@@ -39,6 +40,9 @@ class Stream(Protocol):
         """End it now."""
         ...
 
+    async def code(self) -> object:
+        """Return its status once it is over."""
+
 
 class _Utils(Protocol):
     def convert_request_to_payload(self, request: Request) -> Payload: ...
@@ -46,13 +50,12 @@ class _Utils(Protocol):
     def parse(self, payload: Payload) -> Request | Response: ...
 
 
+class _Call(Awaitable[Payload], Protocol):
+    async def code(self) -> object: ...
+
+
 class _Stub(Protocol):
-    async def request(
-        self,
-        payload: Payload,
-        *,
-        timeout: float,  # noqa: ASYNC109 - the stub's
-    ) -> Payload: ...
+    def request(self, payload: Payload, *, timeout: float) -> _Call: ...
 
 
 class _StreamStub(Protocol):
@@ -93,7 +96,11 @@ def unpack(payload: Payload) -> Request | Response:
 
 async def ask(connection: GrpcConnection, request: Payload, within: float) -> bytes:
     """Return the JSON of the answer. Raises grpc.aio.AioRpcError."""
-    reply = await cast("_Connection", connection).client.request(request, timeout=within)
+    call = cast("_Connection", connection).client.request(request, timeout=within)
+    try:
+        reply = await call
+    finally:
+        await call.code()  # a cancelled call goes on as a task of gRPC's until its status is there
     return reply.body.value
 
 

@@ -80,8 +80,10 @@ async def grpc_backend(name: str) -> AsyncGenerator[int]:
         return name.encode()
 
     server = grpc.aio.server()
-    methods = {"Am": grpc.unary_unary_rpc_method_handler(who)}
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("Who", methods),))
+    handler = grpc.method_handlers_generic_handler(
+        "Who", {"Am": grpc.unary_unary_rpc_method_handler(who)}
+    )
+    server.add_generic_rpc_handlers((handler,))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:

@@ -16,6 +16,9 @@ from meshbridge.snapshot import Snapshot, Snapshots
 from meshbridge.supervisor import Supervisor, Surroundings
 from meshbridge.turns import Turns
 
+WATCHING = "watching"
+"""The state of a registry that is not failing."""
+
 
 @dataclass(frozen=True, slots=True)
 class RegistryRuntime:
@@ -60,6 +63,11 @@ class RegistryState:
     restarts: int
     updates: int
     scopes: tuple[ScopeState, ...]
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why it is not being watched; ``None`` while it is."""
+        return None if self.state == WATCHING else Failure(self.state)
 
     @property
     def missing(self) -> tuple[ScopeState, ...]:
@@ -192,7 +200,7 @@ class _Watched:
         return RegistryState(
             name=self.name,
             required=self.required,
-            state=str(outage.failure or "watching"),
+            state=(outage.failure or WATCHING),
             reason=outage.reason,
             seconds=now - outage.since,
             restarts=self.supervisor.restarts,

@@ -1,7 +1,7 @@
 """Turns what registries say into snapshots: published and joined in slices, never partial."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -84,7 +84,7 @@ class Joint:
         self._whole.set()
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def together(self) -> Generator[None]:
         """Let no snapshot be made before all that is applied inside is applied."""
         self._unfinished += 1
         self._whole.clear()

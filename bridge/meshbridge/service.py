@@ -32,7 +32,7 @@ class Locality:
 
     def __str__(self) -> str:
         """Return Istio's ``region/zone/sub-zone`` without trailing empty parts."""
-        return "/".join((self.region, self.zone, self.sub_zone)).rstrip("/")
+        return f"{self.region}/{self.zone}/{self.sub_zone}".rstrip("/")
 
 
 @dataclass(frozen=True, slots=True)

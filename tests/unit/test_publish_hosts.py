@@ -19,7 +19,7 @@ from meshbridge.publish.hosts import (
 from meshbridge.registration import Kind, RegisteredService, ServiceId
 
 
-def registry(name: str = "shop", order: int = 0, **rules: object) -> Registry:
+def registry(name: str = "shop", order: int = 0, /, **rules: object) -> Registry:
     return Registry(name, order, PublishRules.model_validate({"domain": "nacos", **rules}))
 
 

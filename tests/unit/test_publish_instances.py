@@ -28,9 +28,9 @@ def registry(**rules: object) -> Registry:
     return Registry("shop", 0, PublishRules.model_validate({"domain": "nacos", **rules}))
 
 
-def published(*instances: Instance, service: str = "orders", **rules: object) -> Published:
+def published(*instances: Instance, **rules: object) -> Published:
     result = publish(
-        RegisteredService(ServiceId("", "blue", service), instances), registry(**rules), "scope"
+        RegisteredService(ServiceId("", "blue", "orders"), instances), registry(**rules), "scope"
     )
     assert result is not None
     return result
@@ -320,7 +320,7 @@ def test_every_label_that_is_kept_is_legal(key: str, value: str) -> None:
     assert all(not key_fault(each) and not value_fault(text) for each, text in kept)
 
 
-LOCALITIES = [
+LOCALITIES: list[tuple[dict[str, str], str, Locality]] = [
     ({}, "", Locality()),
     ({}, "h", Locality("", "h")),
     ({}, "cn/h", Locality("cn", "h")),

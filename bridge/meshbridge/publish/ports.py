@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from meshbridge.problems import ProblemKind
 from meshbridge.publish.findings import Findings
@@ -67,12 +67,15 @@ def read_port_rule(value: object) -> object:
     """
     if isinstance(value, PortRule):
         return value
-    if value == "standard" or value == "instance":  # noqa: PLR1714 - narrows the type
-        return PortRule(value)
-    if not isinstance(value, dict) or not value:
+    if value == "instance":
+        return PortRule("instance")
+    if value == "standard":
+        return PortRule()
+    if not isinstance(value, Mapping) or not value:
         message = f"found {value!r}; allowed: standard, instance, or numbers like {{http: 8080}}"
         raise ValueError(message)
-    numbers = tuple(sorted(_number(key, number) for key, number in value.items()))  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    items = cast("Mapping[object, object]", value).items()
+    numbers = tuple(sorted(_number(key, number) for key, number in items))
     rule = PortRule("standard", numbers)
     _refuse_shared(rule)
     return rule

@@ -222,11 +222,9 @@ class PublishRules(_Block):
     @model_validator(mode="before")
     @classmethod
     def _refuse_later(cls, value: object) -> object:
-        if isinstance(value, Mapping):
-            for key, what in _LATER.items():
-                if key in value:
-                    message = f"found {key}, but this version does not have {what}; take it out"
-                    raise ValueError(message)
+        for key in sorted(_keys(value) & _LATER.keys()):
+            message = f"found {key}, but this version does not have {_LATER[key]}; take it out"
+            raise ValueError(message)
         return value
 
     def selects(self, service: ServiceId) -> bool:
@@ -240,6 +238,12 @@ class PublishRules(_Block):
     def selects_instance(self, instance: Instance) -> bool:
         """Return whether the instance has all the metadata of ``instances.match``."""
         return not self.instances.match or set(self.instances.match) <= set(instance.metadata)
+
+
+def _keys(value: object) -> set[str]:
+    if not isinstance(value, Mapping):
+        return set()
+    return {key for key in cast("Mapping[object, object]", value) if isinstance(key, str)}
 
 
 def _any_meets(patterns: tuple[str, ...], names: tuple[str, ...]) -> bool:

@@ -1,7 +1,7 @@
 """Turns what registries say into snapshots: published and joined in slices, never partial."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -14,6 +14,8 @@ from meshbridge.service import Service
 from meshbridge.snapshot import EMPTY, Snapshot, Snapshots
 from meshbridge.turns import Turns
 
+BATCH = 8
+"""Registrations that are applied before the services that follow are computed: under a slice."""
 COALESCE = 0.005
 """Seconds for which changes are gathered before a snapshot is made of them."""
 
@@ -44,9 +46,12 @@ class Lane:
                     made.append((effective, self._publish(effective)))
                 await turn.breathe()
             with self._joint.together():
-                for effective, published in made:
+                for number, (effective, published) in enumerate(made, start=1):
                     self._apply(effective, published)
-                    await turn.breathe()
+                    if not number % BATCH:
+                        self._joint.gather()
+                        await turn.breathe()
+                self._joint.gather()
                 self.intake.finish(update)
         self.updated[update.scope] = datetime.now(UTC).timestamp()
 
@@ -77,7 +82,10 @@ class Joint:
         self._complete = complete
         self._problems = problems
         self._sleep = sleep
+        self.computed = 0
+        """How many services were computed: the cost of all changes so far."""
         self._catalog = Catalog()
+        self._changed: dict[str, Service | None] = {}
         self._unfinished = 0
         self._touched = asyncio.Event()
         self._whole = asyncio.Event()
@@ -99,11 +107,18 @@ class Joint:
     def apply(self, key: ClaimKey, published: Published | None) -> None:
         """Let a registration claim what it publishes; ``None``: it claims nothing any more."""
         self._catalog.apply(key, published)
-        self._problems.put(key, published.problems if published else ())
+
+    def gather(self) -> None:
+        """Compute the services that follow from what was applied; they wait for the snapshot."""
+        resolved = self._catalog.take()
+        self._changed.update(resolved.services)
+        self.computed += resolved.computed
+        for owner, problems in resolved.problems.items():
+            self._problems.put(owner, problems)
 
     def snapshot(self) -> Snapshot:
         """Return what is known so far, complete or not, and make no snapshot of it."""
-        return (self.snapshots.newest or EMPTY).with_changes(self._take())
+        return (self.snapshots.newest or EMPTY).with_changes(self._changed)
 
     async def run(self) -> None:
         """Make snapshots until cancelled."""
@@ -117,14 +132,7 @@ class Joint:
 
     def _make(self) -> None:
         newest = self.snapshots.newest
-        changes = self._take()
-        if changes or newest is None:
+        if self._changed or newest is None:
+            changed, self._changed = self._changed, {}
             self.made += 1
-            self.snapshots.publish((newest or EMPTY).with_changes(changes))
-
-    def _take(self) -> Mapping[str, Service | None]:
-        """Return what changed in the catalog, and let its problems be known."""
-        resolved = self._catalog.take()
-        for owner, problems in resolved.problems.items():
-            self._problems.put(owner, problems)
-        return resolved.services
+            self.snapshots.publish((newest or EMPTY).with_changes(changed))

@@ -14,6 +14,13 @@ WORKLOAD_ENTRY = f"{NETWORKING}/WorkloadEntry"
 FROM_SERVICES = (SERVICE_ENTRY, WORKLOAD_ENTRY)
 """Unanswered until services are known: an empty answer would delete what istiod holds."""
 
+NOT_ISTIOS = "not istio's"
+"""Types of Envoy's own: an Envoy sent to the wrong port must not be told that it has none."""
+
+WITHHELD = (*FROM_SERVICES, NOT_ISTIOS)
+"""Not answered while nothing is known of it, and of Envoy's own types nothing ever is."""
+
+_PARTS = 3
 _KNOWN = frozenset(
     {
         *FROM_SERVICES,
@@ -37,13 +44,11 @@ _KNOWN = frozenset(
 def resource_type(type_url: str) -> ResourceType:
     """Return how a type is served: always whole, since to istiod absence is removal.
 
-    Every type is answered, also one of a later release: istiod is not ready before.
+    Every type of istiod's form is answered, also one of a later release: it is not ready before.
     """
-    group, _, rest = type_url.partition("/")
-    kind = rest.rpartition("/")[2]
+    parts = type_url.split("/")
+    if len(parts) != _PARTS:
+        return ResourceType(url=type_url, offered_as=NOT_ISTIOS)
+    group, _, kind = parts
     name = f"{group}/{kind}"
-    return ResourceType(
-        url=type_url,
-        offered_as=name if name in _KNOWN else "",
-        label=kind if name in _KNOWN else "other",
-    )
+    return ResourceType(url=type_url, offered_as=name, label=kind if name in _KNOWN else "other")

@@ -14,7 +14,7 @@ from meshbridge.settings import Address, ListenAddress, Listener, Tls
 from meshbridge.snapshot import Snapshot, Snapshots
 from meshbridge.turns import Turns
 from meshbridge_mcp.istio import entries
-from meshbridge_mcp.kinds import FROM_SERVICES, SERVICE_ENTRY, resource_type
+from meshbridge_mcp.kinds import SERVICE_ENTRY, WITHHELD, WORKLOAD_ENTRY, resource_type
 from meshbridge_mcp.ledger import Ledger
 from meshbridge_mcp.manifest import manifests
 from meshbridge_xds.resources import Offer, Offers, ResourceSet
@@ -22,7 +22,8 @@ from meshbridge_xds.server import DiscoveryServer
 
 NAME = "mcp"
 
-_EMPTY = dict.fromkeys(FROM_SERVICES, ResourceSet())
+_NONE = ResourceSet()
+_UNKNOWN: dict[str, ResourceSet | None] = dict.fromkeys(WITHHELD)
 
 
 class Options(Listener):
@@ -54,7 +55,7 @@ class Mcp:
         Raises ConfigurationError for a port in use or an unreadable certificate.
         """
         offers = Offers()
-        offers.publish(Offer(dict.fromkeys(FROM_SERVICES)))
+        offers.publish(Offer(_UNKNOWN))
         self._server = DiscoveryServer(NAME, offers, resource_type, context)
         tls = self._options.tls
         try:
@@ -104,6 +105,6 @@ async def _follow(snapshots: Snapshots, offers: Offers, context: OutletContext) 
         snapshot = await snapshots.after(snapshot)
         async with turns.turn() as turn:
             offered = await ledger.follow(snapshot, turn)
-        offers.publish(Offer({**_EMPTY, SERVICE_ENTRY: offered}))
+        offers.publish(Offer({**_UNKNOWN, WORKLOAD_ENTRY: _NONE, SERVICE_ENTRY: offered}))
         resources.set(len(offered.listed))
         encoded.set(ledger.encoded)

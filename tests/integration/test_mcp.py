@@ -265,6 +265,17 @@ async def test_a_type_of_a_later_release_is_answered_and_so_is_a_later_version()
     assert istiod.hosts() == {"a.nacos"}
 
 
+async def test_an_envoy_sent_to_the_wrong_port_is_not_told_that_it_has_nothing() -> None:
+    """An empty answer would take away the clusters and listeners that it runs on."""
+    clusters = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
+    async with serving(a_service("a.nacos")) as outlet:
+        envoy = outlet.istiod((clusters, *NOW))
+        async with envoy.connected():
+            await envoy.until(lambda: envoy.synced == set(NOW))
+            await asyncio.sleep(0.2)
+            assert envoy.synced == set(NOW)
+
+
 async def test_nothing_is_sent_of_a_type_that_was_not_asked_for() -> None:
     """A subscriber to one type gets one type, however the services change."""
     asked = ("networking.istio.io/v1/VirtualService",)

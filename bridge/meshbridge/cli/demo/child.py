@@ -61,7 +61,9 @@ class Child:
             if self.pid is None:
                 raise ChildFailed(f"{self.name} ended before {what}.{self.last_lines()}")
             if time.monotonic() > end:
-                raise ChildFailed(f"{self.name}: not {what} in {within:g} s.{self.last_lines()}")
+                raise ChildFailed(
+                    f"{self.name}: {within:g} s passed before {what}.{self.last_lines()}"
+                )
             await asyncio.sleep(_LOOK_EVERY)
         return seen
 

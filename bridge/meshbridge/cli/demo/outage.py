@@ -72,12 +72,20 @@ async def bridge_returns(stage: Stage, load: Load, killed: Killed, glyphs: Glyph
     cuts = load.cuts - killed.cuts
     return Result(
         (
-            Check("bridge ready, from its start", milliseconds(back - begun), ""),
-            Check("Envoy subscribed again, after that", milliseconds(subscribed - back), ""),
-            _same("clusters, listeners, routes, endpoints in Envoy", killed.view.held, view.held),
-            _same("clusters and listeners changed, removed", killed.view.counters, view.counters),
+            Check("from its start to bridge ready", milliseconds(back - begun), ""),
+            Check("from there to Envoy's new stream", milliseconds(subscribed - back), ""),
+            _same(
+                f"Envoy's {len(view.held)} resources, versions and times",
+                killed.view.held,
+                view.held,
+            ),
+            _same(
+                "Envoy's counts of changes and removals",
+                killed.view.counters,
+                view.counters,
+            ),
             Check("connections of clients that were cut", str(cuts), "0", cuts == 0),
-            took("a further instance: first answer by it", first, changed),
+            took("a further instance: from change to first answer", first, changed),
             no_failure([a for a in load.answers if a.done >= killed.at - _BEFORE]),
         ),
         tuple(time_line(load.answers, Outage(killed.at, back, subscribed), glyphs)),
@@ -109,5 +117,5 @@ async def towards_istiod(stage: Stage) -> Result:
 def _same(what: str, before: Mapping[str, int | str], after: Mapping[str, int | str]) -> Check:
     """Check that nothing differs, and name what does."""
     differing = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    found = ", ".join(sorted(differing)) or f"{len(after)} the same"
-    return Check(what, found, "the same", bool(before) and not differing)
+    found = f"{', '.join(sorted(differing))} differ" if differing else "as before"
+    return Check(what, found, "as before", bool(before) and not differing)

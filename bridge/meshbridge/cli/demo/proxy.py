@@ -6,16 +6,12 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from pydantic import BaseModel, Field
 
-COUNTERS = (
-    "cluster_manager.cluster_removed",
-    "cluster_manager.cluster_modified",
-    "listener_manager.listener_removed",
-    "listener_manager.listener_modified",
-)
-"""What Envoy would count if it had taken down or rebuilt anything that serves requests."""
+COUNTERS = r"(manager\.(cluster|listener)_(removed|modified)|membership_change)$"
+"""What Envoy counts when it takes down or rebuilds anything that serves requests: a pattern."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +82,11 @@ async def connected(admin: int) -> bool | None:
 async def view(admin: int) -> View:
     """Return what Envoy holds now."""
     _, text = await fetch(admin, "/config_dump?include_eds")
-    _, stats = await fetch(admin, "/stats?filter=_manager")
-    numbers = dict(line.split(": ", 1) for line in stats.splitlines() if ": " in line)
+    _, stats = await fetch(admin, f"/stats?filter={quote(COUNTERS)}")
+    counters = (line.rsplit(": ", 1) for line in stats.splitlines())
     return View(
         held=dict(_held(_Dump.model_validate_json(text))),
-        counters={name: int(numbers.get(name, "0")) for name in COUNTERS},
+        counters={name: int(count) for name, count in counters},
     )
 
 
@@ -103,7 +99,9 @@ def _held(dump: "_Dump") -> Iterator[tuple[str, str]]:
         for route in part.dynamic_route_configs:
             yield f"route {route.route_config.name}", str(route.state)
         for endpoints in part.dynamic_endpoint_configs:
-            yield f"endpoints {endpoints.endpoint_config.cluster_name}", str(endpoints.state)
+            # Envoy tells no version of them, so all they hold is compared.
+            config = endpoints.endpoint_config
+            yield f"endpoints {config.get('cluster_name')}", json.dumps(config, sort_keys=True)
 
 
 def _address(port: int) -> dict[str, object]:
@@ -146,7 +144,6 @@ def _fetch(port: int, path: str) -> tuple[int, str]:
 
 class _Named(BaseModel):
     name: str = ""
-    cluster_name: str = ""
 
 
 class _State(BaseModel):
@@ -157,11 +154,14 @@ class _State(BaseModel):
 class _Held(_State):
     cluster: _Named = _Named()
     route_config: _Named = _Named()
-    endpoint_config: _Named = _Named()
 
     @property
     def state(self) -> _State:
         return _State(version_info=self.version_info, last_updated=self.last_updated)
+
+
+class _HeldEndpoints(BaseModel):
+    endpoint_config: dict[str, object]
 
 
 class _HeldListener(BaseModel):
@@ -173,7 +173,7 @@ class _Part(BaseModel):
     dynamic_active_clusters: list[_Held] = Field(default_factory=list[_Held])
     dynamic_listeners: list[_HeldListener] = Field(default_factory=list[_HeldListener])
     dynamic_route_configs: list[_Held] = Field(default_factory=list[_Held])
-    dynamic_endpoint_configs: list[_Held] = Field(default_factory=list[_Held])
+    dynamic_endpoint_configs: list[_HeldEndpoints] = Field(default_factory=list[_HeldEndpoints])
 
 
 class _Dump(BaseModel):

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +12,31 @@ from meshbridge.cli.ending import faults_in_lines, say
 
 # ruff: noqa: PLC0415 - `meshbridge --help` must not wait for what only one command needs
 
+
+def _duration(text: str) -> timedelta:
+    from meshbridge.settings.values import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(f'"{text}" {error}') from None
+
+
 Configuration = Annotated[
     Path,
     typer.Option("--config", "-c", metavar="FILE", help="The configuration, a YAML file."),
 ]
+Wait = Annotated[
+    timedelta,
+    typer.Option(
+        "--wait",
+        parser=_duration,
+        metavar="DURATION",
+        help="How long to wait for the registries, like 500ms or 1m.",
+        show_default="10s",
+    ),
+]
+_USUAL_WAIT = timedelta(seconds=10)
 
 
 def main() -> None:
@@ -75,6 +97,7 @@ def run(config: Configuration) -> None:
 
 def check(
     config: Configuration,
+    wait: Wait = _USUAL_WAIT,
     *,
     offline: Annotated[
         bool, typer.Option("--offline", help="Only validate the file; try no registry.")
@@ -87,7 +110,7 @@ def check(
     from meshbridge.cli.check import check_configuration
 
     with faults_in_lines():
-        sys.exit(check_configuration(config, offline=offline))
+        sys.exit(check_configuration(config, wait, offline=offline))
 
 
 def dump(
@@ -99,6 +122,7 @@ def dump(
         str,
         typer.Option("--service", "-s", metavar="PATTERN", help="Only hosts that match, like a*."),
     ] = "*",
+    wait: Wait = _USUAL_WAIT,
 ) -> None:
     """Read every registry once and print the result.
 
@@ -107,7 +131,7 @@ def dump(
     from meshbridge.cli.dump import dump_services
 
     with faults_in_lines():
-        sys.exit(dump_services(config, form, service))
+        sys.exit(dump_services(config, form, service, wait))
 
 
 def adapters() -> None:

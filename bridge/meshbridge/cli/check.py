@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 
 from meshbridge.bridge import RegistryState
@@ -14,7 +15,7 @@ from meshbridge.settings.model import RegistrySettings
 _MOST_PROBLEMS = 20
 
 
-def check_configuration(path: Path, *, offline: bool) -> Exit:
+def check_configuration(path: Path, wait: timedelta, *, offline: bool) -> Exit:
     """Print what was found; the answer is no when a registry cannot be read.
 
     Raises ConfigurationError.
@@ -25,7 +26,7 @@ def check_configuration(path: Path, *, offline: bool) -> Exit:
     say(f"{path}: valid: {registries}; outlets: {outlets}")
     if offline:
         return Exit.FINE
-    bridge, reading = asyncio.run(read_all(settings))
+    bridge, reading = asyncio.run(read_all(settings, wait))
     problems = [each for each in bridge.problems if each.kind is not ProblemKind.REGISTRY]
     counted = Counter(problem.registry for problem in problems)
     lines = unread(reading, settings.registries)

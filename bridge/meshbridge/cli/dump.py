@@ -3,6 +3,7 @@
 import asyncio
 import fnmatch
 import json
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 
@@ -21,7 +22,7 @@ from meshbridge.snapshot import Snapshot
 _OWN_FORMATS = ("table", "json")
 
 
-def dump_services(path: Path, form: str, pattern: str) -> Exit:
+def dump_services(path: Path, form: str, pattern: str, wait: timedelta) -> Exit:
     """Print the services; problems and what cannot be read go to stderr.
 
     Nothing is printed when a required registry cannot be read: a part of the services must not
@@ -29,7 +30,7 @@ def dump_services(path: Path, form: str, pattern: str) -> Exit:
     """
     settings = read_settings(path, serving=False)
     outlet = None if form in _OWN_FORMATS else _outlet_for(form, settings)
-    bridge, reading = asyncio.run(read_all(settings))
+    bridge, reading = asyncio.run(read_all(settings, wait))
     for line in unread(reading, settings.registries):
         complain(line)
     required = {registry.name for registry in settings.registries if registry.required}

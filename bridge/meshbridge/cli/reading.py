@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from datetime import timedelta
 
 import structlog
 from structlog.typing import FilteringBoundLogger
@@ -9,25 +10,24 @@ from structlog.typing import FilteringBoundLogger
 from meshbridge.bridge import Bridge, Reading
 from meshbridge.cli.assembly import make_bridge
 from meshbridge.settings.model import RegistrySettings, Settings
-
-WITHIN = 20.0
-"""Seconds that the registries get, all together, before they count as not answering."""
+from meshbridge.settings.values import format_duration
 
 
-async def read_all(settings: Settings) -> tuple[Bridge, Reading]:
+async def read_all(settings: Settings, wait: timedelta) -> tuple[Bridge, Reading]:
     """Return what all registries hold now, and the bridge that read it.
 
-    Somebody who looks at a terminal is told what is being waited for. Adapters' logs are left
-    out: what went wrong stands in the result.
+    After ``wait`` a registry counts as one that cannot be read. Somebody who looks at a terminal
+    is told what is being waited for. Adapters' logs are left out: what went wrong stands in the
+    result.
     """
-    bridge = make_bridge(settings, _silent())
+    bridge, within = make_bridge(settings, _silent()), wait.total_seconds()
     if not sys.stderr.isatty():
-        return bridge, await bridge.read_once(WITHIN)
+        return bridge, await bridge.read_once(within)
     from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
 
     names = ", ".join(registry.name for registry in settings.registries)
-    with Console(stderr=True).status(f"reading {names} (at most {WITHIN:.0f} s)"):
-        return bridge, await bridge.read_once(WITHIN)
+    with Console(stderr=True).status(f"reading {names} (at most {format_duration(wait)})"):
+        return bridge, await bridge.read_once(within)
 
 
 def unread(reading: Reading, registries: tuple[RegistrySettings, ...]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.metadata
+import os
 import signal
 import time
 from collections.abc import Generator
@@ -25,6 +26,9 @@ def run_bridge(path: Path) -> None:
 
     Raises ConfigurationError, alone or in a group, when it cannot be used, a port in use included.
     """
+    # gRPC would print lines of its own beside the logs, about a port in use for one; a user who
+    # wants them says so. It reads this when an outlet first imports it.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     settings = read_settings(path, serving=True)
     asyncio.run(_serve(settings, configure()))
 

@@ -1,0 +1,302 @@
+"""The commands as people run them: real processes, a file registry, real ports on loopback."""
+
+import errno
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from rig.bridge import Bridge
+
+VERSION = {"version": 1}
+SERVICES = {
+    "services": [
+        {
+            "name": "orders",
+            "instances": [
+                {"address": "10.1.0.1", "port": 8081, "weight": 1, "zone": "h"},
+                {"address": "10.1.0.2", "port": 8081, "weight": 3},
+                {"address": "10.1.0.3", "port": 0},
+                {"address": "10.1.0.4", "port": 81, "weight": float("nan")},
+                {"address": "10.1.0 .5", "port": 81},
+                {"address": "127.0.0.1", "port": 81},
+            ],
+        },
+        {"name": "!!!", "instances": [{"address": "10.1.0.6", "port": 1}]},
+        {"name": "billing", "instances": [{"address": "10.1.0.7", "port": 90}]},
+    ]
+}
+LEFT_OUT = {
+    "orders, instance 10.1.0.3:0": "port",
+    "orders, instance 10.1.0.4:81": "weight nan",
+    "orders, instance 10.1.0 .5:81": "is not an IP address",
+    "orders, instance 127.0.0.1:81": "loopback",
+    "!!!": "no host can be made",
+}
+"""Things that cannot be published, and a word of the reason that must be given."""
+
+
+def configuration(**changes: object) -> dict[str, object]:
+    """Return a configuration that works beside ``services.yaml``, with these keys instead."""
+    usual: dict[str, object] = {
+        "version": 1,
+        "registries": [{"name": "shop", "adapter": "file", "path": "services.yaml"}],
+        "outlets": {"xds": {"listen": "127.0.0.1:0"}},
+        "status": {"listen": "127.0.0.1:0"},
+    }
+    return usual | changes
+
+
+def registry(**changes: object) -> dict[str, object]:
+    """Return a configuration whose one registry has these keys instead."""
+    entry: dict[str, object] = {"name": "shop", "adapter": "file", "path": "services.yaml"}
+    return configuration(registries=[entry | changes])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with a file registry that holds good and impossible things."""
+    (tmp_path / "services.yaml").write_text(json.dumps(SERVICES).replace("NaN", ".nan"))
+    return tmp_path
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    """Return a port that another program listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield int(server.getsockname()[1])
+
+
+def meshbridge(
+    folder: Path, command: str, content: Mapping[str, object], *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command on a configuration in the folder, to its end."""
+    path = folder / "meshbridge.yaml"
+    path.write_text(json.dumps(content, indent=1))
+    return subprocess.run(
+        [sys.executable, "-m", "meshbridge", command, "-c", path, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (configuration(rigistries=[]), 'rigistries: unknown key; did you mean "registries"?'),
+        (registry(required=1), "registries[0].required: found 1; true or false is allowed"),
+        (registry(path=["x"]), "registries[0].path: found a list; must be the path of a file"),
+        (
+            configuration(
+                registries=[
+                    {
+                        "name": "shop",
+                        "adapter": "nacos",
+                        "servers": ["127.0.0.1:8848"],
+                        "list-interval": "10 sec",
+                    }
+                ]
+            ),
+            'registries[0].list-interval: found "10 sec"; must be a duration like 500ms, 10s',
+        ),
+        (registry(path="${env:MESHBRIDGE_NOT_SET}"), "variable MESHBRIDGE_NOT_SET is not set"),
+        (registry(path="${file:/nope}"), "the file /nope cannot be read: No such file"),
+        (
+            registry(adapter="flie"),
+            'registries[0].adapter: found "flie"; did you mean "file"?; installed: file, nacos',
+        ),
+        (
+            configuration(
+                registries=[
+                    {"name": "shop", "adapter": "file", "path": "services.yaml"},
+                    {"name": "shop", "adapter": "file", "path": "services.yaml"},
+                ]
+            ),
+            'registries[1].name: found "shop", which is the name of registries[0] too',
+        ),
+        (
+            configuration(outlets={"xds": {"listen": "0.0.0.0:0"}}),
+            'outlets.xds: listens beyond loopback (0.0.0.0:0) without TLS; give it tls, or say "tl',
+        ),
+    ],
+    ids=[
+        "unknown key",
+        "wrong type",
+        "wrong kind",
+        "bad duration",
+        "unset variable",
+        "missing file",
+        "unknown adapter",
+        "one name twice",
+        "open listener",
+    ],
+)
+def test_a_wrong_configuration_ends_the_start_with_one_line(
+    folder: Path, content: Mapping[str, object], said: str
+) -> None:
+    """Exit code 2, nothing but the line, and no traceback."""
+    done = meshbridge(folder, "run", content)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: {folder}/meshbridge.yaml:")
+    assert said in line
+
+
+@pytest.mark.parametrize("outlet", ["xds", "mcp"])
+def test_a_port_in_use_ends_the_start_with_one_line(
+    folder: Path, taken_port: int, outlet: str
+) -> None:
+    """Its place in the configuration, the address, and what to do; beside the JSON of the log."""
+    content = configuration(outlets={outlet: {"listen": f"127.0.0.1:{taken_port}"}})
+    done = meshbridge(folder, "run", content)
+    assert done.returncode == 2
+    (line,) = [line for line in done.stderr.splitlines() if not line.startswith("{")]
+    assert line.startswith(f"error: outlets.{outlet}.listen: 127.0.0.1:{taken_port} cannot be list")
+    assert "the port is in use" in line
+    assert "Traceback" not in done.stderr
+
+
+def test_what_cannot_be_published_is_left_out_and_shown_by_dump(folder: Path) -> None:
+    """The rest is served."""
+    done = meshbridge(folder, "dump", configuration(), "--format", "json")
+    assert done.returncode == 0, done.stderr
+    hosts = {service["host"]: service for service in json.loads(done.stdout)}
+    assert set(hosts) == {"orders.file", "billing.file"}
+    served = [(each["address"], each["weight"]) for each in hosts["orders.file"]["endpoints"]]
+    assert served == [("10.1.0.1", 100), ("10.1.0.2", 300)]
+    problems = done.stderr.splitlines()
+    assert len(problems) == len(LEFT_OUT)
+    for thing, reason in LEFT_OUT.items():
+        (line,) = [line for line in problems if line.startswith(f"problem: shop: {thing}: ")]
+        assert reason in line
+
+
+def test_the_table_has_a_whole_line_for_each_endpoint(folder: Path) -> None:
+    """For a pipe: no colours, nothing cut, every line can be found by itself."""
+    done = meshbridge(folder, "dump", configuration())
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert lines[0] == ["HOST", "PORTS", "ENDPOINT", "WEIGHT", "HEALTH", "LOCALITY", "SOURCE"]
+    assert lines[1:] == [
+        ["billing.file", "http-80", "10.1.0.7:90", "100", "healthy", "-", "shop:billing"],
+        ["orders.file", "http-80", "10.1.0.1:8081", "100", "healthy", "/h", "shop:orders"],
+        ["orders.file", "http-80", "10.1.0.2:8081", "300", "healthy", "-", "shop:orders"],
+    ]
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize("pattern", ["orders", "orders.*", "o*.file"])
+def test_a_service_is_dumped_by_its_host_or_by_its_name_in_the_registry(
+    folder: Path, pattern: str
+) -> None:
+    done = meshbridge(folder, "dump", configuration(), "-f", "json", "-s", pattern)
+    assert done.returncode == 0, done.stderr
+    assert [service["host"] for service in json.loads(done.stdout)] == ["orders.file"]
+
+
+def test_a_pattern_that_nothing_matches_is_a_no(folder: Path) -> None:
+    done = meshbridge(folder, "dump", configuration(), "-f", "json", "-s", "nope*")
+    assert done.returncode == 1
+    assert json.loads(done.stdout) == []
+    assert 'error: --service: no service is called like "nope*"' in done.stderr.splitlines()
+
+
+@pytest.mark.parametrize(("form", "word"), [("istio", "ServiceEntry"), ("envoy", "10.1.0.7")])
+def test_an_outlet_renders_its_format_whether_it_is_configured_or_not(
+    folder: Path, form: str, word: str
+) -> None:
+    """Only xds is configured here; istio is mcp's."""
+    done = meshbridge(folder, "dump", configuration(), "--format", form)
+    assert done.returncode == 0, done.stderr
+    assert word in done.stdout
+
+
+def test_dump_prints_nothing_when_a_required_registry_cannot_be_read(folder: Path) -> None:
+    """A part of the services must not look like all of them, least of all to kubectl apply."""
+    (folder / "services.yaml").write_text("services: [")
+    done = meshbridge(folder, "dump", configuration(), "--format", "istio", "--wait", "500ms")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: shop (file): services cannot be read: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_check_says_what_each_registry_holds(folder: Path) -> None:
+    done = meshbridge(folder, "check", configuration())
+    assert done.returncode == 0, done.stderr
+    valid, shop, *problems = done.stdout.splitlines()
+    assert valid == f"{folder}/meshbridge.yaml: valid: 1 registry; outlets: xds"
+    assert shop == "shop (file): 3 services, 8 instances, 5 problems"
+    assert len(problems) == len(LEFT_OUT)
+
+
+def test_check_is_a_no_when_a_registry_cannot_be_read(folder: Path) -> None:
+    """The others are tried all the same."""
+    other = folder / "other.yaml"
+    other.write_text("services: [{name: users}]")
+    entries = [
+        {"name": "shop", "adapter": "file", "path": "nope.yaml"},
+        {"name": "more", "adapter": "file", "path": "other.yaml"},
+    ]
+    done = meshbridge(folder, "check", configuration(registries=entries), "--wait", "500ms")
+    assert done.returncode == 1
+    assert done.stderr == ""
+    _, shop, more = done.stdout.splitlines()
+    assert shop.startswith("shop (file): services cannot be read: ")
+    assert more == "more (file): 1 service, 0 instances, 0 problems"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_the_bridge_cleanly(folder: Path, number: signal.Signals) -> None:
+    async with Bridge(folder, configuration()) as bridge:
+        await bridge.address("xds")
+        bridge.process.send(number)
+        assert await bridge.process.exited(within=10) == 0
+    events = [line["event"] for line in bridge.events("started") + bridge.events("stopped")]
+    assert events == ["started", "stopped"]
+    assert bridge.events("stopping")[0]["signal"] == number.name
+
+
+def test_a_reader_that_goes_away_early_sees_no_complaint(folder: Path) -> None:
+    """``meshbridge dump | head -1``."""
+    path = folder / "meshbridge.yaml"
+    path.write_text(json.dumps(configuration()))
+    reading, writing = os.pipe()
+    os.close(reading)
+    with subprocess.Popen(
+        [sys.executable, "-m", "meshbridge", "dump", "-c", path],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as dump:
+        os.close(writing)
+        _, complaints = dump.communicate(timeout=60)
+    assert dump.returncode == 1
+    assert complaints == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full device")
+def test_an_answer_that_cannot_be_written_is_a_no(folder: Path) -> None:
+    path = folder / "meshbridge.yaml"
+    path.write_text(json.dumps(configuration()))
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "meshbridge", "dump", "-c", path],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert done.stderr == f"error: stdout cannot be written: {os.strerror(errno.ENOSPC)}\n"

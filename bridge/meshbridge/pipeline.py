@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from meshbridge.adapter import Update
 from meshbridge.catalog import Catalog
 from meshbridge.intake import Effective, Intake
+from meshbridge.memory import LOADED, settle
 from meshbridge.problems import Problems
 from meshbridge.publish import ClaimKey, Published, Registry, publish
 from meshbridge.service import Service
@@ -44,10 +45,14 @@ class Lane:
             for effective in self.intake.step(update):
                 if effective is not None:
                     made.append((effective, self._publish(effective)))
+                    if not len(made) % LOADED:
+                        settle()
                 await turn.breathe()
             with self._joint.together():
                 for number, (effective, published) in enumerate(made, start=1):
                     self._apply(effective, published)
+                    if not number % LOADED:
+                        settle()
                     if not number % BATCH:
                         self._joint.gather()
                         await turn.breathe()

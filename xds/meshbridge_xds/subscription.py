@@ -80,11 +80,11 @@ class Subscription:
         count, since it says them once. Raises RequestRefused.
         """
         first, self._asked = not self._asked, True
-        # The nonce of a stream's first request means nothing: istiod sends a clock's reading.
-        answer = Answer() if first else self._take_nonce(request.nonce, request.error)
+        answer = self._take_nonce(request.nonce, request.error)
         if isinstance(request, DeltaRequest):
             self._take_difference(request, first=first)
-        elif first or request.nonce in ("", str(self._count)):
+        elif not self._count or request.nonce in ("", str(self._count)):
+            # A nonce before the first response means nothing: istiod sends a clock's reading.
             self._take_all(set(request.names), first=first)
         return answer
 
@@ -111,7 +111,6 @@ class Subscription:
         for name in self._candidates(self._offered):
             now, held = self._current(name), self._held.get(name)
             if now is None:
-                self._refusals.forget(name)
                 if held or name in self._due:
                     removed.append(name)
             elif self._refusals.has(now):
@@ -302,9 +301,6 @@ class Subscription:
         """Forget all about names that are not asked for any more."""
         self._let_go([name for name in self._held if name not in self._names])
         self._due &= self._names
-        for name in self._refusals.names():
-            if name not in self._names:
-                self._refusals.forget(name)
 
 
 def _check_number(names: int) -> None:

@@ -18,6 +18,7 @@ files named by what the registry says, log handlers and tasks left behind) lie i
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from importlib.metadata import version
@@ -33,12 +34,23 @@ from v2.nacos.transport.http_agent import HttpAgent
 from v2.nacos.transport.model.rpc_request import Request
 from v2.nacos.transport.nacos_server_connector import NacosServerConnector
 
-from meshbridge_nacos.wire import Payload, open_stream, outgoing, pack_answer, read, send, unpack
+from meshbridge_nacos.wire import (
+    Payload,
+    Stream,
+    open_stream,
+    outgoing,
+    pack_answer,
+    read,
+    send,
+    unpack,
+)
 
 REPAIRED = "3.2.0"
 """The version of nacos-sdk-python that was read line by line for this."""
 LARGEST_MESSAGE = 64 * 1024 * 1024
 """Bytes; about 150,000 instances of one service in one push."""
+PARTING = 0.5
+"""Seconds that a server gets to end the stream when asked to."""
 PUSH = "NotifySubscriberRequest"
 
 LABELS = {"source": "sdk", "module": "naming"}
@@ -78,10 +90,19 @@ class Client(GrpcClient):
         self._on_push = on_push
         self._channels: list[grpc.aio.Channel] = []
         self._watchers: set[asyncio.Task[None]] = set()
+        self._streams: list[Stream] = []
 
     async def close(self) -> None:
         """Leave no task, call or channel behind."""
         await asyncio.sleep(0)  # a watcher says who it is in its first step
+        # A stream that is cancelled leaves a task of gRPC's own for a moment; one that the server
+        # ends on request leaves none.
+        for stream in self._streams:
+            with contextlib.suppress(TimeoutError, grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                async with asyncio.timeout(PARTING):
+                    await stream.done_writing()
+        if self._watchers:
+            await asyncio.wait(self._watchers, timeout=PARTING)
         for watcher in self._watchers:
             watcher.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)
@@ -111,6 +132,7 @@ class Client(GrpcClient):
         reason = "the server ended the stream"
         try:
             await stream.write(await outgoing(grpc_conn).get())  # the SDK's set-up request
+            self._streams.append(stream)
             while (payload := await read(stream)) is not None:
                 await self._take(payload, grpc_conn)
                 while not outgoing(grpc_conn).empty():

@@ -36,6 +36,9 @@ class Stream(Protocol):
     async def read(self) -> object:
         """Return a payload, or gRPC's sign for the end."""
 
+    async def done_writing(self) -> None:
+        """Say that nothing more comes: Nacos then ends the stream."""
+
     def cancel(self) -> bool:
         """End it now."""
         ...

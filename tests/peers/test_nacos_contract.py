@@ -1,0 +1,85 @@
+"""The Nacos adapter keeps every adapter's contract against a real Nacos."""
+
+import uuid
+from typing import ClassVar
+
+import pytest
+
+from meshbridge import Adapter, Context
+from meshbridge.testing import Ability, AdapterContract, RegistryUnderTest
+from meshbridge_nacos import Nacos as NacosAdapter
+from meshbridge_nacos import Options
+from rig.nacos import GRPC, Nacos
+from rig.ports import free_port
+from rig.proxy import Proxy
+
+
+class Namespace(RegistryUnderTest):
+    """An empty namespace of the shared server, reached through a proxy that can be cut.
+
+    Instances are ephemeral and get no heartbeat: they last 15 s. Persistent ones would be dialled
+    by Nacos itself, to check their health.
+    """
+
+    lacks: ClassVar = {
+        Ability.REJECT: "the shared server asks for no user; test_nacos_adapter.py has another",
+        Ability.SPOIL: "Nacos checks the type of every field; the scripted server spoils records",
+        Ability.OVERFLOW: "it takes 150,000 instances; the scripted server sends that much",
+    }
+
+    def __init__(self, server: Nacos) -> None:
+        port = free_port(GRPC)
+        self._server = server
+        self._namespace = f"contract-{uuid.uuid4().hex}"
+        self._proxy = Proxy(port + GRPC, server.port + GRPC)
+        self._address = f"127.0.0.1:{port}"
+
+    async def start(self) -> None:
+        await self._proxy.mend()
+
+    async def stop(self) -> None:
+        await self._proxy.cut()
+
+    def adapter(self, context: Context) -> Adapter:
+        fields = {
+            "servers": [self._address],
+            "namespaces": [self._namespace],
+            "list-interval": "1s",
+        }
+        return NacosAdapter("contract", Options.model_validate(fields), context)
+
+    async def add(self, service: str, address: str, port: int) -> None:
+        await self._server.register(
+            service, address, port, ephemeral=True, namespace=self._namespace
+        )
+
+    async def change(self, service: str, address: str, port: int) -> None:
+        await self._server.update(
+            service, address, port, ephemeral=True, namespace=self._namespace, weight="2.5"
+        )
+
+    async def remove(self, service: str, address: str, port: int) -> None:
+        await self._server.deregister(
+            service, address, port, ephemeral=True, namespace=self._namespace
+        )
+
+    async def fail(self) -> None:
+        await self._proxy.cut()
+
+    async def recover(self) -> None:
+        await self._proxy.mend()
+
+
+class TestNacos(AdapterContract):
+    """Every law, on a namespace of its own each time."""
+
+    server: ClassVar[Nacos]
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def given(cls, nacos: Nacos) -> None:
+        """Use the shared server."""
+        cls.server = nacos
+
+    def registry(self) -> RegistryUnderTest:
+        return Namespace(self.server)

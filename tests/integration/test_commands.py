@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from rig.bridge import Bridge
@@ -152,17 +153,20 @@ def test_a_wrong_configuration_ends_the_start_with_one_line(
     assert said in line
 
 
-@pytest.mark.parametrize("outlet", ["xds", "mcp"])
+@pytest.mark.parametrize("place", ["outlets.xds", "outlets.mcp", "status"])
 def test_a_port_in_use_ends_the_start_with_one_line(
-    folder: Path, taken_port: int, outlet: str
+    folder: Path, taken_port: int, place: str
 ) -> None:
     """Its place in the configuration, the address, and what to do; beside the JSON of the log."""
-    content = configuration(outlets={outlet: {"listen": f"127.0.0.1:{taken_port}"}})
+    listen = {"listen": f"127.0.0.1:{taken_port}"}
+    section, _, outlet = place.partition(".")
+    content = configuration(**{section: {outlet: listen} if outlet else listen})
     done = meshbridge(folder, "run", content)
     assert done.returncode == 2
     (line,) = [line for line in done.stderr.splitlines() if not line.startswith("{")]
-    assert line.startswith(f"error: outlets.{outlet}.listen: 127.0.0.1:{taken_port} cannot be list")
-    assert "the port is in use" in line
+    assert line.startswith(f"error: {place}.listen: ")
+    assert f"127.0.0.1:{taken_port}" in line
+    assert "in use" in line
     assert "Traceback" not in done.stderr
 
 
@@ -253,6 +257,34 @@ def test_check_is_a_no_when_a_registry_cannot_be_read(folder: Path) -> None:
     _, shop, more = done.stdout.splitlines()
     assert shop.startswith("shop (file): services cannot be read: ")
     assert more == "more (file): 1 service, 0 instances, 0 problems"
+
+
+@pytest.mark.asyncio
+async def test_what_cannot_be_published_is_left_out_and_shown_by_a_running_bridge(
+    folder: Path,
+) -> None:
+    """In ``/api/problems``, in the registry's own words; the rest is served."""
+    async with Bridge(folder, configuration()) as bridge:
+        await bridge.address("xds")
+        url = f"http://{await bridge.address('status')}"
+
+        async with aiohttp.ClientSession(url) as client:
+
+            async def is_ready() -> bool:
+                async with client.get("/readyz") as answer:
+                    return answer.status == 200
+
+            await bridge.process.ready(is_ready, within=10)
+            async with client.get("/api/problems") as answer:
+                problems = {each["subject"]: each for each in await answer.json()}
+            async with client.get("/api/services") as answer:
+                hosts = [each["host"] for each in await answer.json()]
+    assert set(problems) == set(LEFT_OUT)
+    for thing, reason in LEFT_OUT.items():
+        assert problems[thing]["registry"] == "shop"
+        assert reason in problems[thing]["reason"]
+        assert problems[thing]["remedy"]
+    assert hosts == ["billing.file", "orders.file"]
 
 
 @pytest.mark.asyncio

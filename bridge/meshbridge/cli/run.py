@@ -19,6 +19,7 @@ from meshbridge.errors import ConfigurationError
 from meshbridge.logs import configure, listening
 from meshbridge.outlet import Outlet, OutletContext
 from meshbridge.settings.model import Settings
+from meshbridge.status import StatusServer
 
 
 def run_bridge(path: Path) -> None:
@@ -41,23 +42,31 @@ async def _serve(settings: Settings, logger: FilteringBoundLogger) -> None:
     bridge = make_bridge(settings, logger)
     metrics = CollectorRegistry()
     outlets = {each.name: each.outlet_type(each.options) for each in settings.outlets}
+    status = StatusServer(bridge, outlets, metrics)
     with _signals() as stop:
         try:
             async with asyncio.TaskGroup() as group:
+                _say_started(settings, logger)
                 group.create_task(bridge.run(), name="bridge")
                 for name, outlet in outlets.items():
                     context = _context(name, bridge, metrics, logger)
                     group.create_task(_serve_outlet(name, outlet, bridge, context), name=name)
-                logger.info(
-                    "started",
-                    version=importlib.metadata.version("meshbridge"),
-                    configuration=str(settings.path),
-                    registries=[registry.name for registry in settings.registries],
-                    outlets=list(outlets),
-                )
+                if settings.status is not None:
+                    serving = status.serve(settings.status.listen, listening(logger))
+                    group.create_task(serving, name="status")
                 group.create_task(_stop(stop, logger), name="signals")
         except* _Stopped:
             logger.info("stopped")
+
+
+def _say_started(settings: Settings, logger: FilteringBoundLogger) -> None:
+    logger.info(
+        "started",
+        version=importlib.metadata.version("meshbridge"),
+        configuration=str(settings.path),
+        registries=[registry.name for registry in settings.registries],
+        outlets=[outlet.name for outlet in settings.outlets],
+    )
 
 
 async def _stop(received: asyncio.Future[str], logger: FilteringBoundLogger) -> Never:

@@ -99,16 +99,19 @@ class Context:
     """Bound to the registry's name. Per-record events belong to ``report``, not here."""
 
 
-
-
 @runtime_checkable
 class Adapter(Protocol):
     """Watches one registry."""
 
-    settle: timedelta
-    """How long this kind of registry needs to refill after a restart."""
-    scopes: tuple[str, ...]
-    """The scopes that the options name: the bridge's first answer waits for them."""
+    @property
+    def settle(self) -> timedelta:
+        """How long this kind of registry needs to refill after a restart; a plain attribute does."""
+        ...
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The scopes that the options name: the bridge's first answer waits for them."""
+        ...
 
     async def watch(self, emit: Emit) -> Never:
         """Tell what the registry holds, now and after every change, until cancelled.

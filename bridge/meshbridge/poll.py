@@ -1,7 +1,7 @@
 """Makes an adapter's watch, which keeps the laws, out of a coroutine that reads a scope whole."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Never
@@ -21,7 +21,7 @@ class Fetched:
 
 
 Fetch = Callable[[str], Awaitable[Fetched]]
-Watch = Callable[[Emit], Awaitable[Never]]
+Watch = Callable[[Emit], Coroutine[object, object, Never]]
 
 
 def poll(

@@ -90,7 +90,8 @@ def test_a_strangers_registry_is_served(stranger: Stranger, tmp_path: Path) -> N
     """The running bridge serves what the book says, and what it says next."""
 
     async def scenario() -> None:
-        command = [stranger.program("meshbridge"), "run", "-c", stranger.home / "meshbridge.yaml"]
+        configuration = stranger.home / "meshbridge.yaml"
+        command: list[str | Path] = [stranger.program("meshbridge"), "run", "-c", configuration]
         async with Process("bridge", command, directory=tmp_path) as process:
             status = await _status(process)
             assert await _hosts(status, 1) == {"orders.phonebook"}

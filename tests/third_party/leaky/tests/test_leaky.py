@@ -5,7 +5,6 @@ from test_phonebook import Book
 from meshbridge import Adapter, Context
 from meshbridge.testing import AdapterContract, RegistryUnderTest
 from meshbridge_leaky import Leaky
-from meshbridge_phonebook import Options
 
 
 class LeakyBook(Book):
@@ -13,7 +12,7 @@ class LeakyBook(Book):
 
     def adapter(self, context: Context) -> Adapter:
         """Watch the folder."""
-        return Leaky("book", Options(folder=self._folder, interval="20ms"), context)
+        return Leaky("book", self.options(), context)
 
 
 class TestLeaky(AdapterContract):

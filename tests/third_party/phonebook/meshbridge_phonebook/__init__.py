@@ -11,7 +11,7 @@ from meshbridge.settings import Duration, Section
 SCOPE = "book"
 
 
-class Options(Section):
+class PhonebookOptions(Section):
     """What can be configured."""
 
     folder: Path
@@ -23,11 +23,11 @@ class Options(Section):
 class Phonebook:
     """Watches one folder."""
 
-    Options = Options
+    Options = PhonebookOptions
     settle = timedelta(0)
     scopes = (SCOPE,)
 
-    def __init__(self, name: str, options: Options, context: Context) -> None:
+    def __init__(self, name: str, options: PhonebookOptions, context: Context) -> None:
         """Look at nothing yet."""
         self._name = name
         self._options = options

@@ -1,11 +1,12 @@
 """The phonebook keeps the contract that meshbridge ships."""
 
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 
 from meshbridge import Adapter, Context
 from meshbridge.testing import Ability, AdapterContract, RegistryUnderTest
-from meshbridge_phonebook import Options, Phonebook
+from meshbridge_phonebook import Phonebook, PhonebookOptions
 
 
 class Book(RegistryUnderTest):
@@ -29,7 +30,11 @@ class Book(RegistryUnderTest):
 
     def adapter(self, context: Context) -> Adapter:
         """Watch the folder."""
-        return Phonebook("book", Options(folder=self._folder, interval="20ms"), context)
+        return Phonebook("book", self.options(), context)
+
+    def options(self) -> PhonebookOptions:
+        """Look often."""
+        return PhonebookOptions(folder=self._folder, interval=timedelta(milliseconds=20))
 
     async def add(self, service: str, address: str, port: int) -> None:
         """Write one line more."""

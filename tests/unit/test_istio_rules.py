@@ -39,7 +39,8 @@ def broken_metadata_rules(part: Part) -> list[str]:
 
 
 _ODD = st.text(max_size=20) | st.text("aZ9.-_/*% \n", max_size=70)
-_DNS = st.from_regex(r"\A[a-z][a-z0-9-]{0,70}(\.[a-z0-9]{1,8}){0,3}\Z")
+_DNS = st.from_regex(r"\A[a-z]([a-z0-9-]{0,65}[a-z0-9])?(\.[a-z0-9]{1,8}){0,3}\Z")
+_HOSTS = st.sampled_from(["orders.nacos", "Orders.nacos"]) | _DNS | _ODD
 _NAMES = st.sampled_from(["http-80", "dubbo-20880", "tcp-9000", "Bad_Port", ""])
 _NUMBERS = st.sampled_from([80, 8080, 20880]) | st.integers(-5, 70_000)
 _ADDRESSES = st.ip_addresses().map(str) | st.sampled_from(["fe80::1%eth0", "a.b", "1.2.3.4:5", ""])
@@ -58,8 +59,10 @@ _ENDPOINTS = st.builds(
 )
 _SERVICES = st.builds(
     Service,
-    host=_DNS | _ODD,
-    namespace=st.just("shop") | _ODD,
+    host=_HOSTS,
+    namespace=st.sampled_from(["shop"] * 9 + [""]).flatmap(
+        lambda name: st.just(name) if name else _ODD
+    ),
     ports=st.lists(
         st.builds(
             Port,

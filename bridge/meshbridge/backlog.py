@@ -28,16 +28,23 @@ class _Waiting:
 
         ``listed`` holds the services of ``whole``.
         """
-        if (said := self.after.get(service)) is not None:
-            return said
+        said = self.after.get(service)
+        if isinstance(said, Changed):
+            return _folded(self._before_after(service, listed), said)
+        return said or self._before_after(service, listed)
+
+    def _before_after(
+        self, service: ServiceId, listed: Mapping[ServiceId, RegisteredService]
+    ) -> Changed | Removed | None:
+        earlier = self.before.get(service)
         if self.whole is None:
-            return self.before.get(service)
+            return earlier
+        unreadable = self.whole.unreadable if isinstance(self.whole, Listing) else ()
+        named = _about(service, unreadable)
         if (whole := listed.get(service)) is not None:
-            unreadable = self.whole.unreadable if isinstance(self.whole, Listing) else ()
-            return Changed(self.whole.scope, whole, _about(service, unreadable))
-        if isinstance(self.whole, Listing) and service in self.whole.unreadable:
-            return self.before.get(service)
-        return Removed(self.whole.scope, service)
+            return _folded(earlier, Changed(self.whole.scope, whole, named))
+        # Named and not listed: at least that part of it stays, so all of it does.
+        return earlier if named else Removed(self.whole.scope, service)
 
 
 class Backlog:
@@ -119,8 +126,10 @@ def _superseded(waiting: _Waiting, listing: Listing) -> _Waiting:
 
 def _folded(older: Changed | Removed | None, newer: Changed) -> Changed:
     """Return one update that says what both said one after the other."""
-    if not isinstance(older, Changed) or not newer.unreadable:
+    if older is None or not newer.unreadable:
         return newer
+    if isinstance(older, Removed):  # nothing is left that could be kept
+        return replace(newer, unreadable=())
     service = newer.service
     if service.id in newer.unreadable:
         return older

@@ -1,0 +1,159 @@
+"""What waits is bounded, keeps its order, and amounts to the same as working off everything."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from unit.runtime.examples import service, sid
+
+from meshbridge import Changed, Gone, Listing, RegisteredService, Removed, Stale
+from meshbridge.adapter import Update
+from meshbridge.backlog import Backlog
+from meshbridge.intake import Intake
+
+NAMES = ("a", "b", "c")
+subjects = st.one_of(
+    st.sampled_from(NAMES).map(sid),
+    st.tuples(st.sampled_from(NAMES).map(sid), st.sampled_from(("10.0.0.1:1", "10.0.0.1:2"))),
+)
+services = st.builds(
+    lambda name, ports, weight: service(name, *sorted(ports), weight=weight),
+    st.sampled_from(NAMES),
+    st.sets(st.sampled_from((1, 2))),
+    st.sampled_from((1.0, 2.0)),
+)
+
+
+@st.composite
+def updates(draw: st.DrawFn) -> Update:
+    """Return any update of one of two scopes; an unreadable record is not listed as well."""
+    scope = draw(st.sampled_from(("s", "t")))
+    kind = draw(st.integers(0, 9))
+    if kind < 4:
+        chosen = draw(st.lists(services, max_size=3))
+        listable = {each.id for each in chosen}
+        unreadable = frozenset(
+            subject
+            for subject in draw(st.lists(subjects, max_size=2))
+            if not isinstance(subject, tuple) or subject[0] in listable
+        )
+        found: dict[str, RegisteredService] = {}
+        for each in chosen:
+            found[each.id.name] = without(each, unreadable)
+        listed = tuple(each for each in found.values() if each.id not in unreadable)
+        return Listing(scope, listed, tuple(sorted(unreadable, key=repr)), draw(st.booleans()))
+    if kind < 7:
+        changed = draw(services)
+        named = frozenset(
+            subject
+            for subject in draw(st.lists(subjects, max_size=1))
+            if isinstance(subject, tuple) and subject[0] == changed.id
+        )
+        return Changed(scope, without(changed, named), tuple(named))
+    if kind == 7:
+        return Removed(scope, sid(draw(st.sampled_from(NAMES))))
+    return Gone(scope) if kind == 8 else Stale(scope, "away")
+
+
+def without(each: RegisteredService, unreadable: frozenset[object]) -> RegisteredService:
+    """Return the service without the instances that could not be read."""
+    kept = tuple(i for i in each.instances if (each.id, i.id) not in unreadable)
+    return RegisteredService(each.id, kept)
+
+
+def work_off(intake: Intake, update: Update) -> None:
+    """Let the update take effect."""
+    for effective in list(intake.step(update)):
+        if effective is not None:
+            intake.accept(effective)
+    intake.finish(update)
+
+
+def believed(intake: Intake) -> dict[tuple[str, str], frozenset[object]]:
+    """Return what is believed, whatever the order of instances."""
+    return {
+        (scope, service_id.name): frozenset(each.instances)
+        for scope in intake.scopes()
+        for service_id, each in intake.of(scope).services.items()
+    }
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(updates(), max_size=12), st.lists(st.booleans(), max_size=12))
+def test_coalescing_changes_nothing_of_what_is_believed_in_the_end(
+    said: list[Update], pauses: list[bool]
+) -> None:
+    """However updates pile up, working the backlog off ends where working each off would."""
+    each_one, coalesced, backlog = Intake(), Intake(), Backlog()
+    for position, update in enumerate(said):
+        work_off(each_one, update)
+        backlog.put(update)
+        if position < len(pauses) and pauses[position]:
+            work_off(coalesced, backlog.take())
+    while backlog:
+        work_off(coalesced, backlog.take())
+    assert believed(coalesced) == believed(each_one)
+    for scope in ("s", "t"):
+        assert coalesced.of(scope).listed == each_one.of(scope).listed
+
+
+@given(st.lists(updates(), max_size=40))
+def test_a_backlog_holds_at_most_two_values_of_a_service(said: list[Update]) -> None:
+    """One before a listing that could not read it, one after: a storm cannot make it grow."""
+    backlog = Backlog()
+    for update in said:
+        backlog.put(update)
+    taken: list[Update] = []
+    while backlog:
+        taken.append(backlog.take())
+    assert len(taken) <= 2 * (2 * len(NAMES) + 2)
+
+
+def test_only_the_newest_update_of_a_service_waits() -> None:
+    """What was superseded is never worked off."""
+    backlog = Backlog()
+    backlog.put(Changed("s", service("a", 1)))
+    backlog.put(Changed("s", service("a", 2)))
+    assert backlog.take() == Changed("s", service("a", 2))
+    assert not backlog
+
+
+def test_a_listing_supersedes_what_its_scope_said_before() -> None:
+    """But not what another scope said."""
+    backlog = Backlog()
+    backlog.put(Changed("s", service("a", 1)))
+    backlog.put(Changed("t", service("a", 1)))
+    backlog.put(Listing("s", (service("b", 1),)))
+    assert {backlog.take(), backlog.take()} == {
+        Listing("s", (service("b", 1),)),
+        Changed("t", service("a", 1)),
+    }
+    assert not backlog
+
+
+def test_what_follows_a_listing_does_not_cross_it() -> None:
+    """A listing is judged as it was said, and the change after it."""
+    backlog = Backlog()
+    listing = Listing("s", (service("a", 1),))
+    backlog.put(listing)
+    backlog.put(Changed("s", service("a", 2)))
+    assert backlog.take() == listing
+    assert backlog.take() == Changed("s", service("a", 2))
+
+
+def test_a_gap_is_not_forgotten_with_the_listing_that_reported_it() -> None:
+    """The newer listing tells of it; so it does when a Stale before it was not worked off."""
+    backlog = Backlog()
+    backlog.put(Listing("s", (), after_gap=True))
+    backlog.put(Listing("s", (service("a", 1),)))
+    assert backlog.take() == Listing("s", (service("a", 1),), after_gap=True)
+    backlog.put(Stale("s", "away"))
+    backlog.put(Listing("s", ()))
+    assert backlog.take() == Listing("s", (), after_gap=True)
+
+
+def test_scopes_take_turns() -> None:
+    """A busy scope does not hold up the others."""
+    backlog = Backlog()
+    for name in NAMES:
+        backlog.put(Changed("s", service(name, 1)))
+    backlog.put(Changed("t", service("a", 1)))
+    assert [backlog.take().scope for _ in range(4)] == ["s", "t", "s", "s"]

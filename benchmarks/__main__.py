@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -22,8 +23,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the pauses between changes")
     parser.add_argument("--output", type=Path, default=REPORT, help="the report's file")
     options = parser.parse_args()
+    load, _, _ = os.getloadavg()
     figures, version = asyncio.run(_measure(options.changes, options.runs, options.seed))
-    text = report(figures, version, options.seed)
+    text = report(figures, version, options.seed, load)
     options.output.write_text(text)
     _say(f"\n{text}\nwritten to {options.output}")
     return 0 if all(figure.met for figure in figures) else 1

@@ -14,6 +14,8 @@ class Figure:
     samples: Sequence[float]
     target: float
     """The most that the median may be."""
+    cpu: Sequence[float] = ()
+    """Seconds of processor time that each sample took of the measured process, where it was one."""
 
     @property
     def median(self) -> float:
@@ -31,7 +33,7 @@ class Figure:
         return ranked[min(len(ranked) - 1, int(share * len(ranked)))]
 
     def row(self) -> tuple[str, ...]:
-        """Return it as a row: what, runs, median, p99, spread, target, met."""
+        """Return it as a row: what, runs, median, p99, spread, target, met, processor."""
         low, high = min(self.samples), max(self.samples)
         return (
             self.what,
@@ -41,6 +43,7 @@ class Figure:
             f"{self._number(low)} to {self._with_unit(high)}",
             f"≤ {self._with_unit(self.target)}",
             "yes" if self.met else "**no**",
+            f"{statistics.median(self.cpu):.2f} s" if self.cpu else "",
         )
 
     def _with_unit(self, value: float) -> str:
@@ -50,4 +53,4 @@ class Figure:
         return f"{value:.2f}" if self.unit == "s" else f"{value:.1f}"
 
 
-HEAD = ("what", "runs", "median", "p99", "spread", "target (median)", "met")
+HEAD = ("what", "runs", "median", "p99", "spread", "target (median)", "met", "processor")

@@ -1,6 +1,7 @@
 """How long commands take to come up, and what the bridge weighs once it has."""
 
 import asyncio
+import resource
 import subprocess
 import sys
 import time
@@ -29,37 +30,47 @@ def help_text(runs: int, say: Callable[[str], None]) -> Figure:
     """Measure ``meshbridge --help``."""
     program = str(Path(sys.executable).with_name("meshbridge"))
     samples: list[float] = []
+    cpu: list[float] = []
     for number in range(runs):
-        begun = time.perf_counter()
+        begun, used = time.perf_counter(), _used_by_children()
         subprocess.run([program, "--help"], stdout=subprocess.DEVNULL, check=True)  # noqa: S603
         samples.append(time.perf_counter() - begun)
+        cpu.append(_used_by_children() - used)
         say(f"meshbridge --help {number + 1}/{runs}: {samples[-1]:.2f} s")
-    return Figure("`meshbridge --help`", "s", samples, 0.5)
+    return Figure("`meshbridge --help`", "s", samples, 0.5, cpu)
 
 
 async def start(bed: Stage, runs: int, say: Callable[[str], None]) -> tuple[Figure, Figure]:
     """Start ``meshbridge run`` again and again; return the time to an answer and the memory."""
     times: list[float] = []
+    cpu: list[float] = []
     weights: list[float] = []
     for number in range(runs):
         begun = time.perf_counter()
         bed.bridge.start()
         await _first_answer(bed.ports.xds)
         times.append(time.perf_counter() - begun)
+        spent = _process(bed).cpu_times()
+        cpu.append(spent.user + spent.system)
         await asyncio.sleep(_REST)
-        weights.append(_resident(bed))
+        weights.append(_process(bed).memory_info().rss / 1e6)
         await bed.bridge.stop()
         say(f"start {number + 1}/{runs}: {times[-1]:.2f} s to an answer, {weights[-1]:.1f} MB")
     return (
-        Figure("start of `run` → first xDS answer", "s", times, 1.5),
+        Figure("start of `run` → first xDS answer", "s", times, 1.5, cpu),
         Figure("memory at rest", "MB", weights, 90),
     )
 
 
-def _resident(bed: Stage) -> float:
+def _process(bed: Stage) -> psutil.Process:
     if bed.bridge.pid is None:
-        raise ChildFailed(f"{bed.bridge.name} ended at rest.{bed.bridge.last_lines()}")
-    return psutil.Process(bed.bridge.pid).memory_info().rss / 1e6
+        raise ChildFailed(f"{bed.bridge.name} has ended.{bed.bridge.last_lines()}")
+    return psutil.Process(bed.bridge.pid)
+
+
+def _used_by_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 async def _first_answer(port: int) -> None:

@@ -10,7 +10,14 @@ from fnmatch import fnmatchcase
 from ipaddress import ip_network
 from typing import Annotated, Final, Literal, Self, cast
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StrictBool,
+    model_validator,
+)
 
 from meshbridge.publish.addresses import Network
 from meshbridge.publish.hosts import (
@@ -215,7 +222,7 @@ class PublishRules(_Block):
     locality: LocalityRules = LocalityRules()
     addresses: Annotated[Literal["virtual", "none"] | None, BeforeValidator(_addresses)] = None
     """``None`` means virtual for hosts with a tcp or dubbo port, and none otherwise."""
-    keep_last: bool = True
+    keep_last: StrictBool = True
     allow_addresses: tuple[Annotated[Network, BeforeValidator(_network)], ...] = ()
     share: Annotated[str | None, AfterValidator(_share)] = None
 

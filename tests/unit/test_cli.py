@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from meshbridge.cli.app import command_line
 from meshbridge.cli.ending import complain, printable
+from rig.distribution import install
 
 VALID = """
 version: 1
@@ -122,6 +124,67 @@ def test_adapters_lists_what_is_installed_with_every_option() -> None:
     rows = [line.split(maxsplit=1) for line in result.stdout.splitlines() if line[:2] == "  "]
     assert dict(rows[:1])["path"].startswith("path  required  ")
     assert "secret" in next(rest for key, rest in rows if key == "password")
+
+
+ACME = """
+from collections.abc import Callable
+from datetime import timedelta
+from pydantic import BaseModel, Field
+from meshbridge.settings import Duration, Secret
+
+class Acme:
+    class Options(BaseModel):
+        servers: list[str] = Field(description="Where it is")
+        poll_every: Duration = timedelta(minutes=5)
+        token: Secret = Secret("built-in")
+        mode: str | int = "fast"
+        started: list[int] = Field(default_factory=lambda: [1])
+    def __init__(self, name, options, context): ...
+
+class Broken:
+    Options = None
+"""
+
+
+@pytest.fixture
+def third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Install a third party's adapter, and one that is none."""
+    site = install(
+        tmp_path / "site",
+        "acme-registry",
+        version="3.1",
+        modules={"acme_registry": ACME},
+        entry_points={
+            "meshbridge.adapters": {
+                "acme": "acme_registry:Acme",
+                "broken": "acme_registry:Broken",
+            }
+        },
+    )
+    monkeypatch.setattr(sys, "path", [str(site), *sys.path])
+    yield
+    sys.modules.pop("acme_registry", None)
+
+
+@pytest.mark.usefixtures("third_party")
+def test_adapters_shows_a_third_partys_options_and_says_what_cannot_be_loaded() -> None:
+    """The others are listed all the same, and no default shows a secret."""
+    result = meshbridge("adapters")
+    assert result.exit_code == 1
+    block = result.stdout.partition("adapter acme  ")[2].partition("\n\n")[0].splitlines()
+    assert block[0] == "(third party: acme-registry 3.1)"
+    assert [" ".join(line.split()) for line in block[1:]] == [
+        "servers list of text required Where it is",
+        "poll-every duration 5m",
+        "token secret ***",
+        "mode text or whole number fast",
+        "started list of whole number [1]",
+    ]
+    assert "adapter nacos  (built in" in result.stdout
+    assert result.stderr == (
+        'error: adapter "broken" of acme-registry 3.1 is no adapter: acme_registry:Broken has no '
+        "pydantic model named Options; reinstall or upgrade acme-registry\n"
+    )
 
 
 def test_what_a_registry_holds_cannot_forge_a_line_or_steer_a_terminal(

@@ -222,6 +222,14 @@ def test_registries_keep_the_order_of_the_file(load: Load) -> None:
             '3: registries[0].publish.keep-lats: unknown key; did you mean "keep-last"?',
         ),
         (
+            HEAD + '- {name: shop, adapter: acme, publish: {keep-last: "yes"}}\n',
+            '3: registries[0].publish.keep-last: found "yes"; true or false is allowed',
+        ),
+        (
+            HEAD + "- {name: shop, adapter: acme, publish: {mesh: {}}}\n",
+            "3: registries[0].publish: found mesh, but this version does not have",
+        ),
+        (
             HEAD + "- {name: shop, adapter: acme, publish: {labels: {keeep: []}}}\n",
             (
                 '3: registries[0].publish.labels.keeep: unknown key; did you mean "keep"?; '
@@ -410,3 +418,9 @@ def test_a_document_that_would_exhaust_memory_or_stack_is_refused(text: str, loa
 def test_any_text_is_read_or_refused(text: str) -> None:
     with contextlib.suppress(ConfigurationError):
         parse_document(text.encode(errors="surrogatepass"), "x")
+
+
+@given(st.binary(max_size=100))
+def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
+    with contextlib.suppress(ConfigurationError):
+        parse_document(raw, "x")

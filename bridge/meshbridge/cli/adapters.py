@@ -11,6 +11,7 @@ from pydantic_core import PydanticSerializationError
 from meshbridge.cli.ending import Exit, complain, say
 from meshbridge.errors import ConfigurationError
 from meshbridge.plugins import Group, Plugin, installed, load
+from meshbridge.settings.secret import Secret
 from meshbridge.settings.section import kebab
 
 Schema = Mapping[str, object]
@@ -88,7 +89,7 @@ def _default(model: type[BaseModel], name: str) -> str:
     if field.default_factory_takes_validated_data:
         return "depends on the others"
     value: object = field.get_default(call_default_factory=True)
-    if value is None:
+    if value is None or (isinstance(value, Secret) and not value):
         return "-"
     try:
         shown: object = TypeAdapter(field.rebuild_annotation()).dump_python(

@@ -41,7 +41,14 @@ _USUAL_WAIT = timedelta(seconds=10)
 
 def main() -> None:
     """Run the command that the arguments name, and exit with its code."""
-    command_line()(prog_name="meshbridge")
+    try:
+        command_line()(prog_name="meshbridge")
+    except Exception as error:
+        error.add_note(
+            "This is a fault of meshbridge or of a plug-in, not of your configuration. "
+            "Please report it with all these lines."
+        )
+        raise
 
 
 def command_line() -> typer.Typer:

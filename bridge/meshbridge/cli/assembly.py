@@ -8,10 +8,11 @@ from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
+from meshbridge.adapter import Adapter, Context
 from meshbridge.bridge import Bridge, RegistryRuntime
 from meshbridge.errors import ConfigurationError
 from meshbridge.settings.loading import load_settings
-from meshbridge.settings.model import Settings
+from meshbridge.settings.model import RegistrySettings, Settings
 
 NO_OUTLETS = (
     "outlets: missing; say who is to be served: outlets: {xds: {}} for Envoy, {mcp: {}} for istiod"
@@ -35,7 +36,7 @@ def make_bridge(settings: Settings, logger: FilteringBoundLogger) -> Bridge:
         [
             RegistryRuntime(
                 registry.publish,
-                partial(registry.adapter_type, registry.name, registry.options),
+                partial(_make_adapter, registry),
                 registry.required,
             )
             for registry in settings.registries
@@ -44,3 +45,11 @@ def make_bridge(settings: Settings, logger: FilteringBoundLogger) -> Bridge:
         asyncio.sleep,
         logger,
     )
+
+
+def _make_adapter(registry: RegistrySettings, context: Context) -> Adapter:
+    try:
+        return registry.adapter_type(registry.name, registry.options, context)
+    except Exception as error:
+        error.add_note(f'Adapter "{registry.adapter}" raised it for registry "{registry.name}".')
+        raise

@@ -23,7 +23,7 @@ from meshbridge.service import Service
 
 
 def _registry(name: str, order: int, **rules: object) -> Registry:
-    block = {"domain": "nacos", "aliases": ["{service}", "api.example"], **rules}
+    block = {"domain": "nacos", "aliases": ["{service}", "a.eureka"], **rules}
     return Registry(name, order, PublishRules.model_validate(block))
 
 
@@ -32,21 +32,17 @@ REGISTRIES = (
     _registry("second", 1),
     _registry("third", 2, share="group", ports={"http": 8080}),
     _registry("fourth", 3, domain="eureka"),
-    _registry("fifth", 3, host="dubbo2istio", addresses="virtual"),
+    _registry("fifth", 3, host="dubbo2istio", addresses="virtual", aliases=[]),
 )
 _MOVED = f"a-x{hashlib.sha256(b'A').hexdigest()[:8]}"
 """The name whose host is the one that ``A`` is renamed to."""
 
-NAMES = st.sampled_from(
-    ["a", "A", "_a", "a_", "a.b", "a_b", "A.b", "a-b", _MOVED, _MOVED.upper(), "订"]
-)
+NAMES = st.sampled_from(["a", "A", "_a", "a_b", "A.b", _MOVED, _MOVED.upper(), "订"])
 IDS = st.builds(
-    ServiceId,
-    st.just(""),
-    st.sampled_from(["", "g", "G"]),
-    NAMES,
-    st.sampled_from(["", "1"]),
+    ServiceId, st.just(""), st.sampled_from(["", "", "g"]), NAMES | st.sampled_from(["a", "A"])
 )
+"""Few names that are one host, so that most registrations meet another."""
+
 INSTANCES = st.lists(
     st.builds(
         Instance,
@@ -64,7 +60,7 @@ STEPS = st.tuples(
         RegisteredService,
         IDS,
         INSTANCES.map(tuple),
-        kind=st.sampled_from(list(Kind)),
+        kind=st.sampled_from([Kind.APPLICATION] * 4 + [Kind.DUBBO_INTERFACE]),
     ),
 )
 Claims = dict[ClaimKey, Published]
@@ -105,6 +101,7 @@ def _fresh(claims: Iterable[Published]) -> Reader:
     return reader.read()
 
 
+@settings(max_examples=200)
 @given(st.lists(STEPS, max_size=12), st.randoms(use_true_random=False))
 def test_the_result_does_not_depend_on_the_order_of_arrival(
     steps: list[tuple[Registry, str, RegisteredService]], random: Random
@@ -116,7 +113,7 @@ def test_the_result_does_not_depend_on_the_order_of_arrival(
     assert _fresh(shuffled).said() == _fresh(claims).said()
 
 
-@settings(max_examples=200)
+@settings(max_examples=400)
 @given(st.lists(st.tuples(STEPS, st.booleans(), st.booleans()), max_size=20))
 def test_changes_one_by_one_lead_where_a_fresh_start_leads(
     history: list[tuple[tuple[Registry, str, RegisteredService], bool, bool]],

@@ -6,7 +6,14 @@ import pytest
 
 from meshbridge.problems import ProblemKind
 from meshbridge.publish import Published, PublishRules, Registry, publish
-from meshbridge.registration import Health, Instance, InstancePort, RegisteredService, ServiceId
+from meshbridge.registration import (
+    Health,
+    Instance,
+    InstancePort,
+    Kind,
+    RegisteredService,
+    ServiceId,
+)
 from meshbridge.service import Port
 
 
@@ -59,6 +66,17 @@ def test_a_registration_that_does_not_say_has_the_configured_protocol() -> None:
     """``publish.protocol`` stands in for an empty one, and for a service without instances."""
     assert names(published(instance(1, InstancePort(1)), protocol="tri")) == ["grpc-50051"]
     assert names(published(protocol="dubbo")) == ["dubbo-20880"]
+
+
+def test_a_dubbo_interface_that_does_not_say_speaks_dubbo() -> None:
+    """Also while its last provider is gone: its port stays, and with it its virtual address."""
+    for instances in ((), (instance(1, InstancePort(20881)),)):
+        service = RegisteredService(
+            ServiceId("", "", "com.acme.Orders"), instances, kind=Kind.DUBBO_INTERFACE
+        )
+        result = publish(service, Registry("shop", 0), "scope")
+        assert result is not None
+        assert names(result) == ["dubbo-20880"]
 
 
 def test_ports_do_not_depend_on_the_order_or_choice_of_instances() -> None:

@@ -45,13 +45,18 @@ def weight_to_send(weight: float) -> int:
     return round(100 * weight) or 1
 
 
-def sort_out(instances: Iterable[Instance], rules: PublishRules, findings: Findings) -> Sorted:
-    """Leave out what must not or cannot be served, each with its reason."""
+def sort_out(
+    instances: Iterable[Instance], protocol: str, rules: PublishRules, findings: Findings
+) -> Sorted:
+    """Leave out what must not or cannot be served, each with its reason.
+
+    ``protocol`` is that of ports which do not name theirs.
+    """
     candidates: list[Candidate] = []
     ports: list[OwnPorts] = []
     shadowed: dict[str, tuple[int, str]] = {}
     for instance in sorted(instances, key=lambda each: each.id):
-        own = own_ports(instance.ports, rules.protocol)
+        own = own_ports(instance.ports, protocol)
         if instance.health not in _SERVED or instance.weight == 0:
             ports.append(own)
             continue

@@ -11,7 +11,7 @@ from meshbridge.publish.labels import LabelFault, Selection, select_labels
 from meshbridge.publish.locality import NOWHERE, UnreadableLocality, locate
 from meshbridge.publish.ports import service_ports
 from meshbridge.publish.rules import PublishRules, Registry
-from meshbridge.registration import Health, Metadata, RegisteredService
+from meshbridge.registration import Health, Kind, Metadata, RegisteredService
 from meshbridge.service import Endpoint, Locality, Port, Source
 
 _MOST_LABEL_FAULTS = 8
@@ -37,19 +37,22 @@ def selected(registration: RegisteredService, registry: Registry) -> RegisteredS
 def publish(registration: RegisteredService, registry: Registry, scope: str) -> Published | None:
     """Return what the registration claims, or ``None`` if include and exclude leave it out.
 
-    What cannot be served is left out and stands in ``problems``; the rest is served.
+    What cannot be served is left out and stands in ``problems``; the rest is served. Where the
+    registration names no protocol, and while it has no instances, a Dubbo interface has dubbo's
+    port and all else that of ``publish.protocol``.
     """
     chosen = selected(registration, registry)
     if chosen is None:
         return None
     findings = Findings(registry.name, printable(str(chosen.id)))
+    protocol = "dubbo" if chosen.kind is Kind.DUBBO_INTERFACE else registry.rules.protocol
     wanted = wanted_host(chosen.id, chosen.kind, registry.rules.host, registry.domain)
     if wanted.host is None:
         _report_refusal(wanted, findings)
         sorted_out = Sorted((), ())
     else:
-        sorted_out = sort_out(chosen.instances, registry.rules, findings)
-    ports = service_ports(registry.rules.ports, registry.rules.protocol, sorted_out.ports, findings)
+        sorted_out = sort_out(chosen.instances, protocol, registry.rules, findings)
+    ports = service_ports(registry.rules.ports, protocol, sorted_out.ports, findings)
     metadata = [chosen.metadata, *(each.instance.metadata for each in sorted_out.candidates)]
     selections = _labels(metadata, registry.rules, findings)
     return Published(

@@ -18,21 +18,36 @@ from v2.nacos import (
     NacosNamingService,
     RegisterInstanceParam,
 )
-from v2.nacos.redo.abstract_redo_service import AbstractRedoService
 from v2.nacos.transport.connection_event_listener import ConnectionEventListener
 from v2.nacos.transport.rpc_client import RpcClient
 
 
-class RegisterAgain(ConnectionEventListener):
-    """Registers again as soon as a connection is back, as Java's client does; not after 30 s."""
+class Held(ConnectionEventListener):
+    """What this application holds; registers all of it again whenever a connection is back.
 
-    def __init__(self, redo: AbstractRedoService) -> None:
-        """Remember what registers again."""
-        self._redo = redo
+    Java's client does so at once. The SDK's own way takes up to 30 s, and loses what it registered
+    on a connection that another of its attempts to connect has replaced meanwhile.
+    """
+
+    def __init__(self, naming: NacosNamingService) -> None:
+        """Hold nothing yet."""
+        self._naming = naming
+        self._instances: dict[tuple[str, str], RegisterInstanceParam] = {}
+
+    async def register(self, instance: RegisterInstanceParam) -> None:
+        """Hold an instance. Raises NacosException."""
+        await self._naming.register_instance(instance)
+        self._instances[instance.group_name, instance.service_name] = instance
+
+    async def deregister(self, instance: DeregisterInstanceParam) -> None:
+        """Hold it no more. Raises NacosException."""
+        self._instances.pop((instance.group_name, instance.service_name), None)
+        await self._naming.deregister_instance(instance)
 
     async def on_connected(self) -> None:
-        """Register again now."""
-        await self._redo.start_redo_task()
+        """Register again; a refusal ends this attempt, and the next connection makes another."""
+        for instance in self._instances.values():
+            await self._naming.register_instance(instance)
 
     async def on_disconnect(self) -> None:
         """Do nothing: the connection is sought by itself."""
@@ -49,17 +64,17 @@ async def main(server: str, namespace: str, directory: str) -> None:
     config.cache_dir = str(Path(directory, "cache"))
     config.load_cache_at_start = False
     naming = await NacosNamingService.create_naming_service(config)
-    proxy = naming.grpc_client_proxy
-    connection = cast("RpcClient", proxy.rpc_client)  # it exists once the service does
-    await connection.register_connection_listener(RegisterAgain(proxy.redo_service))
+    held = Held(naming)
+    connection = cast("RpcClient", naming.grpc_client_proxy.rpc_client)  # it exists by now
+    await connection.register_connection_listener(held)
     say("ready")
     while line := await asyncio.to_thread(sys.stdin.readline):
         order = json.loads(line)
         try:
             if order.pop("do") == "register":
-                await naming.register_instance(RegisterInstanceParam(**order))
+                await held.register(RegisterInstanceParam(**order))
             else:
-                await naming.deregister_instance(DeregisterInstanceParam(**order))
+                await held.deregister(DeregisterInstanceParam(**order))
         except NacosException as refused:
             say(f"failed: {refused}")
         else:

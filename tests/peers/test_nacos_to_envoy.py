@@ -1,0 +1,138 @@
+"""A real Nacos, `meshbridge run`, a real Envoy, real backends: what callers are answered."""
+
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from rig.backends import Backend
+from rig.bridge import Bridge
+from rig.envoy import Envoy, bootstrap
+from rig.nacos import Nacos
+from rig.ports import free_port
+from rig.registrant import Registrant
+from rig.waiting import until
+
+pytestmark = pytest.mark.asyncio
+
+HERE = "127.0.0.1"
+SOON = 5.0
+"""Seconds for a change to reach callers; Nacos itself takes 0.6 s."""
+
+
+@dataclass
+class Mesh:
+    """Two backends that are registered in Nacos, and a caller in front of Envoy."""
+
+    envoy: Envoy
+    port: int
+    caller: aiohttp.ClientSession
+    v1: Backend
+    v2: Backend
+    registrant_v1: Registrant
+    registrant_v2: Registrant
+
+    async def call(self, host: str) -> str:
+        """Return who answered, or the status of a failure."""
+        try:
+            url = f"http://{HERE}:{self.port}/"
+            async with self.caller.get(url, headers={"Host": host}) as answer:
+                return await answer.text() if answer.status == 200 else str(answer.status)
+        except aiohttp.ClientConnectionError:
+            return "no connection"
+
+    async def calls(self, host: str, number: int = 40) -> Counter[str]:
+        """Return who answered how often."""
+        return Counter([await self.call(host) for _ in range(number)])
+
+    async def become(
+        self, host: str, holds: Callable[[Counter[str]], bool], *, within: float = SOON
+    ) -> None:
+        """Wait until 40 requests are answered so."""
+        await until(lambda: self.calls(host), holds, within=within)
+
+
+def only(*names: str) -> Callable[[Counter[str]], bool]:
+    return lambda answers: set(answers) == set(names)
+
+
+@asynccontextmanager
+async def mesh(nacos: Nacos, directory: Path) -> AsyncGenerator[Mesh]:
+    port = free_port()
+    registry = {
+        "name": "shop",
+        "adapter": "nacos",
+        "servers": [nacos.address],
+        "list-interval": "1s",
+        "publish": {"allow-addresses": ["127.0.0.0/8"]},
+    }
+    outlet = {"listen": f"{HERE}:0", "http": [{"listen": f"{HERE}:{port}", "ports": [80]}]}
+    configuration = {"version": 1, "registries": [registry], "outlets": {"xds": outlet}}
+    async with AsyncExitStack() as stack:
+        v1 = await stack.enter_async_context(Backend("v1"))
+        v2 = await stack.enter_async_context(Backend("v2"))
+        one = await stack.enter_async_context(Registrant("one", nacos.address, directory))
+        two = await stack.enter_async_context(Registrant("two", nacos.address, directory))
+        bridge = await stack.enter_async_context(Bridge(directory, configuration))
+        control_plane = bootstrap(await bridge.address("xds"), api="DELTA_GRPC")
+        envoy = await stack.enter_async_context(Envoy(directory, control_plane))
+        connector = aiohttp.TCPConnector(force_close=True)
+        caller = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+        yield Mesh(envoy, port, caller, v1, v2, one, two)
+
+
+@pytest.mark.usefixtures("envoy")
+async def test_traffic_follows_nacos(nacos: Nacos, tmp_path: Path) -> None:
+    """Appear, weigh, leave, come back, die: each is asserted on requests that were answered."""
+    async with mesh(nacos, tmp_path) as it:
+        host = "traffic.nacos"
+        await it.registrant_v1.register("traffic", HERE, it.v1.port)
+        await it.become(host, only("v1"))
+        await it.registrant_v2.register("traffic", HERE, it.v2.port)
+        await it.become(host, only("v1", "v2"))
+
+        await it.registrant_v2.register("traffic", HERE, it.v2.port, weight=3)
+        await it.become(host, lambda answers: answers["v2"] > 2.5 * answers["v1"] > 0)
+        answers = await it.calls(host, 400)
+        assert answers.total() == answers["v1"] + answers["v2"]
+        assert 270 <= answers["v2"] <= 330, "three of four requests, by weight"
+
+        await it.registrant_v2.deregister("traffic", HERE, it.v2.port)
+        await it.become(host, only("v1"))
+        await it.registrant_v2.register("traffic", HERE, it.v2.port)
+        await it.become(host, only("v1", "v2"))
+
+        await it.registrant_v2.kill()
+        await it.become(host, only("v1"))
+        assert await it.calls(host, 100) == {"v1": 100}, "the survivor answers everything"
+
+
+@pytest.mark.usefixtures("envoy")
+async def test_a_disabled_instance_gets_no_request(nacos: Nacos, tmp_path: Path) -> None:
+    async with mesh(nacos, tmp_path) as it:
+        await it.registrant_v1.register("disabled", HERE, it.v1.port)
+        await it.registrant_v2.register("disabled", HERE, it.v2.port)
+        await it.become("disabled.nacos", only("v1", "v2"))
+        await nacos.update("disabled", HERE, it.v1.port, ephemeral=True, enabled="false")
+        await it.become("disabled.nacos", only("v2"))
+        answered = it.v1.answered
+        assert await it.calls("disabled.nacos", 100) == {"v2": 100}
+        assert it.v1.answered == answered
+
+
+@pytest.mark.usefixtures("envoy")
+async def test_traffic_outlives_nacos(own_nacos: Nacos, tmp_path: Path) -> None:
+    """While Nacos is away everything is answered; when it is back, changes take effect again."""
+    async with own_nacos as server, mesh(server, tmp_path) as it:
+        host = "outlives.nacos"
+        await it.registrant_v1.register("outlives", HERE, it.v1.port)
+        await it.become(host, only("v1"))
+        await server.kill()
+        assert await it.calls(host, 100) == {"v1": 100}
+        await server.start()
+        await it.registrant_v2.register("outlives", HERE, it.v2.port)
+        await it.become(host, only("v1", "v2"), within=40)

@@ -105,7 +105,8 @@ test: setup envoy .wheels/.made ## Unit, contract and integration tests (real En
 test-fast: setup ## Unit and contract tests only, in seconds
 	@$(PYTEST) tests/unit tests/contract || found
 
-test-peers: setup envoy ## Against the real servers (Nacos; needs Java 17 or newer)
+test-peers: setup envoy ## Against the real servers (Nacos; needs Java 17 or newer, Maven and a C compiler)
+	@$(BIN)/python tests/rig/bed.py
 	@$(PYTEST) tests/peers || found
 
 robustness: setup envoy ## Faults, repeated and seeded; takes long and writes a report

@@ -14,7 +14,7 @@ STEADY = 30.0
 """Seconds a watch must have lasted for its end to count as the first failure again."""
 _LONGEST = 500
 _MANY = 64
-"""Attempts beyond which the wait no longer grows; keeps 2 to their power a small number."""
+"""Attempts beyond which the wait no longer grows, and faults beyond which none is said."""
 
 
 class Failure(enum.StrEnum):
@@ -93,44 +93,57 @@ class Outage:
         self.since = clock()
         """Monotonic seconds of the last change between watched and not."""
         self._stale: dict[str, tuple[float, str]] = {}
+        self._faults: set[str] = set()
+        self._begun_aloud = False
 
     def begin(self, error: Exception) -> Failure:
         """Note that the watch ended with ``error``; return what that means."""
         failure, reason = failure_of(error), reason_of(error)
         if self.failure is None:
             self.since = self._clock()
-        if failure is not self.failure or (failure is Failure.FAULT and reason != self.reason):
-            self._say(failure, reason, error)
+        if failure is Failure.FAULT:
+            self._say_fault(reason, error)
+        elif failure is not self.failure:
+            self._say(failure, reason)
         self.failure, self.reason = failure, reason
         self._show("registry", reason)
         return failure
 
-    def _say(self, failure: Failure, reason: str, error: Exception) -> None:
-        match failure:
-            case Failure.UNAVAILABLE:
-                self._logger.warning(
-                    "registry unavailable", reason=reason, next="trying again within 30 s"
-                )
-            case Failure.REJECTED:
-                self._logger.error(
-                    "registry rejects the bridge",
-                    reason=reason,
-                    next="trying again within 5 minutes; check credentials and version",
-                )
-            case Failure.FAULT:
-                self._logger.error(
-                    "adapter failed",
-                    error=type(error).__qualname__,
-                    reason=reason,
-                    next="its services are kept, it is started again within 30 s",
-                    exc_info=error,
-                )
+    def _say(self, failure: Failure, reason: str) -> None:
+        self._begun_aloud = True
+        if failure is Failure.REJECTED:
+            self._logger.error(
+                "registry rejects the bridge",
+                reason=reason,
+                next="trying again within 5 minutes; check credentials and version",
+            )
+        else:
+            self._logger.warning(
+                "registry unavailable", reason=reason, next="trying again within 30 s"
+            )
+
+    def _say_fault(self, reason: str, error: Exception) -> None:
+        """Say an adapter's fault, each but once: it comes back until the adapter is mended."""
+        if reason in self._faults or len(self._faults) >= _MANY:
+            return
+        self._faults.add(reason)
+        self._begun_aloud = True
+        self._logger.error(
+            "adapter failed",
+            error=type(error).__qualname__,
+            reason=reason,
+            next="its services are kept, it is started again within 30 s",
+            exc_info=error,
+        )
 
     def end(self) -> None:
         """Note that everything the outage had made stale was read again."""
         if self.failure is None:
             return
-        self._logger.info("registry available", after_seconds=round(self._clock() - self.since, 3))
+        if self._begun_aloud:
+            after = round(self._clock() - self.since, 3)
+            self._logger.info("registry available", after_seconds=after)
+            self._begun_aloud = False
         self.failure, self.reason, self.since = None, "", self._clock()
         self._problems.put(("outage", self._registry, "registry"), ())
 

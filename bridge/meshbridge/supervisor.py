@@ -89,8 +89,11 @@ class Supervisor:
         while True:
             await self._arrived.wait()
             while self._backlog:
-                error = await _contained(self._work_off(self._backlog.take()))
-                if error is not None and self._watch is not None:
+                update = self._backlog.take()
+                error = await _contained(self._work_off(update))
+                if error is None:
+                    self._note(update)
+                elif self._watch is not None:
                     self._watch.fail(error)
             self._arrived.clear()
 
@@ -102,6 +105,13 @@ class Supervisor:
         self._put(update)
 
     def _put(self, update: Update) -> None:
+        self._seen[update.scope] = None
+        self._reports.settle(update)
+        self._backlog.put(update)
+        self._arrived.set()
+
+    def _note(self, update: Update) -> None:
+        """Note what an update that took effect says about the outage."""
         match update:
             case Stale(scope, reason):
                 self.outage.stale(scope, reason)
@@ -110,11 +120,7 @@ class Supervisor:
             case Listing(scope):
                 self.outage.listed(scope)
             case Changed() | Removed():
-                pass
-        self._seen[update.scope] = None
-        self._reports.settle(update)
-        self._backlog.put(update)
-        self._arrived.set()
+                return
 
 
 class _Watch:

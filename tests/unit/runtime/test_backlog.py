@@ -14,8 +14,15 @@ subjects = st.one_of(
     st.sampled_from(NAMES).map(sid),
     st.tuples(st.sampled_from(NAMES).map(sid), st.sampled_from(("10.0.0.1:1", "10.0.0.1:2"))),
 )
+
+
+def example(name: str, ports: set[int], weight: float) -> RegisteredService:
+    """Return a service with these ports."""
+    return service(name, *sorted(ports), weight=weight)
+
+
 services = st.builds(
-    lambda name, ports, weight: service(name, *sorted(ports), weight=weight),
+    example,
     st.sampled_from(NAMES),
     st.sets(st.sampled_from((1, 2))),
     st.sampled_from((1.0, 2.0)),

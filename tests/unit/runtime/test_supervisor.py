@@ -1,0 +1,368 @@
+"""A registry's adapter is run for ever; whatever it does stays its own registry's trouble."""
+
+import asyncio
+import itertools
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from typing import Never
+
+import pytest
+from unit.runtime.examples import Log, Script, Scripted, bridge, service, sid
+
+from meshbridge import (
+    Changed,
+    Context,
+    Emit,
+    Gone,
+    Listing,
+    RegistryRejected,
+    RegistryUnavailable,
+    Removed,
+    Stale,
+)
+from meshbridge.adapter import Update
+from meshbridge.bridge import Bridge
+from meshbridge.intake import Effective
+from meshbridge.problems import ProblemKind
+from meshbridge.snapshot import Changes
+from meshbridge.testing import Clock
+
+
+def says(*updates: object) -> Script:
+    """Return a script that emits these."""
+
+    def script(emit: Emit) -> None:
+        for update in updates:
+            emit(update)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+    return script
+
+
+class Stand:
+    """A bridge over scripted adapters."""
+
+    def __init__(
+        self, *scripts: tuple[Script | Exception, ...], optional: int | None = None
+    ) -> None:
+        self.clock, self.log = Clock(), Log()
+        self.adapters: list[Scripted] = []
+        self._scripts = scripts
+        self._optional = frozenset(() if optional is None else (optional,))
+
+    def play(self, scenario: Callable[[Bridge], Awaitable[None]]) -> None:
+        """Run the bridge while the scenario lasts."""
+        self.clock.run(self._play(scenario))
+
+    async def _play(self, scenario: Callable[[Bridge], Awaitable[None]]) -> None:
+        made = bridge(
+            self.clock, self.log, *map(self._maker, self._scripts), optional=self._optional
+        )
+        running = asyncio.create_task(made.run())
+        await scenario(made)
+        running.cancel()
+        await asyncio.wait([running])
+        assert running.cancelled()
+
+    def _maker(self, scripts: tuple[Script | Exception, ...]) -> Callable[[Context], Scripted]:
+        def make(context: Context) -> Scripted:
+            self.adapters.append(Scripted(context, *scripts))
+            return self.adapters[-1]
+
+        return make
+
+
+def hosts(made: Bridge) -> set[str]:
+    """Return the hosts that are served now."""
+    newest = made.snapshots.newest
+    return set(newest.services) if newest else set()
+
+
+def whole(*names: str) -> Listing:
+    """Return a listing of services with one instance each."""
+    return Listing("all", tuple(service(name, 80) for name in names))
+
+
+def test_an_outage_is_said_once_when_it_begins_and_once_when_it_ends() -> None:
+    """However many attempts fail between."""
+    down = RegistryUnavailable("connection refused")
+    stand = Stand((down, down, down, down, says(whole("orders"))))
+
+    async def scenario(made: Bridge) -> None:
+        await made.snapshots.after(None)
+
+    stand.play(scenario)
+    assert stand.log.events().count("registry unavailable") == 1
+    assert stand.log.events().count("registry available") == 1
+    assert stand.log.entries[0]["reason"] == "connection refused"
+    assert stand.log.entries[0]["registry"] == "r0"
+
+
+def test_attempts_go_on_within_thirty_seconds_for_ever() -> None:
+    """An hour of outage is an hour of attempts, none closer than half a second."""
+    stand = Stand((RegistryUnavailable("down"),))
+
+    async def scenario(_: Bridge) -> None:
+        await stand.clock.sleep(3_600)
+
+    stand.play(scenario)
+    begun = stand.adapters[0].begun
+    gaps = [later - earlier for earlier, later in itertools.pairwise(begun)]
+    assert 3_600 / 30 <= len(begun) <= 3_600 / 5
+    assert all(0.5 <= gap <= 30.001 for gap in gaps)
+
+
+def test_a_refusal_is_tried_again_slowly_and_said_as_such() -> None:
+    """Only a person can help: at most a dozen times an hour in the long run."""
+    stand = Stand((RegistryRejected("wrong password"),))
+
+    async def scenario(made: Bridge) -> None:
+        await stand.clock.sleep(36_000)
+        assert made.registries()[0].state == "rejected"
+
+    stand.play(scenario)
+    assert len(stand.adapters[0].begun) <= 36_000 / 300 * 3
+    assert stand.log.events().count("registry rejects the bridge") == 1
+
+
+def test_an_outage_removes_nothing_and_is_shown() -> None:
+    """What the registry held is served; the scope is stale, and a problem says so until the end."""
+    stand = Stand(
+        (says(whole("orders")), RegistryUnavailable("down"), says(whole("orders", "new")))
+    )
+
+    async def scenario(made: Bridge) -> None:
+        first = await made.snapshots.after(None)
+        adapter = stand.adapters[0]
+        adapter.watches.insert(0, RegistryUnavailable("down"))
+        assert adapter.emit is not None
+        adapter.emit(None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        await stand.clock.sleep(0.1)
+        (scope,) = made.registries()[0].scopes
+        assert scope.listed
+        assert scope.stale is not None
+        assert hosts(made) == {"orders.r0"}
+        assert [each.kind for each in made.problems] == [ProblemKind.REGISTRY]
+        await made.snapshots.after(first)
+        assert hosts(made) == {"orders.r0", "new.r0"}
+        assert len(made.problems) == 0
+        assert made.registries()[0].scopes[0].stale is None
+
+    stand.play(scenario)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        says("nonsense"),
+        says(None),
+        says(Changed("all", service("orders", 80))),
+        says(Listing("all", ("nonsense",))),  # type: ignore[arg-type]
+        says(whole("orders"), Stale("all", "away"), Removed("all", sid("orders"))),
+        ValueError("a bug"),
+        ExceptionGroup("several", [KeyError("a bug")]),
+        asyncio.CancelledError(),
+    ],
+    ids=str,
+)
+def test_a_broken_adapter_harms_only_its_own_registry(broken: Script | Exception) -> None:
+    """Nonsense, a bug and a watch that cancels itself are logged with what they are."""
+    stand = Stand((broken,), (says(whole("carts")),), optional=0)
+
+    async def scenario(made: Bridge) -> None:
+        await made.snapshots.after(None)
+        await stand.clock.sleep(100)
+        assert "carts.r1" in hosts(made)
+        assert made.registries()[0].state == "adapter-fault"
+        assert made.registries()[0].restarts > 2
+        assert made.registries()[1].state == "watching"
+
+    stand.play(scenario)
+    said = [entry for entry in stand.log.entries if entry["event"] == "adapter failed"]
+    assert len(said) == 1
+    assert said[0]["registry"] == "r0"
+    assert said[0]["level"] == "error"
+
+
+def test_a_watch_that_returns_is_started_again() -> None:
+    """It broke the contract: watching never ends by itself."""
+    clock, log = Clock(), Log()
+
+    class Returns(Scripted):
+        async def watch(self, emit: Emit) -> Never:
+            self.begun.append(0.0)
+            emit(whole("orders"))
+            return  # type: ignore[misc]  # pyright: ignore[reportReturnType]
+
+    async def scenario() -> None:
+        made = bridge(clock, log, lambda context: Returns(context, says()))
+        running = asyncio.create_task(made.run())
+        await clock.sleep(60)
+        assert made.registries()[0].restarts > 1
+        assert hosts(made) == {"orders.r0"}
+        running.cancel()
+        await asyncio.wait([running])
+
+    clock.run(scenario())
+
+
+def test_an_update_from_another_thread_is_a_fault() -> None:
+    """``emit`` belongs to the loop; a client library's callback thread must not call it."""
+
+    def script(emit: Emit) -> None:
+        thread = threading.Thread(target=emit, args=(whole("orders"),))
+        thread.start()
+        thread.join()
+
+    stand = Stand((script,))
+
+    async def scenario(made: Bridge) -> None:
+        await stand.clock.sleep(1)
+        assert "another thread" in made.registries()[0].reason
+
+    stand.play(scenario)
+
+
+def test_the_first_listing_after_an_outage_says_that_changes_were_missed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Even when the adapter does not know it."""
+    seen: list[object] = []
+    stand = Stand((says(whole("orders")),))
+
+    async def scenario(made: Bridge) -> None:
+        await made.snapshots.after(None)
+        lane = made._watched[0].lane  # pyright: ignore[reportPrivateUsage]
+        step = lane.intake.step
+
+        def watched(update: Update) -> Iterator[Effective | None]:
+            seen.append(update)
+            return step(update)
+
+        monkeypatch.setattr(lane.intake, "step", watched)
+        assert stand.adapters[0].emit is not None
+        stand.adapters[0].emit(Stale("all", "away"))
+        await stand.clock.sleep(1)
+        stand.adapters[0].emit(whole("orders"))
+        await stand.clock.sleep(1)
+
+    stand.play(scenario)
+    assert seen == [Stale("all", "away"), replace(whole("orders"), after_gap=True)]
+
+
+def test_no_snapshot_before_every_required_registry_was_read() -> None:
+    """Partial never: a client that asks earlier gets nothing rather than a half."""
+    stand = Stand((says(whole("orders")),), (says(),))
+
+    async def scenario(made: Bridge) -> None:
+        await stand.clock.sleep(1_000)
+        assert made.snapshots.newest is None
+        assert stand.adapters[1].emit is not None
+        stand.adapters[1].emit(Listing("all", ()))
+        first = await made.snapshots.after(None)
+        assert set(first.services) == {"orders.r0"}
+
+    stand.play(scenario)
+
+
+def test_a_registry_that_is_not_required_holds_nothing_up() -> None:
+    """Its services may come later."""
+    stand = Stand((says(whole("orders")),), (RegistryUnavailable("down"),), optional=1)
+
+    async def scenario(made: Bridge) -> None:
+        first = await made.snapshots.after(None)
+        assert set(first.services) == {"orders.r0"}
+
+    stand.play(scenario)
+
+
+def test_changes_within_five_milliseconds_make_one_snapshot() -> None:
+    """And work in proportion to what changed, however much there is."""
+    names = [f"s{number}" for number in range(300)]
+    stand = Stand((says(whole(*names)),))
+
+    async def scenario(made: Bridge) -> None:
+        first = await made.snapshots.after(None)
+        emit = stand.adapters[0].emit
+        assert emit is not None
+        for weight in (2.0, 3.0, 4.0):
+            emit(Changed("all", service("s7", 80, weight=weight)))
+        emit(Removed("all", sid("s8")))
+        second = await made.snapshots.after(first)
+        changes = second.since(first)
+        assert changes == Changes(frozenset({"s7.r0"}), frozenset({"s8.r0"}))
+        assert second.services["s7.r0"].endpoints[0].weight == 400
+        assert made.snapshots_made == 2
+        assert second.services["s9.r0"] is first.services["s9.r0"]
+
+    stand.play(scenario)
+
+
+def test_a_scope_that_is_gone_takes_its_services_along() -> None:
+    """And only them."""
+    stand = Stand(
+        (says(whole("orders"), Listing("other", (service("carts", 80),)), Gone("other")),)
+    )
+
+    async def scenario(made: Bridge) -> None:
+        await made.snapshots.after(None)
+        await stand.clock.sleep(1)
+        assert hosts(made) == {"orders.r0"}
+
+    stand.play(scenario)
+
+
+def test_an_unreadable_record_keeps_its_value_and_is_shown_until_it_can_be_read() -> None:
+    """The report goes by itself with the update that brings the record."""
+    stand = Stand((says(whole("orders", "carts")),))
+
+    async def scenario(made: Bridge) -> None:
+        first = await made.snapshots.after(None)
+        adapter = stand.adapters[0]
+        assert adapter.emit is not None
+        adapter.context.report("all", sid("orders"), "not JSON", "register it again")
+        adapter.emit(Listing("all", (service("carts", 81),), (sid("orders"),)))
+        second = await made.snapshots.after(first)
+        assert second.services["orders.r0"] is first.services["orders.r0"]
+        (problem,) = made.problems
+        assert (problem.subject, problem.reason) == ("orders", "not JSON")
+        adapter.emit(Changed("all", service("orders", 82)))
+        await made.snapshots.after(second)
+        assert list(made.problems) == []
+
+    stand.play(scenario)
+
+
+def test_reading_once_tells_which_scope_is_missing_and_why() -> None:
+    """What could be read is there; a refusal is not waited for."""
+    clock, log = Clock(), Log()
+
+    async def scenario() -> None:
+        made = bridge(
+            clock,
+            log,
+            lambda context: Scripted(context, says(whole("orders"))),
+            lambda context: Scripted(context, RegistryRejected("wrong password")),
+        )
+        begun = clock()
+        reading = await made.read_once(20)
+        assert clock() - begun < 1
+        assert set(reading.snapshot.services) == {"orders.r0"}
+        (missing,) = reading.missing
+        assert (missing.registry, missing.scope, missing.reason) == ("r1", "all", "wrong password")
+
+    clock.run(scenario())
+
+
+def test_reading_once_gives_up_in_time() -> None:
+    """A registry that does not answer costs the time that was given, and no more."""
+    clock, log = Clock(), Log()
+
+    async def scenario() -> None:
+        made = bridge(clock, log, lambda context: Scripted(context, says()))
+        begun = clock()
+        reading = await made.read_once(20)
+        assert 20 <= clock() - begun < 21
+        assert [each.reason for each in reading.missing] == ["no answer in time"]
+
+    clock.run(scenario())

@@ -105,7 +105,7 @@ class Adapter(Protocol):
 
     @property
     def settle(self) -> timedelta:
-        """How long this kind of registry needs to refill after a restart; a plain attribute does."""
+        """How long this kind of registry needs to refill after a restart (may be an attribute)."""
         ...
 
     @property

@@ -90,6 +90,16 @@ class Peer(RuleBasedStateMachine):
     def a_resource_goes(self, name: str) -> None:
         self.change({name: None})
 
+    @precondition(lambda self: bool(self.offered.listed))
+    @rule(data=st.data())
+    def a_resource_goes_and_comes_back_as_it_was(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(sorted(self.offered.listed)))
+        before = self.offered.listed[name]
+        self.change({name: None})
+        if self.on_the_way is not None:
+            self.reads_and_answers()
+        self.change({name: before})
+
     def change(self, touched: Mapping[str, Resource | None]) -> None:
         self.offered = self.offered.changed(touched)
         self.server.offer(self.offered)
@@ -165,6 +175,9 @@ class Peer(RuleBasedStateMachine):
         else:
             self.send(StateRequest(tuple(sorted(self.asked)), self.nonce, error))
 
+    # Who takes nothing of a refused response and comes back with old state cannot be told what to
+    # drop without being told to drop what it refused; Envoy and gRPC take what is good.
+    @precondition(lambda self: self.delta or self.takes_the_good)
     @rule()
     def loses_its_connection(self) -> None:
         self.connect(dict(self.view) if self.delta else {})

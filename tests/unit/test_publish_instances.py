@@ -343,6 +343,14 @@ def test_a_locality_comes_from_metadata_before_the_registrys_zone(
     assert all(problem.kind is ProblemKind.INVALID_LABEL for problem in result.problems)
 
 
+def test_a_locality_reads_as_istio_writes_it() -> None:
+    """Without the parts that are not known at its end."""
+    texts = [
+        str(Locality(*parts)) for parts in (("r", "z", "s"), ("r", "z"), ("r",), ("", "z"), ())
+    ]
+    assert texts == ["r/z/s", "r/z", "r", "/z", ""]
+
+
 def test_a_locality_can_come_from_the_address_by_the_most_specific_network() -> None:
     """For registries that tell no zone."""
     rules = {"cidr": {"10.0.0.0/8": "cn", "10.0.0.0/24": "cn/h/a", "::/0": "six"}}

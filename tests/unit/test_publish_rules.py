@@ -46,6 +46,7 @@ def test_every_documented_key_can_be_written() -> None:
     )
     assert rules.ports == PortRule("standard", (("http", 8080),))
     assert rules.labels.rename == (("gray", "lane"),)
+    assert PublishRules.model_validate({"ports": "standard"}).ports == PortRule()
 
 
 FAULTS: list[tuple[dict[str, object], str, str]] = [
@@ -73,6 +74,7 @@ FAULTS: list[tuple[dict[str, object], str, str]] = [
     ({"aliases": ["db.svc"]}, "aliases.0", "not localhost nor under svc"),
     ({"namespace": "my_shop"}, "namespace", "found 'my_shop'"),
     ({"ports": "fixed"}, "ports", "found 'fixed'; allowed: standard, instance"),
+    ({"ports": ["http"]}, "ports", "found ['http']; allowed: standard, instance"),
     ({"ports": {}}, "ports", "found {}; allowed: standard, instance"),
     ({"ports": {"tri": 80}}, "ports", "found protocol 'tri'; allowed: http, https"),
     ({"ports": {"http": 0}}, "ports", "found 0 for http; allowed: a whole number from 1"),

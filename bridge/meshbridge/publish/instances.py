@@ -65,8 +65,8 @@ def sort_out(
             continue
         candidates.append(candidate)
         ports.append(own)
-        for protocol, number in own.shadowed:
-            shadowed.setdefault(protocol, (number, instance.id))
+        for shadow, number in own.shadowed:
+            shadowed.setdefault(shadow, (number, instance.id))
     _report_shadowed(shadowed, findings)
     return Sorted(tuple(candidates), tuple(ports))
 

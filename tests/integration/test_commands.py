@@ -1,8 +1,11 @@
 """The commands as people run them: real processes, a file registry, real ports on loopback."""
 
+import contextlib
 import errno
 import json
 import os
+import pty
+import re
 import signal
 import socket
 import subprocess
@@ -257,6 +260,54 @@ def test_check_is_a_no_when_a_registry_cannot_be_read(folder: Path) -> None:
     _, shop, more = done.stdout.splitlines()
     assert shop.startswith("shop (file): services cannot be read: ")
     assert more == "more (file): 1 service, 0 instances, 0 problems"
+
+
+def test_a_password_is_shown_nowhere(folder: Path) -> None:
+    """Neither a literal one nor one from outside, whatever the command says about the registry."""
+    entries = [
+        {
+            "name": name,
+            "adapter": "nacos",
+            "servers": ["127.0.0.1:1"],
+            "username": "bridge",
+            "password": password,
+        }
+        for name, password in (("literal", "hunter2"), ("outside", "${file:secret}"))
+    ]
+    (folder / "secret").write_text("hunter2\n")
+    done = meshbridge(folder, "check", configuration(registries=entries), "--wait", "500ms")
+    assert done.returncode == 1
+    assert "cannot be read" in done.stdout
+    assert "hunter2" not in done.stdout + done.stderr
+
+
+def test_a_terminal_gets_a_table_that_fits_it(folder: Path) -> None:
+    """What repeats is left out; nothing that a registry says is taken for markup or a command."""
+    path = folder / "meshbridge.yaml"
+    path.write_text(json.dumps(configuration()))
+    services = [
+        {"name": "[red]a", "instances": [{"address": f"10.1.0.{n}", "port": 80} for n in (1, 2)]}
+    ]
+    (folder / "services.yaml").write_text(json.dumps({"services": services}))
+    terminal, inside = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "meshbridge", "dump", "-c", path],
+        stdout=inside,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "COLUMNS": "100", "TERM": "xterm"},
+    ) as dump:
+        os.close(inside)
+        shown = b""
+        with contextlib.suppress(OSError):  # how Linux says that the other side was closed
+            while part := os.read(terminal, 65536):
+                shown += part
+        os.close(terminal)
+    assert dump.returncode == 0
+    rows = shown.decode().splitlines()
+    assert all(len(re.sub(r"\x1b\[[0-9;]*m", "", row)) <= 100 for row in rows)
+    assert "shop:[red]a" in rows[1]
+    assert "10.1.0.2:80" in rows[2]
+    assert "shop:" not in rows[2]
 
 
 @pytest.mark.asyncio

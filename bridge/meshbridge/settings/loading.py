@@ -75,6 +75,8 @@ def _registries(top: dict[str, Plain], validation: Validation) -> tuple[Registry
     for index, entry in enumerate(entries):
         place: Place = ("registries", index)
         section = validation.keys(entry, place)
+        if entry is not None and not isinstance(entry, dict):
+            continue
         name = section.get("name")
         if isinstance(name, str) and first.setdefault(name, index) != index:
             taken = show_place(("registries", first[name]))

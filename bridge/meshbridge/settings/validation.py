@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from meshbridge.errors import ConfigurationError
 from meshbridge.settings.document import Document, Place, Plain, parse_document
-from meshbridge.settings.faults import explain, keys_of, place_of, unknown_key
+from meshbridge.settings.faults import explain, keys_of, place_of, show_value, unknown_key
 from meshbridge.settings.interpolation import Interpolated
 from meshbridge.settings.values import Surroundings
 
@@ -39,11 +39,12 @@ class Validation:
             )
 
     def keys(self, value: Plain, place: Place) -> dict[str, Plain]:
-        """Return the keys of a section, of which none at all may be left empty."""
+        """Return the keys of a section; one that is left empty has none."""
         if isinstance(value, dict):
             return value
         if value is not None:
-            self.fault(place, "must hold keys with values")
+            found = show_value(self._document.at(place), place)
+            self.fault(place, f"found {found}; keys with values are allowed")
         return {}
 
     def refuse_unknown(

@@ -43,6 +43,7 @@ def test_nothing_is_said_before_a_request_or_an_offer() -> None:
     asked = Subscription(CLUSTERS, delta=False)
     asked.request(StateRequest())
     assert asked.respond() is None
+    assert asked.refused() == ()
     offered = Subscription(CLUSTERS, delta=False)
     offered.offer(some(a="1"))
     assert offered.respond() is None

@@ -69,7 +69,9 @@ class Subscription:
 
     def refused(self) -> tuple[tuple[str, str], ...]:
         """Return (name, words) of each resource that is held back now, sorted."""
-        now = ((name, self._current(name)) for name in self._refusals.names())
+        if (offered := self._offered) is None:
+            return ()
+        now = ((name, self._current(offered, name)) for name in self._refusals.names())
         said = ((name, self._refusals.words(each)) for name, each in now if each)
         return tuple((name, words) for name, words in said if words)
 
@@ -103,13 +105,14 @@ class Subscription:
 
     def respond(self) -> Response | None:
         """Return the response that is due now, if any, and remember it as sent."""
-        if self._offered is None or not self._asked or self._sent is not None:
+        offered = self._offered
+        if offered is None or not self._asked or self._sent is not None:
             return None
         fresh: dict[str, Resource] = {}
         again: dict[str, Resource] = {}
         removed: list[str] = []
-        for name in self._candidates(self._offered):
-            now, held = self._current(name), self._held.get(name)
+        for name in self._candidates(offered):
+            now, held = self._current(offered, name), self._held.get(name)
             if now is None:
                 if held or name in self._due:
                     removed.append(name)
@@ -121,7 +124,7 @@ class Subscription:
             elif name in self._due:
                 again[name] = now
         owed, self._owed, self._doubtful, self._due = self._owed, False, set(), set()
-        return self._compose(self._offered, fresh, again, removed, owed=owed)
+        return self._compose(offered, fresh, again, removed, owed=owed)
 
     def _compose(
         self,
@@ -169,20 +172,18 @@ class Subscription:
             names &= self._names
         return sorted(names)
 
-    def _current(self, name: str) -> Resource | None:
+    def _current(self, offered: ResourceSet, name: str) -> Resource | None:
         """Return what is offered under a name that is asked for."""
-        if self._offered is None:
-            return None
         if name in self._names:
-            return self._offered.get(name)
-        return self._offered.listed.get(name) if self._wildcard else None
+            return offered.get(name)
+        return offered.listed.get(name) if self._wildcard else None
 
     def _selection(self, offered: ResourceSet) -> dict[str, Resource]:
         """Return all that is asked for, in the held version where the newest was refused."""
         names = self._names | offered.listed.keys() if self._wildcard else self._names
         chosen: dict[str, Resource] = {}
         for name in sorted(names):
-            now = self._current(name)
+            now = self._current(offered, name)
             if now and self._refusals.has(now):
                 now = self._held.get(name)
             if now and now.body:

@@ -33,7 +33,8 @@ from meshbridge.protos.gen.istio.networking.v1alpha3.service_entry_pb2 import (
 from meshbridge.protos.gen.istio.networking.v1alpha3.workload_entry_pb2 import WorkloadEntry
 from meshbridge.registration import Health
 from meshbridge.service import Endpoint, Labels, Port, Service, Source
-from meshbridge_mcp.validate import PROTOCOLS, is_label_value, repair
+from meshbridge_mcp.legal import LONGEST_NAME, PROTOCOLS, is_label_value
+from meshbridge_mcp.validate import repair
 
 REGISTRY_LABEL = "meshbridge.io/registry"
 SOURCES_ANNOTATION = "meshbridge.io/sources"
@@ -44,7 +45,6 @@ LATE = 4_102_444_800
 _RANKS = 2**31
 """With it the latest create_time is of 2168; Go counts nanoseconds in 64 bits up to 2262."""
 
-_LONGEST_NAME = 253
 _MOST_PORTS = 0xFF
 """Port sets beyond it are ordered by chance, which costs no more than a moment's doubling."""
 _PREFIX = "type.googleapis.com/"
@@ -149,7 +149,7 @@ def _part(service: Service, names: tuple[str, ...], endpoints: Iterable[Endpoint
 def _name(host: str, order: str, identity: bytes) -> str:
     """Return a name that Kubernetes takes too; the hash covers what is cut off or lower-cased."""
     mark = order + identity.hex()[:8]
-    return f"{host.lower()[: _LONGEST_NAME - len(mark) - 1].rstrip('.-')}-{mark}"
+    return f"{host.lower()[: LONGEST_NAME - len(mark) - 1].rstrip('.-')}-{mark}"
 
 
 def _labels(service: Service) -> Labels:

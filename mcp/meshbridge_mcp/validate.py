@@ -1,41 +1,29 @@
 """Leaves out of a service whatever istiod would refuse, so that no bad detail costs the host.
 
 istiod refuses in silence: a ServiceEntry that breaks one of its rules is dropped whole, or its old
-value stays for ever, and nobody is told. The rules are those of istio's own validation
-(pkg/config/validation/validation.go, ValidateServiceEntry and validateWorkloadEntry), narrowed
-where ``kubectl apply`` takes less, so that a dump can be applied as well.
+value stays for ever, and nobody is told.
 """
 
-import functools
-import ipaddress
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from meshbridge.problems import Problem, ProblemKind
 from meshbridge.service import Endpoint, Labels, Locality, Port, Service
-
-PROTOCOLS = {"http": "HTTP", "https": "HTTPS", "grpc": "GRPC", "dubbo": "TCP", "tcp": "TCP"}
-"""Our protocols in istiod's words.
-
-HTTPS is passed through by its server name, which is right where the endpoint itself speaks TLS.
-DUBBO would be refused, and the whole ServiceEntry with it.
-"""
-
-SEVERAL_HOSTS = frozenset({"http", "https", "grpc"})
-"""Where istiod can tell the hosts of one ServiceEntry apart; any other port forbids a second."""
-
-LOWEST_WEIGHT, HIGHEST_WEIGHT = 1, 10_000_000
-"""istiod reads 0 as 1; Envoy refuses a locality whose weights add up to more than 32 bits."""
-
-_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
-_ANY_CASE_LABEL = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9]{0,61}[A-Za-z0-9])?")
-_VALUE = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-_LONGEST_NAME = 253
-_LONGEST_HOST = 255
-_HIGHEST_PORT = 65_535
-_REVISION = "istio.io/rev"
+from meshbridge_mcp.legal import (
+    HIGHEST_WEIGHT,
+    LOWEST_WEIGHT,
+    PROTOCOLS,
+    REVISION,
+    SEVERAL_HOSTS,
+    is_address,
+    is_host,
+    is_label_key,
+    is_label_value,
+    is_namespace,
+    is_port_name,
+    is_port_number,
+)
 
 Report = Callable[[ProblemKind, str, str, str], None]
 """Takes (kind, where in the service or empty, reason, remedy)."""
@@ -75,48 +63,6 @@ def repair(service: Service) -> Repaired:
     return Repaired(service if repaired == service else repaired, tuple(found))
 
 
-def is_host(name: str) -> bool:
-    """Whether istiod takes the name as a ServiceEntry's host; wildcards are never ours to send."""
-    labels = name.split(".")
-    return (
-        len(name) <= _LONGEST_HOST
-        and all(_ANY_CASE_LABEL.fullmatch(label) for label in labels)
-        and not labels[-1].isdigit()
-    )
-
-
-def is_namespace(name: str) -> bool:
-    """Whether the name is a DNS label, which Kubernetes asks of a namespace."""
-    return _LABEL.fullmatch(name) is not None
-
-
-@functools.lru_cache(maxsize=4096)
-def is_label_key(key: str) -> bool:
-    """Whether the key is ``[prefix/]name`` as Kubernetes and istiod ask; their stricter rule."""
-    prefix, slash, name = key.rpartition("/")
-    if slash and not (
-        len(prefix) <= _LONGEST_NAME and all(map(_LABEL.fullmatch, prefix.split(".")))
-    ):
-        return False
-    return _VALUE.fullmatch(name) is not None
-
-
-@functools.lru_cache(maxsize=65_536)
-def is_label_value(value: str) -> bool:
-    """Whether the value is empty or what Kubernetes and istiod ask; their stricter rule."""
-    return not value or _VALUE.fullmatch(value) is not None
-
-
-@functools.lru_cache(maxsize=65_536)
-def is_address(text: str) -> bool:
-    """Whether the text is an IP address without a zone: STATIC resolution takes nothing else."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return "%" not in text
-
-
 def _is_nameable(service: Service, report: Report) -> bool:
     if not is_host(service.host):
         report(
@@ -154,11 +100,11 @@ def _ports(ports: Iterable[Port], report: Report) -> tuple[Port, ...]:
 
 
 def _port_fault(port: Port, others: Iterable[Port]) -> str:
-    if not 1 <= port.number <= _HIGHEST_PORT:
+    if not is_port_number(port.number):
         return "it is not between 1 and 65535"
     if port.protocol not in PROTOCOLS:
         return f"istiod is not told of protocol {port.protocol!r}"
-    if not _LABEL.fullmatch(port.name):
+    if not is_port_name(port.name):
         return f"istiod takes no port name {port.name!r}"
     if any(other.number == port.number or other.name == port.name for other in others):
         return "another port of the service has its number or name"
@@ -201,9 +147,9 @@ def _service_labels(labels: Labels, report: Report) -> Labels:
     for key, value in labels:
         if fault := _label_fault(key, value):
             _report_label(report, key, fault, "")
-    if any(key == _REVISION for key, _ in kept):
-        _report_label(report, _REVISION, "it would hide the host from other revisions", "")
-        kept = tuple(pair for pair in kept if pair[0] != _REVISION)
+    if any(key == REVISION for key, _ in kept):
+        _report_label(report, REVISION, "it would hide the host from other revisions", "")
+        kept = tuple(pair for pair in kept if pair[0] != REVISION)
     return kept
 
 
@@ -263,7 +209,7 @@ def _endpoint_ports(
 ) -> tuple[tuple[str, int], ...]:
     kept: dict[str, int] = {}
     for name, number in endpoint.ports:
-        if name in names and name not in kept and 1 <= number <= _HIGHEST_PORT:
+        if name in names and name not in kept and is_port_number(number):
             kept[name] = number
         else:
             report(

@@ -1,0 +1,230 @@
+"""A gRPC server that speaks as Nacos does, and misbehaves on request; no Java, no waiting.
+
+It holds one namespace. What it says and how was seen on Nacos 2.5.0: pushes leave the request's own
+names null, a subscription is followed by a push of what it answered, and an evicted connection is
+answered with error 301 while its stream stays open.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Protocol, Self, cast
+
+import grpc.aio
+from v2.nacos.transport.grpcauto import nacos_grpc_service_pb2
+
+from rig.ports import free_port
+
+OFFSET = 1000
+DEFAULT_GROUP = "DEFAULT_GROUP"
+Host = dict[str, object]
+Message = dict[str, object]
+
+
+class Payload(Protocol):
+    """The one message of Nacos' gRPC; its protobuf module is untyped."""
+
+    class _Metadata(Protocol):
+        type: str
+
+    class _Body(Protocol):
+        value: bytes
+
+    metadata: _Metadata
+    body: _Body
+
+    def SerializeToString(self) -> bytes:  # noqa: N802 - protobuf's own name
+        """Return it as it travels."""
+        ...
+
+
+_payload = cast("Callable[[], Payload]", vars(nacos_grpc_service_pb2)["Payload"])
+_read = cast("Callable[[bytes], Payload]", vars(nacos_grpc_service_pb2)["Payload"].FromString)
+
+
+def _pack(kind: str, message: Message) -> bytes:
+    payload = _payload()
+    payload.metadata.type = kind
+    payload.body.value = json.dumps(message).encode()
+    return payload.SerializeToString()
+
+
+@dataclass
+class _Client:
+    """A connection: what it subscribed to, and what waits to be pushed to it."""
+
+    subscribed: set[str] = field(default_factory=set[str])
+    outgoing: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue[bytes | None])
+    """None ends the stream."""
+
+
+class ScriptedNacos:
+    """Holds services of one group and answers about them."""
+
+    def __init__(self) -> None:
+        """Choose a port; nothing listens yet."""
+        self.port = free_port(OFFSET)
+        self.address = f"127.0.0.1:{self.port}"
+        self.services: dict[str, dict[tuple[str, object], Host]] = {}
+        self.refusal: tuple[int, str] | None = None
+        """Error code and message with which every question is answered."""
+        self.count_offset = 0
+        """Added to the number of services that lists state."""
+        self.answers: dict[str, bytes] = {}
+        """By the type of a request: a payload that is sent instead of the answer."""
+        self.acknowledged = 0
+        self._clients: dict[str, _Client] = {}
+        self._server: grpc.aio.Server | None = None
+
+    async def __aenter__(self) -> Self:
+        """Listen."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        await self.stop()
+
+    async def start(self) -> None:
+        """Listen, on the same port each time."""
+        server = grpc.aio.server(options=[("grpc.max_send_message_length", -1)])
+        server.add_generic_rpc_handlers(self._handlers())
+        server.add_insecure_port(f"127.0.0.1:{self.port + OFFSET}")
+        await server.start()
+        self._server = server
+
+    async def stop(self) -> None:
+        """Break every connection."""
+        if self._server is not None:
+            await self._server.stop(None)
+            self._server = None
+        self._clients.clear()
+
+    def put(self, service: str, ip: str, port: object, **fields: object) -> None:
+        """Hold an instance, or change it, and push its service."""
+        host: Host = {"ip": ip, "port": port, "weight": 1.0, "healthy": True, "enabled": True}
+        self.services.setdefault(service, {})[ip, port] = host | fields
+        self.push(service)
+
+    def drop(self, service: str, ip: str, port: object) -> None:
+        """Hold an instance no more."""
+        del self.services[service][ip, port]
+        self.push(service)
+
+    def push(self, service: str, **changed: object) -> None:
+        """Push a service to its subscribers, with fields of the record changed."""
+        for client in self._clients.values():
+            if service in client.subscribed:
+                self._push_to(client, service, **changed)
+
+    def push_raw(self, kind: str, body: bytes) -> None:
+        """Push anything to everybody."""
+        payload = _payload()
+        payload.metadata.type = kind
+        payload.body.value = body
+        for client in self._clients.values():
+            client.outgoing.put_nowait(payload.SerializeToString())
+
+    def evict(self) -> None:
+        """Forget every client; their streams stay open, as seen."""
+        self._clients.clear()
+
+    def end_streams(self) -> None:
+        """End every stream as if all was well."""
+        for client in self._clients.values():
+            client.outgoing.put_nowait(None)
+
+    @property
+    def connections(self) -> int:
+        """How many clients there are."""
+        return len(self._clients)
+
+    def _push_to(self, client: _Client, service: str, **changed: object) -> None:
+        message: Message = {
+            "requestId": "1",
+            "serviceName": None,
+            "groupName": None,
+            "serviceInfo": self._info(service) | changed,
+        }
+        client.outgoing.put_nowait(_pack("NotifySubscriberRequest", message))
+
+    def _info(self, service: str) -> Message:
+        hosts = list(self.services.get(service, {}).values())
+        return {"name": service, "groupName": DEFAULT_GROUP, "hosts": hosts}
+
+    def _handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
+        return (
+            grpc.method_handlers_generic_handler(
+                "Request", {"request": grpc.unary_unary_rpc_method_handler(self._answer)}
+            ),
+            grpc.method_handlers_generic_handler(
+                "BiRequestStream",
+                {"requestBiStream": grpc.stream_stream_rpc_method_handler(self._stream)},
+            ),
+        )
+
+    async def _answer(
+        self, request: bytes, context: "grpc.aio.ServicerContext[bytes, bytes]"
+    ) -> bytes:
+        payload = _read(request)
+        kind = payload.metadata.type
+        if kind in self.answers:
+            return self.answers[kind]
+        if kind == "ServerCheckRequest":
+            return _pack("ServerCheckResponse", {"resultCode": 200, "connectionId": context.peer()})
+        client = self._clients.get(context.peer())
+        if client is None:
+            return _error(301, "Connection is unregistered.")
+        if self.refusal:
+            return _error(*self.refusal)
+        message: Message = json.loads(payload.body.value)
+        return _pack(kind.replace("Request", "Response"), self._about(kind, message, client))
+
+    def _about(self, kind: str, message: Message, client: _Client) -> Message:
+        answer: Message = {"resultCode": 200, "errorCode": 0}
+        if kind == "ServiceListRequest":
+            names = list(self.services) if message["groupName"] == DEFAULT_GROUP else []
+            answer |= {"count": len(names) + self.count_offset, "serviceNames": names}
+        if kind == "SubscribeServiceRequest":
+            service = str(message["serviceName"])
+            if message["subscribe"]:
+                client.subscribed.add(service)
+                self._push_to(client, service)
+            else:
+                client.subscribed.discard(service)
+            answer["serviceInfo"] = self._info(service)
+        return answer
+
+    async def _stream(
+        self,
+        requests: AsyncIterator[bytes],
+        context: "grpc.aio.ServicerContext[bytes, bytes]",
+    ) -> AsyncGenerator[bytes]:
+        client, peer = _Client(), context.peer()  # asked for later, gRPC would crash
+        self._clients[peer] = client
+
+        async def listen() -> None:
+            async for request in requests:
+                kind = _read(request).metadata.type
+                self.acknowledged += kind == "NotifySubscriberResponse"
+            client.outgoing.put_nowait(None)
+
+        listening = asyncio.create_task(listen())
+        try:
+            while (message := await client.outgoing.get()) is not None:
+                yield message
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+            self._clients.pop(peer, None)
+
+
+def _error(code: int, message: str) -> bytes:
+    return _pack("ErrorResponse", {"resultCode": 500, "errorCode": code, "message": message})

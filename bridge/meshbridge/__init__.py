@@ -16,6 +16,7 @@ from meshbridge.adapter import (
     Update,
 )
 from meshbridge.errors import BadData, RegistryRejected, RegistryUnavailable
+from meshbridge.poll import Fetched, poll
 from meshbridge.registration import (
     Consumer,
     Health,
@@ -35,6 +36,7 @@ __all__ = [
     "Consumer",
     "Context",
     "Emit",
+    "Fetched",
     "Gone",
     "Health",
     "Instance",
@@ -49,4 +51,5 @@ __all__ = [
     "Stale",
     "Update",
     "metadata",
+    "poll",
 ]

@@ -1,6 +1,9 @@
 """Service ports follow from protocols alone."""
 
 import itertools
+import math
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -25,8 +28,8 @@ def published(*instances: Instance, **rules: object) -> Published:
     return result
 
 
-def instance(number: int, *ports: InstancePort, health: Health = Health.HEALTHY) -> Instance:
-    return Instance(f"i{number}", f"10.0.0.{number}", ports, health=health)
+def instance(number: int, *ports: InstancePort) -> Instance:
+    return Instance(f"i{number}", f"10.0.0.{number}", ports)
 
 
 def names(result: Published) -> list[str]:
@@ -102,12 +105,22 @@ def test_a_listed_service_without_instances_keeps_host_and_port() -> None:
     assert (result.host, names(result), result.endpoints) == ("orders.nacos", ["http-80"], ())
 
 
-@pytest.mark.parametrize("health", [Health.DRAINING, Health.DISABLED])
-def test_ports_stay_while_the_last_instance_that_has_them_leaves(health: Health) -> None:
-    """Losing a port is a full push in istiod, so a drain must not do it."""
-    result = published(
-        instance(1, InstancePort(1, "http")), instance(2, InstancePort(2, "tri"), health=health)
-    )
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"health": Health.DRAINING},
+        {"health": Health.DISABLED},
+        {"weight": 0.0},
+        {"weight": math.nan},
+        {"address": "nowhere"},
+    ],
+)
+def test_ports_stay_while_the_last_instance_that_has_them_is_not_served(
+    change: dict[str, Any],
+) -> None:
+    """Losing a port is a full push in istiod, so a drain or a slip must not do it."""
+    leaving = replace(instance(2, InstancePort(2, "tri")), **change)
+    result = published(instance(1, InstancePort(1, "http")), leaving)
     assert names(result) == ["http-80", "grpc-50051"]
     assert [endpoint.address for endpoint in result.endpoints] == ["10.0.0.1"]
 

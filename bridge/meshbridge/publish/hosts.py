@@ -212,7 +212,7 @@ def _filled(template: str, service: ServiceId, domain: str) -> Wanted:
             raw = values[piece.text] or _WHEN_EMPTY.get(piece.text, "")
             text, changed = _clean(raw, dots=piece.text in ("service", "domain"))
             if not text:
-                return Wanted(None, refusal=f"its {piece.text} has no letter or digit of a host")
+                return Wanted(None, refusal=_unspeakable(piece.text))
             part += text
             changes += changed
         parts.append(part)
@@ -220,12 +220,17 @@ def _filled(template: str, service: ServiceId, domain: str) -> Wanted:
     return _checked(host, changes + changed, optional_parts)
 
 
+def _unspeakable(field: str) -> str:
+    what = "the name" if field == "service" else f"its {field}"
+    return f"{what} has none of the letters a-z and digits that hosts are made of"
+
+
 def _checked(host: str, changes: int, optional_parts: int) -> Wanted:
     if not legal_host(host):
         why = (
             f"its host would be longer than {LONGEST_HOST} characters"
             if len(host) > LONGEST_HOST
-            else "it has no letter or digit of a host, or ends in a number"
+            else "the name has none of the letters a-z, or its last part is a number"
         )
         return Wanted(None, changes, optional_parts, why)
     return Wanted(host, changes, optional_parts)

@@ -36,8 +36,8 @@ class Sorted:
     candidates: tuple[Candidate, ...]
     """By instance id."""
     ports: tuple[OwnPorts, ...]
-    """The candidates' ports and those of instances that drain or are switched off, so that the
-    service's ports stay while its instances come and go."""
+    """The ports of all instances, also of those that are not served, so that the service's ports
+    stay while instances drain, are switched off or are registered wrongly for a while."""
 
 
 def weight_to_send(weight: float) -> int:
@@ -57,14 +57,13 @@ def sort_out(
     shadowed: dict[str, tuple[int, str]] = {}
     for instance in sorted(instances, key=lambda each: each.id):
         own = own_ports(instance.ports, protocol)
+        ports.append(own)
         if instance.health not in _SERVED or instance.weight == 0:
-            ports.append(own)
             continue
         candidate = _examine(instance, own, rules.allow_addresses, findings)
         if candidate is None:
             continue
         candidates.append(candidate)
-        ports.append(own)
         for shadow, number in own.shadowed:
             shadowed.setdefault(shadow, (number, instance.id))
     _report_shadowed(shadowed, findings)

@@ -86,7 +86,7 @@ def _report_refusal(wanted: Wanted, findings: Findings) -> None:
     else:
         findings.service(
             ProblemKind.INVALID_NAME,
-            f"no host can be made of its name: {wanted.refusal}",
+            f"no host can be made of it: {wanted.refusal}",
             "register it under a name with letters or digits that fits into a host name",
         )
 

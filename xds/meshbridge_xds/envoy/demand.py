@@ -58,7 +58,7 @@ class Demanded:
         if key not in self._made:
             parsed = parse_cluster_name(name)
             service = self._services.get(parsed[0]) if parsed else None
-            port = _numbered(service, parsed[1]) if service and parsed else None
+            port = _numbered(service, str(parsed[1])) if service and parsed else None
             if service is None or port is None:
                 return None
             names = domains((service.host, *self._aliases[service.host]), port, bare=True)
@@ -67,16 +67,13 @@ class Demanded:
         return self._made[key]
 
     def _find(self, name: str) -> tuple[Service, Port] | None:
-        host, _, number = name.partition(":")
+        host, colon, number = name.partition(":")
         service = self._services.get(self._host_of.get(host, host))
         if service is None:
             return None
-        if number:
-            port = _numbered(service, int(number)) if number.isdecimal() else None
-        else:
-            port = bare_port(service)
+        port = _numbered(service, number) if colon else bare_port(service)
         return (service, port) if port else None
 
 
-def _numbered(service: Service, number: int) -> Port | None:
-    return next((port for port in service.ports if port.number == number), None)
+def _numbered(service: Service, number: str) -> Port | None:
+    return next((port for port in service.ports if str(port.number) == number), None)

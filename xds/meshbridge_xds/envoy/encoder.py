@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from meshbridge.service import Service
 from meshbridge.settings import Address
-from meshbridge.snapshot import EMPTY, Snapshot
+from meshbridge.snapshot import Snapshot
 from meshbridge_xds.envoy.aliases import Aliases
 from meshbridge_xds.envoy.cluster import encode_cluster
 from meshbridge_xds.envoy.demand import Demanded, demanded_names
@@ -66,11 +66,10 @@ class Encoder:
         """Start with listeners and without services."""
         self._http = http
         self._tcp = tcp
-        self._snapshot = EMPTY
+        self._snapshot: Snapshot | None = None
         self._hosts: dict[str, _Host] = {}
         self._aliases = Aliases()
         self._sets = {url: ResourceSet() for url in (CDS, EDS, LDS, RDS)}
-        self._started = False
 
     def encode(self, snapshot: Snapshot) -> Generator[None, None, Offer]:
         """Encode what changed; yields after each service so that others may have a turn.
@@ -90,8 +89,8 @@ class Encoder:
         for host in sorted(changes.changed | {host for host in renamed if host in self._hosts}):
             self._encode(snapshot.services[host], touched)
             yield
-        self._snapshot = snapshot
-        yield from self._publish(snapshot, touched)
+        first, self._snapshot = self._snapshot is None, snapshot
+        yield from self._publish(snapshot, touched, first=first)
         return Offer(dict(self._sets))
 
     def omissions(self) -> dict[str, tuple[Omission, ...]]:
@@ -160,13 +159,14 @@ class Encoder:
         touched.demanded[LDS].update(listeners)
         touched.demanded[RDS].update(routes)
 
-    def _publish(self, snapshot: Snapshot, touched: _Touched) -> Generator[None]:
+    def _publish(
+        self, snapshot: Snapshot, touched: _Touched, *, first: bool
+    ) -> Generator[None, None, None]:
         """Make the next sets of those types that changed."""
         for url in (CDS, EDS):
             if touched.resources[url]:
                 self._sets[url] = self._sets[url].changed(touched.resources[url])
                 yield
-        first, self._started = not self._started, True
         if not (touched.hosts or first):
             return
         demanded = Demanded(snapshot, {host: held.aliases for host, held in self._hosts.items()})

@@ -1,7 +1,9 @@
 """Shows resources to people: YAML in Envoy's own field names."""
 
+import json
+
 import yaml
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.json_format import MessageToJson
 
 from meshbridge.protos import message_class, private_pool
 from meshbridge.protos.gen.google.protobuf.any_pb2 import Any as AnyMessage
@@ -27,7 +29,7 @@ def _all(resources: ResourceSet | None) -> list[dict[str, object]]:
 def _plain(body: bytes) -> dict[str, object]:
     packed = AnyMessage.FromString(body)
     message = message_class(packed.type_url.rpartition("/")[2]).FromString(packed.value)
-    plain: dict[str, object] = MessageToDict(
-        message, preserving_proto_field_name=True, descriptor_pool=private_pool()
-    )
+    # By way of text, for MessageToDict shows an Any as an OrderedDict, which YAML has no words for.
+    text = MessageToJson(message, preserving_proto_field_name=True, descriptor_pool=private_pool())
+    plain: dict[str, object] = json.loads(text)
     return plain

@@ -57,7 +57,7 @@ async def test_services_of_a_file_reach_istiod_and_outlive_the_bridge(tmp_path: 
         bridge.process.start()
 
         async def starts() -> int:
-            return len(bridge.events("listening"))
+            return sum(line.get("name") == "mcp" for line in bridge.events("listening"))
 
         await until(starts, lambda seen: seen == 2, within=20)
         answers = len(istiod.acknowledged)

@@ -43,10 +43,12 @@ class StatusServer:
         """
         application = web.Application(middlewares=[_reading_only])
         application.add_routes(self._routes())
-        runner = web.AppRunner(application, access_log=None, handle_signals=False)
+        runner = web.AppRunner(
+            application, access_log=None, handle_signals=False, shutdown_timeout=1.0
+        )
         await runner.setup()
         try:
-            site = web.TCPSite(runner, address.host, address.port, shutdown_timeout=1.0)
+            site = web.TCPSite(runner, address.host, address.port)
             try:
                 await site.start()
             except OSError as error:

@@ -26,6 +26,15 @@ def listing(emit: Emit) -> None:
     emit(Listing("all", (service("orders", 8081, 8082),), (sid("broken"),)))
 
 
+def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Take no calls."""
+    writer.close()
+
+
+def nobody(_: str, __: str) -> None:
+    """Hear of an opened port and do nothing."""
+
+
 def silent(_: Emit) -> None:
     """Say nothing."""
 
@@ -171,12 +180,12 @@ def test_a_port_in_use_is_a_mistake_of_the_configuration() -> None:
     """Named with the key, what was found and what to do."""
 
     async def main() -> None:
-        holder = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+        holder = await asyncio.start_server(hang_up, "127.0.0.1", 0)
         async with holder:
             port = int(holder.sockets[0].getsockname()[1])
             bridge = Bridge([], time.monotonic, asyncio.sleep, Log().logger())
             server = StatusServer(bridge, {}, CollectorRegistry())
-            await server.serve(Address("127.0.0.1", port), lambda *_: None)
+            await server.serve(Address("127.0.0.1", port), nobody)
 
     with pytest.raises(ConfigurationError, match=r"status\.listen: found 127\.0\.0\.1:\d+; cannot"):
         asyncio.run(main())

@@ -28,6 +28,7 @@ class Payload(Protocol):
 
     class _Metadata(Protocol):
         type: str
+        headers: dict[str, str]
 
     class _Body(Protocol):
         value: bytes
@@ -44,7 +45,8 @@ _payload = cast("Callable[[], Payload]", vars(nacos_grpc_service_pb2)["Payload"]
 _read = cast("Callable[[bytes], Payload]", vars(nacos_grpc_service_pb2)["Payload"].FromString)
 
 
-def _pack(kind: str, message: Message) -> bytes:
+def pack(kind: str, message: Message) -> bytes:
+    """Return a message as it travels."""
     payload = _payload()
     payload.metadata.type = kind
     payload.body.value = json.dumps(message).encode()
@@ -74,6 +76,8 @@ class ScriptedNacos:
         """Added to the number of services that lists state."""
         self.answers: dict[str, bytes] = {}
         """By the type of a request: a payload that is sent instead of the answer."""
+        self.tokens: set[str] | None = None
+        """The access tokens that are taken; None asks for none."""
         self.acknowledged = 0
         self._clients: dict[str, _Client] = {}
         self._server: grpc.aio.Server | None = None
@@ -153,7 +157,7 @@ class ScriptedNacos:
             "groupName": None,
             "serviceInfo": self._info(service) | changed,
         }
-        client.outgoing.put_nowait(_pack("NotifySubscriberRequest", message))
+        client.outgoing.put_nowait(pack("NotifySubscriberRequest", message))
 
     def _info(self, service: str) -> Message:
         hosts = list(self.services.get(service, {}).values())
@@ -178,14 +182,16 @@ class ScriptedNacos:
         if kind in self.answers:
             return self.answers[kind]
         if kind == "ServerCheckRequest":
-            return _pack("ServerCheckResponse", {"resultCode": 200, "connectionId": context.peer()})
+            return pack("ServerCheckResponse", {"resultCode": 200, "connectionId": context.peer()})
         client = self._clients.get(context.peer())
         if client is None:
             return _error(301, "Connection is unregistered.")
         if self.refusal:
             return _error(*self.refusal)
+        if self.tokens is not None and payload.metadata.headers["accessToken"] not in self.tokens:
+            return _error(403, "token invalid!")
         message: Message = json.loads(payload.body.value)
-        return _pack(kind.replace("Request", "Response"), self._about(kind, message, client))
+        return pack(kind.replace("Request", "Response"), self._about(kind, message, client))
 
     def _about(self, kind: str, message: Message, client: _Client) -> Message:
         answer: Message = {"resultCode": 200, "errorCode": 0}
@@ -227,4 +233,4 @@ class ScriptedNacos:
 
 
 def _error(code: int, message: str) -> bytes:
-    return _pack("ErrorResponse", {"resultCode": 500, "errorCode": code, "message": message})
+    return pack("ErrorResponse", {"resultCode": 500, "errorCode": code, "message": message})

@@ -34,6 +34,7 @@ from v2.nacos.transport.http_agent import HttpAgent
 from v2.nacos.transport.model.rpc_request import Request
 from v2.nacos.transport.nacos_server_connector import NacosServerConnector
 
+from meshbridge.errors import ConfigurationError
 from meshbridge_nacos.wire import (
     Payload,
     Stream,
@@ -69,11 +70,12 @@ _QUIET = logging.Logger("nacos-sdk", logging.CRITICAL + 1)  # noqa: LOG001 - in 
 
 
 def check_version() -> None:
-    """Raise RuntimeError when another version of the SDK is installed than the one repaired."""
+    """Raise ConfigurationError when another version of the SDK is installed than the repaired."""
     found = version("nacos-sdk-python")
     if found != REPAIRED:
-        message = f"nacos-sdk-python {found} is installed, but {REPAIRED} is needed: install that"
-        raise RuntimeError(message)
+        raise ConfigurationError(
+            f"nacos-sdk-python {found} is installed, but {REPAIRED} is needed; install that one"
+        )
 
 
 class Client(GrpcClient):

@@ -27,9 +27,10 @@ def test_only_servers_must_be_given() -> None:
         ("nacos.example.com:80", Server("nacos.example.com", 80)),
         ("[::1]:9000", Server("[::1]", 9000)),
         ("[::1]", Server("[::1]", 8848)),
+        (Server("nacos", 80), Server("nacos", 80)),
     ],
 )
-def test_a_server_is_a_host_with_a_port_or_without(written: str, server: Server) -> None:
+def test_a_server_is_a_host_with_a_port_or_without(written: object, server: Server) -> None:
     (read,) = options(servers=[written]).servers
     assert read == server
     assert read.grpc_port == server.port + 1000

@@ -1,0 +1,141 @@
+"""A token is fetched once, shared and renewed; a refusal is told from a fault."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs
+
+import pytest
+from aiohttp import web
+
+from meshbridge import RegistryRejected, RegistryUnavailable
+from meshbridge.settings.secret import Secret
+from meshbridge.testing import Clock
+from meshbridge_nacos.login import GRACE, Login
+from meshbridge_nacos.options import Server
+from rig.ports import free_port
+
+pytestmark = pytest.mark.asyncio
+
+PASSWORD = Secret("hunter2")
+NOWHERE = Server("127.0.0.1", 0)
+
+
+@dataclass
+class Door:
+    """A server's login; answers with the token of that number."""
+
+    server: Server = NOWHERE
+    status: int = 200
+    body: str = '{"accessToken": "token-%d", "tokenTtl": 100, "globalAdmin": false}'
+    asked: list[dict[str, list[str]]] = field(default_factory=list[dict[str, list[str]]])
+    urls: list[str] = field(default_factory=list[str])
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.urls.append(str(request.url))
+        self.asked.append(parse_qs(await request.text()))
+        body = self.body.replace("%d", str(len(self.asked)))
+        return web.Response(status=self.status, text=body, headers={"Location": "/elsewhere"})
+
+
+@asynccontextmanager
+async def door() -> AsyncGenerator[Door]:
+    made = Door()
+    application = web.Application()
+    application.router.add_post("/nacos/v1/auth/users/login", made.answer)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    made.server = Server("127.0.0.1", int(runner.addresses[0][1]))
+    yield made
+    await runner.cleanup()
+
+
+def login(*servers: Server, clock: Clock | None = None) -> Login:
+    return Login(servers, "bridge", PASSWORD, clock or Clock())
+
+
+async def test_many_who_need_a_token_fetch_it_once() -> None:
+    async with door() as opened:
+        one = login(opened.server)
+        tokens = await asyncio.gather(*(one.token() for _ in range(50)))
+    assert set(tokens) == {"token-1"}
+    assert len(opened.asked) == 1
+
+
+async def test_the_password_travels_in_the_body_and_not_in_the_url() -> None:
+    async with door() as opened:
+        await login(opened.server).token()
+    assert opened.asked == [{"username": ["bridge"], "password": ["hunter2"]}]
+    assert not any("hunter2" in url for url in opened.urls)
+
+
+async def test_a_token_is_renewed_before_it_ends() -> None:
+    async with door() as opened:
+        clock = Clock()
+        one = login(opened.server, clock=clock)
+        await one.token()
+        clock.advance(79)
+        assert await one.token() == "token-1"
+        clock.advance(2)
+        assert await one.token() == "token-2"
+
+
+async def test_a_token_that_was_refused_is_forgotten_once() -> None:
+    """Fifty that hold the same refused token make one new login."""
+    async with door() as opened:
+        one = login(opened.server)
+        refused = await one.token()
+        one.forget(refused)
+        assert await one.token() == "token-2"
+        one.forget(refused)
+        assert await one.token() == "token-2"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_refused_user_is_a_rejection(status: int) -> None:
+    async with door() as opened:
+        opened.status, opened.body = status, "unknown user!\n"
+        with pytest.raises(RegistryRejected, match=r"unknown user!.*check username") as refused:
+            await login(opened.server).token()
+    assert "hunter2" not in str(refused.value)
+
+
+async def test_a_fault_becomes_a_refusal_when_it_lasts() -> None:
+    """Nacos 2.5 answers 500 to a wrong password, and to a right one in its first 15 s."""
+    async with door() as opened:
+        clock = Clock()
+        one = login(opened.server, clock=clock)
+        opened.status = 500
+        for _ in range(2):
+            with pytest.raises(RegistryUnavailable, match="500"):
+                await one.token()
+            clock.advance(GRACE / 2 - 1)
+        opened.status = 200
+        assert await one.token()
+        one.forget(await one.token())
+        opened.status = 500
+        clock.advance(GRACE)
+        with pytest.raises(RegistryUnavailable):
+            await one.token()
+        clock.advance(GRACE)
+        with pytest.raises(RegistryRejected):
+            await one.token()
+
+
+@pytest.mark.parametrize(("status", "body"), [(302, ""), (503, ""), (200, "{}"), (200, "<html>")])
+async def test_any_other_answer_is_an_outage(status: int, body: str) -> None:
+    async with door() as opened:
+        opened.status, opened.body = status, body
+        with pytest.raises(RegistryUnavailable, match="no server lets bridge log in"):
+            await login(opened.server).token()
+    assert len(opened.asked) == 1, "a redirect is not followed"
+
+
+async def test_the_next_server_is_asked_when_one_does_not_answer() -> None:
+    async with door() as opened:
+        closed = Server("127.0.0.1", free_port())
+        assert await login(closed, opened.server).token() == "token-1"
+        with pytest.raises(RegistryUnavailable, match=str(closed)):
+            await login(closed).token()

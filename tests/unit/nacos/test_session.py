@@ -1,0 +1,263 @@
+"""A session with a server that speaks as Nacos does ends with every fault, and says why."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from meshbridge import BadData, RegistryRejected, RegistryUnavailable
+from meshbridge.settings.secret import Secret
+from meshbridge_nacos.inbox import Inbox
+from meshbridge_nacos.login import Login
+from meshbridge_nacos.options import DEFAULT_GROUP, PUBLIC, Server
+from meshbridge_nacos.parse import Record
+from meshbridge_nacos.session import Session, connected
+from rig.scripted_nacos import ScriptedNacos, pack
+from rig.waiting import until
+
+pytestmark = pytest.mark.asyncio
+
+Body = Callable[[Session, Inbox], Awaitable[None]]
+
+
+async def at_once(_: float) -> None:
+    """Let no time pass between the checks of a connection."""
+    await asyncio.sleep(0.001)
+
+
+class Tokens(Login):
+    """Logs in without a server: the tokens are t1, t2 and so on."""
+
+    def __init__(self) -> None:
+        super().__init__((), "bridge", Secret(""), lambda: 0.0)
+        self.number = 1
+
+    async def token(self) -> str:
+        return f"t{self.number}"
+
+    def forget(self, token: str) -> None:
+        assert token == f"t{self.number}"
+        self.number += 1
+
+
+async def never(_: float) -> None:
+    """Make no checks."""
+    await asyncio.Event().wait()
+
+
+async def converse(
+    nacos: ScriptedNacos, body: Body, sleep: Callable[[float], Awaitable[None]] = never
+) -> None:
+    inbox = Inbox()
+    server = Server("127.0.0.1", nacos.port)
+    async with connected(server, PUBLIC, None, {DEFAULT_GROUP: inbox}, sleep) as session:
+        await body(session, inbox)
+
+
+async def fate(
+    nacos: ScriptedNacos,
+    happens: Callable[[], None],
+    sleep: Callable[[float], Awaitable[None]] = never,
+) -> str:
+    """Return why a session ended after something happened to it."""
+
+    async def wait_for_it(session: Session, _: Inbox) -> None:
+        await session.subscribe(DEFAULT_GROUP, "orders")
+        happens()
+        await asyncio.sleep(10)
+
+    with pytest.raises(ExceptionGroup) as failed:
+        await converse(nacos, wait_for_it, sleep)
+    lost, rest = failed.value.split(RegistryUnavailable)
+    assert lost is not None
+    assert rest is None
+    return repr(lost)
+
+
+async def test_a_stream_that_ends_well_ends_the_session() -> None:
+    """The SDK goes on as if nothing had happened, and hears nothing any more."""
+    async with ScriptedNacos() as nacos:
+        assert "the server ended the stream" in await fate(nacos, nacos.end_streams)
+
+
+async def test_a_connection_that_the_server_has_forgotten_ends_the_session() -> None:
+    """Error 301 on a stream that stays open; the SDK takes it for healthy."""
+    async with ScriptedNacos() as nacos:
+        assert "unregistered" in await fate(nacos, nacos.evict, at_once)
+
+
+async def test_a_known_connection_stays_through_its_checks() -> None:
+    async with ScriptedNacos() as nacos:
+
+        async def body(session: Session, _: Inbox) -> None:
+            for _turn in range(20):
+                await session.check()
+
+        await converse(nacos, body, at_once)
+
+
+async def test_a_push_that_is_no_json_ends_the_session() -> None:
+    async with ScriptedNacos() as nacos:
+        reason = await fate(nacos, lambda: nacos.push_raw("NotifySubscriberRequest", b"{not json"))
+        assert "cannot be read" in reason
+
+
+async def test_a_push_of_eight_megabytes_arrives_and_is_acknowledged() -> None:
+    """The SDK's own limit of 4 MiB would break the stream and lose it."""
+    async with ScriptedNacos() as nacos:
+
+        async def body(session: Session, inbox: Inbox) -> None:
+            await session.subscribe(DEFAULT_GROUP, "orders")
+            await inbox.take()
+            nacos.push("orders", checksum="x" * 8_000_000)
+            pushed: Record = (await inbox.take())["orders"]
+            assert len(str(pushed["checksum"])) == 8_000_000
+
+            async def acknowledged() -> int:
+                return nacos.acknowledged
+
+            await until(acknowledged, lambda number: number == 2, within=5)
+
+        await converse(nacos, body)
+
+
+async def test_a_request_that_the_sdk_does_not_know_is_passed_over() -> None:
+    async with ScriptedNacos() as nacos:
+
+        async def body(session: Session, inbox: Inbox) -> None:
+            await session.subscribe(DEFAULT_GROUP, "orders")
+            await inbox.take()
+            nacos.push_raw("ConnectResetRequest", b"{}")
+            nacos.push_raw("NotifySubscriberRequest", b"{}")
+            group = {"serviceInfo": {"name": "orders", "groupName": "stranger"}}
+            nacos.push_raw("NotifySubscriberRequest", json.dumps(group).encode())
+            nacos.put("orders", "10.0.0.1", 80)
+            assert set(await inbox.take()) == {"orders"}
+
+        await converse(nacos, body)
+
+
+async def test_a_service_is_pushed_no_more_once_it_was_let_go() -> None:
+    async with ScriptedNacos() as nacos:
+
+        async def body(session: Session, inbox: Inbox) -> None:
+            for service in ("orders", "users"):
+                await session.subscribe(DEFAULT_GROUP, service)
+            heard: set[str] = set()
+            while heard != {"orders", "users"}:
+                heard |= set(await inbox.take())
+            await session.unsubscribe(DEFAULT_GROUP, "orders")
+            nacos.put("orders", "10.0.0.1", 80)
+            nacos.put("users", "10.0.0.1", 80)
+            assert set(await inbox.take()) == {"users"}
+
+        await converse(nacos, body)
+
+
+async def test_a_refusal_of_one_service_is_that_services_only() -> None:
+    async with ScriptedNacos() as nacos:
+
+        async def body(session: Session, _: Inbox) -> None:
+            nacos.refusal = (403, "access denied")
+            with pytest.raises(BadData, match="access denied"):
+                await session.subscribe(DEFAULT_GROUP, "orders")
+            nacos.refusal = (500, "illegal name")
+            with pytest.raises(BadData, match="illegal name"):
+                await session.subscribe(DEFAULT_GROUP, "orders")
+
+        await converse(nacos, body)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (403, RegistryRejected),
+        (500, RegistryUnavailable),
+        (301, RegistryUnavailable),
+        (300, RegistryUnavailable),
+        (-401, RegistryUnavailable),
+    ],
+)
+async def test_a_list_that_is_refused_is_told_by_what_helps(
+    code: int, kind: type[Exception]
+) -> None:
+    async with ScriptedNacos() as nacos:
+
+        async def body(session: Session, _: Inbox) -> None:
+            nacos.refusal = (code, "for a reason")
+            with pytest.raises(kind, match="for a reason"):
+                await session.list_services(DEFAULT_GROUP)
+
+        await converse(nacos, body)
+
+
+@pytest.mark.parametrize(("taken", "logins"), [("t1", 1), ("t2", 2)])
+async def test_a_token_that_is_not_taken_is_replaced_once(taken: str, logins: int) -> None:
+    async with ScriptedNacos() as nacos:
+        nacos.tokens = {taken}
+        login = Tokens()
+        server = Server("127.0.0.1", nacos.port)
+        async with connected(server, PUBLIC, login, {}, never) as session:
+            assert await session.list_services(DEFAULT_GROUP) == frozenset()
+            assert login.number == logins
+            nacos.tokens = set()
+            with pytest.raises(RegistryRejected, match="token invalid"):
+                await session.list_services(DEFAULT_GROUP)
+
+
+async def test_a_list_that_lacks_what_it_counts_is_no_list() -> None:
+    async with ScriptedNacos() as nacos:
+        nacos.put("orders", "10.0.0.1", 80)
+        nacos.count_offset = 1
+
+        async def body(session: Session, _: Inbox) -> None:
+            with pytest.raises(RegistryUnavailable, match="counts 2 services"):
+                await session.list_services(DEFAULT_GROUP)
+
+        await converse(nacos, body)
+
+
+async def test_a_subscription_without_a_description_is_that_services_only() -> None:
+    async with ScriptedNacos() as nacos:
+
+        async def body(session: Session, _: Inbox) -> None:
+            nacos.answers["SubscribeServiceRequest"] = pack(
+                "SubscribeServiceResponse", {"resultCode": 200, "serviceInfo": None}
+            )
+            with pytest.raises(BadData, match="does not describe it"):
+                await session.subscribe(DEFAULT_GROUP, "orders")
+
+        await converse(nacos, body)
+
+
+async def test_a_server_of_another_kind_is_told_from_nacos() -> None:
+    async with ScriptedNacos() as nacos:
+        nacos.answers["ServerCheckRequest"] = pack("HealthCheckResponse", {})
+
+        async def body(_session: Session, _inbox: Inbox) -> None:
+            pytest.fail("this is not Nacos")
+
+        with pytest.raises(RegistryUnavailable, match="not ready, or not Nacos"):
+            await converse(nacos, body)
+
+
+async def test_an_answer_that_is_no_json_is_an_outage() -> None:
+    async with ScriptedNacos() as nacos:
+
+        async def body(session: Session, _: Inbox) -> None:
+            nacos.answers["ServiceListRequest"] = b""
+            with pytest.raises(RegistryUnavailable):
+                await session.list_services(DEFAULT_GROUP)
+
+        await converse(nacos, body)
+
+
+async def test_nothing_that_listens_is_an_outage_at_once() -> None:
+    nacos = ScriptedNacos()
+
+    async def body(_session: Session, _inbox: Inbox) -> None:
+        pytest.fail("there is nobody to talk to")
+
+    with pytest.raises(RegistryUnavailable, match="nothing listens there"):
+        await converse(nacos, body)

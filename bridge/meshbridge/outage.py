@@ -152,6 +152,8 @@ class Outage:
         if scope in self._stale:
             since, _ = self._stale[scope]
             self._stale[scope] = (since, reason)
+            if self.failure is None:
+                self._show(scope, reason)
             return
         self._stale[scope] = (self._clock(), reason)
         if self.failure is None:

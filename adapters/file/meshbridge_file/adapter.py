@@ -19,7 +19,8 @@ from meshbridge import (
     Stale,
 )
 from meshbridge.settings import ConfigPath, Section
-from meshbridge_file.records import Content, Known, content, known, spoilt
+from meshbridge_file.identity import Known, known, spoilt
+from meshbridge_file.records import Content, content
 from meshbridge_file.yaml import MOST_BYTES, UnreadableFile, read
 
 SCOPE = "services"

@@ -6,7 +6,9 @@ It needs pytest and nothing else. See :class:`AdapterContract` for how to use it
 import pytest
 
 # Before the import: then a failed assertion of the contract shows what it compared.
-pytest.register_assert_rewrite("meshbridge.testing.contract", "meshbridge.testing.stage")
+pytest.register_assert_rewrite(
+    *(f"meshbridge.testing.{module}" for module in ("checks", "contract", "stage"))
+)
 
 from meshbridge.testing.clock import Clock  # noqa: E402 - see above
 from meshbridge.testing.contract import AdapterContract  # noqa: E402

@@ -11,7 +11,8 @@ from unit.runtime.examples import sid
 from meshbridge import Health, Instance, InstancePort, Listing, ServiceId, Stale
 from meshbridge.testing import Recorder, context
 from meshbridge_file import File, FileOptions
-from meshbridge_file.records import Content, content, known, spoilt
+from meshbridge_file.identity import known, spoilt
+from meshbridge_file.records import Content, content
 from meshbridge_file.yaml import UnreadableFile, read
 
 

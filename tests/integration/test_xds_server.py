@@ -1,0 +1,286 @@
+"""The server of discovery streams: peers that refuse, misbehave, do not read or may not ask."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol, cast
+
+import grpc
+import grpc.aio
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+
+from meshbridge.outlet import OutletContext
+from meshbridge.problems import Problems
+from meshbridge.protos.gen.envoy.config.cluster.v3.cluster_pb2 import Cluster
+from meshbridge.protos.gen.envoy.config.core.v3.base_pb2 import Node
+from meshbridge.protos.gen.envoy.service.discovery.v3.discovery_pb2 import (
+    DiscoveryRequest,
+    DiscoveryResponse,
+)
+from meshbridge.service import Port
+from meshbridge.settings import Address, Tls
+from meshbridge_xds.envoy.cluster import encode_cluster
+from meshbridge_xds.envoy.endpoint import encode_endpoints
+from meshbridge_xds.envoy.names import CDS, EDS, encoded, served_type
+from meshbridge_xds.resources import Offer, Offers, Resource, ResourceSet
+from meshbridge_xds.server import DiscoveryServer
+from rig.certificates import Authority
+from rig.control_plane import LOOPBACK, endpoint, service
+from rig.envoy import Api, Envoy, bootstrap
+from rig.waiting import until
+
+pytestmark = pytest.mark.asyncio
+both = pytest.mark.parametrize("api", ["GRPC", "DELTA_GRPC"])
+HTTP = Port(80, "http", "http-80")
+STATE, DELTA = "StreamAggregatedResources", "DeltaAggregatedResources"
+PATH = "/envoy.service.discovery.v3.AggregatedDiscoveryService/"
+
+
+@dataclass
+class Served:
+    """A server with hand-made resources, and what it has said."""
+
+    offers: Offers = field(default_factory=Offers)
+    problems: Problems = field(default_factory=Problems)
+    metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
+    address: str = ""
+    sets: dict[str, ResourceSet] = field(default_factory=dict[str, ResourceSet])
+
+    def offer(self, url: str, **resources: Resource | None) -> None:
+        before = self.sets.get(url, ResourceSet())
+        touched = {each.name if each else name: each for name, each in resources.items()}
+        self.sets[url] = before.changed(touched)
+        self.offers.publish(Offer(dict(self.sets)))
+
+    def offer_service(self, name: str, port: int) -> None:
+        """Offer a good cluster and its endpoint."""
+        made = service(name, endpoint(port))
+        self.offer(EDS, it=encode_endpoints(made, HTTP)[0])
+        self.offer(CDS, it=encode_cluster(made, HTTP))
+
+    def metric(self, name: str, **labels: str) -> float:
+        return self.metrics.get_sample_value(name, labels) or 0.0
+
+
+@asynccontextmanager
+async def serving(tls: Tls | None = None) -> AsyncGenerator[tuple[Served, DiscoveryServer]]:
+    served, listening = Served(), asyncio.Event()
+
+    def bound(_what: str, where: str) -> None:
+        served.address = where
+        listening.set()
+
+    context = OutletContext(
+        clock=time.monotonic,
+        logger=structlog.get_logger(),
+        metrics=served.metrics,
+        listening=bound,
+        problems=served.problems.put,
+    )
+    server = DiscoveryServer("xds", served.offers, served_type, context)
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(server.serve(Address(LOOPBACK.host, 0), tls))
+        await listening.wait()
+        try:
+            yield served, server
+        finally:
+            task.cancel()
+
+
+def bad_cluster(name: str, seconds: int = 0) -> Resource:
+    """Return a cluster that Envoy refuses: EDS without saying where from."""
+    cluster = Cluster(name=name, type=Cluster.EDS)
+    cluster.connect_timeout.FromTimedelta(timedelta(seconds=1 + seconds))
+    return Resource.of(name, encoded(cluster), refers=(name,))
+
+
+@both
+async def test_a_cluster_that_envoy_refuses_costs_nothing_but_itself(
+    api: Api, tmp_path: Path
+) -> None:
+    """The others arrive, it is named with Envoy's words, and it is not sent again."""
+    async with serving() as (served, server):
+        served.offer_service("good.test", 1)
+        served.offer(CDS, it=bad_cluster("bad.test"))
+        async with Envoy(tmp_path, bootstrap(served.address, api=api)) as envoy:
+
+            async def clusters() -> int:
+                stats = await envoy.stats(r"^cluster_manager\.(active|warming)_clusters$")
+                return (
+                    stats["cluster_manager.active_clusters"]
+                    - 1
+                    + 100 * stats["cluster_manager.warming_clusters"]
+                )
+
+            await until(clusters, lambda number: number == 1, within=5)
+            (problem,) = served.problems
+            assert problem.subject == "bad.test"
+            assert "test refused it: " in problem.reason
+            assert "eds" in problem.reason.lower()
+            refused = served.metric("meshbridge_xds_nacks_total", type="cds")
+            assert refused == 1
+            for number in range(5):
+                served.offer_service(f"more{number}.test", 1)
+                await until(clusters, (number + 2).__eq__, within=5)
+            assert served.metric("meshbridge_xds_nacks_total", type="cds") == 1
+            (subscriber,) = server.subscribers()
+            assert subscriber.rejections[0].startswith("bad.test: ")
+
+            served.offer(CDS, it=bad_cluster("bad.test", 1))
+            await until(
+                lambda: asyncio.sleep(0, served.metric("meshbridge_xds_nacks_total", type="cds")),
+                lambda got: got == 2,
+                within=5,
+            )
+            served.offer(CDS, **{"bad.test": None})
+            made = service("bad.test", endpoint(1))
+            served.offer(EDS, it=encode_endpoints(made, HTTP)[0])
+            served.offer(CDS, it=encode_cluster(made, HTTP))
+            await until(clusters, lambda number: number == 7, within=5)
+            assert not list(served.problems)
+
+
+class Call(Protocol):
+    """One stream of grpc.aio, in bytes."""
+
+    async def write(self, request: bytes) -> None: ...
+    async def read(self) -> object: ...
+    async def code(self) -> grpc.StatusCode: ...
+    async def details(self) -> str: ...
+    def cancel(self) -> bool: ...
+
+
+def stream(channel: grpc.aio.Channel, variant: str = STATE) -> Call:
+    return cast("Call", channel.stream_stream(f"{PATH}{variant}")())
+
+
+async def answer(call: Call) -> DiscoveryResponse:
+    read = await call.read()
+    assert isinstance(read, bytes)
+    return DiscoveryResponse.FromString(read)
+
+
+async def end(call: Call) -> tuple[grpc.StatusCode, str]:
+    """Read until the server ends the stream; return how and why it did."""
+    with contextlib.suppress(grpc.aio.AioRpcError):
+        async with asyncio.timeout(5):
+            while isinstance(await call.read(), bytes):
+                pass
+    return await call.code(), await call.details()
+
+
+def request(url: str = CDS, *names: str, nonce: str = "") -> bytes:
+    return DiscoveryRequest(
+        type_url=url, node=Node(id="n1"), resource_names=names, response_nonce=nonce
+    ).SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("variant", "raw", "words"),
+    [
+        (STATE, b"\xff\xff", "not a discovery request"),
+        (DELTA, b"\xff\xff", "not a discovery request"),
+        (STATE, request(""), "needs a type_url"),
+        (STATE, request(CDS, "x" * 2000), "more than 1024 letters"),
+    ],
+)
+async def test_a_request_that_is_none_ends_its_own_stream(
+    variant: str, raw: bytes, words: str
+) -> None:
+    """Said with INVALID_ARGUMENT and the reason; the next stream is served."""
+    async with serving() as (served, server), grpc.aio.insecure_channel(served.address) as channel:
+        served.offer_service("a.test", 1)
+        call = stream(channel, variant)
+        await call.write(raw)
+        code, details = await end(call)
+        assert code is grpc.StatusCode.INVALID_ARGUMENT
+        assert words in details
+        assert served.metric("meshbridge_xds_aborted_streams_total") == 1
+        assert server.subscribers() == ()
+        good = stream(channel)
+        await good.write(request())
+        assert len((await answer(good)).resources) == 1
+        good.cancel()
+
+
+async def test_a_stream_of_ever_new_types_ends() -> None:
+    """It is told why."""
+    async with serving() as (served, _), grpc.aio.insecure_channel(served.address) as channel:
+        served.offer_service("a.test", 1)
+        call = stream(channel)
+        for number in range(65):
+            await call.write(request(f"type/{number}"))
+        code, details = await end(call)
+        assert code is grpc.StatusCode.INVALID_ARGUMENT
+        assert "more than 64 types" in details
+
+
+async def test_who_does_not_read_holds_up_nobody_and_fills_no_memory() -> None:
+    """It has one response on its way; what it has not read is replaced, not queued."""
+    unlimited = [("grpc.max_receive_message_length", -1)]
+    async with (
+        serving() as (served, _),
+        grpc.aio.insecure_channel(served.address) as one,
+        grpc.aio.insecure_channel(served.address, unlimited) as other,
+    ):
+        big = Cluster(name="big", alt_stat_name="x" * 8_000_000)
+        served.offer(CDS, it=Resource.of("big", encoded(big)))
+        idle, busy = stream(one), stream(other)
+        await idle.write(request())
+        await busy.write(request())
+        first = await answer(busy)
+        for number in range(50):
+            served.offer_service(f"s{number}.test", 1)
+        await busy.write(request(nonce=first.nonce))
+        assert len((await answer(busy)).resources) == 51
+        sent = served.metric("meshbridge_xds_responses_total", type="cds")
+        assert sent <= 3, "two to who reads, at most one to who does not"
+        busy.cancel()
+        idle.cancel()
+
+
+async def test_only_those_whose_certificate_is_allowed_are_served(tmp_path: Path) -> None:
+    """Without a certificate no connection; with another name a refusal, and nothing is told."""
+    authority = Authority()
+    files = {name: authority.issue(tmp_path, name) for name in ("server", "friend", "stranger")}
+    roots = tmp_path / "ca.pem"
+    roots.write_bytes(authority.certificate)
+    certificate, key = files["server"]
+    tls = Tls(certificate=certificate, key=key, client_ca=roots, allow=("friend",))
+    async with serving(tls) as (served, server):
+        served.offer_service("a.test", 1)
+
+        async def ask(name: str) -> tuple[grpc.StatusCode | None, int]:
+            shown = [file.read_bytes() for file in reversed(files.get(name, ()))]
+            credentials = grpc.ssl_channel_credentials(authority.certificate, *shown)
+            options = [("grpc.ssl_target_name_override", "server")]
+            async with grpc.aio.secure_channel(served.address, credentials, options) as channel:
+                call = stream(channel)
+                try:
+                    async with asyncio.timeout(5):
+                        await call.write(request())
+                        read = await call.read()
+                except grpc.aio.AioRpcError as failure:
+                    return failure.code(), 0
+                if not isinstance(read, bytes):
+                    return await call.code(), 0
+                call.cancel()
+                return None, len(DiscoveryResponse.FromString(read).resources)
+
+        assert await ask("friend") == (None, 1)
+        assert await ask("stranger") == (grpc.StatusCode.PERMISSION_DENIED, 0)
+        assert await ask("nobody") == (grpc.StatusCode.UNAVAILABLE, 0)
+
+        # A certificate that was renewed on the disk serves the next handshake.
+        renewed = Authority()
+        for old, new in zip(files["server"], renewed.issue(tmp_path, "new"), strict=True):
+            old.write_bytes(new.read_bytes())
+        assert await ask("friend") == (grpc.StatusCode.UNAVAILABLE, 0)
+        assert server.subscribers() == ()

@@ -18,6 +18,7 @@ from v2.nacos import (
     NacosNamingService,
     RegisterInstanceParam,
 )
+from v2.nacos.common.nacos_exception import CLIENT_DISCONNECT
 from v2.nacos.transport.connection_event_listener import ConnectionEventListener
 from v2.nacos.transport.rpc_client import RpcClient
 
@@ -35,8 +36,16 @@ class Held(ConnectionEventListener):
         self._instances: dict[tuple[str, str], RegisterInstanceParam] = {}
 
     async def register(self, instance: RegisterInstanceParam) -> None:
-        """Hold an instance. Raises NacosException."""
-        await self._naming.register_instance(instance)
+        """Hold an instance; waits for a connection. Raises NacosException."""
+        for attempts_left in reversed(range(100)):
+            try:
+                await self._naming.register_instance(instance)
+            except NacosException as refused:
+                if refused.error_code != CLIENT_DISCONNECT or not attempts_left:
+                    raise
+                await asyncio.sleep(0.2)
+            else:
+                break
         self._instances[instance.group_name, instance.service_name] = instance
 
     async def deregister(self, instance: DeregisterInstanceParam) -> None:

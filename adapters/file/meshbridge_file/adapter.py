@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Never
 
 from pydantic import Field
-from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType] - trio is not here
+from watchfiles import Change, awatch  # pyright: ignore[reportUnknownVariableType] - trio is not here
 
 from meshbridge import (
     Context,
@@ -32,6 +32,12 @@ _LOOK_MS = 1_000
 """Without any news it is looked at so often: not every file system tells of changes, and a folder
 that was replaced never does."""
 
+_SETTLED = 0.1
+"""Seconds for which a file that is written in place must have been left alone: a writer that pauses
+between two lines would otherwise show a shorter file that is valid. A renamed one is complete."""
+_LONGEST = 2.0
+"""Seconds after which it is read even if it never settles."""
+
 Signature = tuple[int, int, int]
 """Inode, size and time of the last change: what tells one state of the file from another."""
 
@@ -45,7 +51,8 @@ class FileOptions(Section):
 class File:
     """A registry in a YAML file that people or programs write, taken up as it changes.
 
-    Write a new file beside it and rename it over the old one: then nobody can ever read a half.
+    Write a new file beside it and rename it over the old one: then nobody can ever read a half, and
+    it is taken up at once. A file that is written in place is read once it was left alone.
     """
 
     Options = FileOptions
@@ -82,18 +89,21 @@ class File:
                 recursive=False,
             )
             async with aclosing(changes):
-                async for _ in changes:
-                    await self._look(emit, gap=gap and self._seen is None)
+                async for news in changes:
+                    written = (Change.modified, str(self._path)) in news
+                    await self._look(emit, gap=gap and self._seen is None, written=written)
         except OSError as error:
             reason = error.strerror or str(error)
             raise RegistryUnavailable(f"cannot watch {self._path.parent}: {reason}") from None
         raise RegistryUnavailable(f"watching {self._path.parent} ended")
 
-    async def _look(self, emit: Emit, *, gap: bool) -> None:
-        """Read the file if it is not the one read last."""
+    async def _look(self, emit: Emit, *, gap: bool, written: bool = False) -> None:
+        """Read the file if it is not the one read last; first let it settle if it was written."""
         signature = _signature(self._path)
         if signature is not None and signature == self._seen:
             return
+        if written or (signature and self._seen and signature[0] == self._seen[0]):
+            signature = await self._settled()
         try:
             found = await asyncio.to_thread(_read, self._path)
         except UnreadableFile as fault:
@@ -106,6 +116,16 @@ class File:
             return  # it changed while it was read, and the watch is about to say so
         self._seen = signature
         self._tell(found, emit, gap=gap or self._fault is not None)
+
+    async def _settled(self) -> Signature | None:
+        """Wait until the file is left alone; return what it is then."""
+        signature = _signature(self._path)
+        for _ in range(round(_LONGEST / _SETTLED)):
+            await self._context.sleep(_SETTLED)
+            before, signature = signature, _signature(self._path)
+            if signature == before:
+                break
+        return signature
 
     def _tell(self, found: Content, emit: Emit, *, gap: bool) -> None:
         unreadable: list[ServiceId | tuple[ServiceId, str]] = []

@@ -212,6 +212,26 @@ def test_a_broken_file_is_stale_with_the_place_and_then_listed_with_the_gap(tmp_
     assert last.services == first.services
 
 
+def test_a_writer_that_pauses_between_two_lines_shows_no_shorter_file(tmp_path: Path) -> None:
+    """The half of it is valid YAML and would take an instance away; only the whole is listed."""
+    path = tmp_path / "services.yaml"
+    lines = [
+        "services:\n- name: orders\n  instances:\n",
+        "  - {address: x, port: 1}\n",
+        "  - {address: y, port: 1}\n",
+    ]
+    path.write_text("".join(lines))
+
+    def act(_: Recorder, path: Path) -> None:
+        loop = asyncio.get_running_loop()
+        path.write_text(lines[0] + lines[1])
+        loop.call_later(0.05, path.write_text, "".join((*lines, "  - {address: z, port: 1}\n")))
+
+    first, second = watching(path, act, 2).listings()
+    assert [each.address for each in first.services[0].instances] == ["x", "y"]
+    assert [each.address for each in second.services[0].instances] == ["x", "y", "z"]
+
+
 def test_a_file_that_is_not_there_is_stale_and_read_when_it_comes(tmp_path: Path) -> None:
     """A missing file is no empty registry."""
     path = tmp_path / "services.yaml"

@@ -2,11 +2,18 @@
 
 import pytest
 
-from meshbridge_xds.exchange import WILDCARD, DeltaRequest, RequestRefused, Response, StateRequest
+from meshbridge_xds.exchange import (
+    MOST_NAMES,
+    WILDCARD,
+    DeltaRequest,
+    RequestRefused,
+    Response,
+    StateRequest,
+)
 from meshbridge_xds.refusal import Refusals, blamed, printable
 from meshbridge_xds.requests import read_request, write_response
 from meshbridge_xds.resources import Offer, Offers, Resource, ResourceSet, ResourceType
-from meshbridge_xds.subscription import MOST_NAMES, Subscription
+from meshbridge_xds.subscription import Subscription
 
 CLUSTERS = ResourceType("clusters")
 ENDPOINTS = ResourceType("endpoints", whole=False, wildcard=False, follows="clusters")

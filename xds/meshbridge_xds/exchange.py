@@ -7,6 +7,7 @@ from meshbridge.errors import MeshbridgeError
 from meshbridge_xds.resources import Resource, ResourceSet
 
 WILDCARD = "*"
+MOST_NAMES = 100_000
 
 
 class RequestRefused(MeshbridgeError):  # noqa: N818 - said to a peer, not an error of ours
@@ -59,3 +60,9 @@ class Answer:
     """The names that are held back from now on, in the version refused."""
     words: str | None = None
     """The subscriber's reason, unbounded, for any refusal of the last response."""
+
+
+def check_number(names: int) -> None:
+    """Raise RequestRefused for more names than one subscription may have."""
+    if names > MOST_NAMES:
+        raise RequestRefused(f"{names} resource names in one subscription; {MOST_NAMES} at most")

@@ -10,18 +10,10 @@ Rules quoted as "xDS protocol" stand in Envoy's ``docs/root/api-docs/xds_protoco
 
 from collections.abc import Iterable, Mapping
 
-from meshbridge_xds.exchange import (
-    WILDCARD,
-    Answer,
-    DeltaRequest,
-    RequestRefused,
-    Response,
-    StateRequest,
-)
+from meshbridge_xds.exchange import WILDCARD, Answer, DeltaRequest, Response, StateRequest
+from meshbridge_xds.exchange import check_number as _check_number
 from meshbridge_xds.refusal import Refusals, blamed
 from meshbridge_xds.resources import Resource, ResourceSet, ResourceType, versions_version
-
-MOST_NAMES = 100_000
 
 
 class Subscription:
@@ -302,8 +294,3 @@ class Subscription:
         """Forget all about names that are not asked for any more."""
         self._let_go([name for name in self._held if name not in self._names])
         self._due &= self._names
-
-
-def _check_number(names: int) -> None:
-    if names > MOST_NAMES:
-        raise RequestRefused(f"{names} resource names in one subscription; {MOST_NAMES} at most")

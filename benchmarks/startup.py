@@ -79,7 +79,8 @@ async def _first_answer(port: int) -> None:
         while not await _is_open(port):  # noqa: ASYNC110 - a process has no event
             await asyncio.sleep(0.002)
         request = DiscoveryRequest(node=Node(id="benchmark"), type_url=_CLUSTER)
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        options = [("grpc.enable_http_proxy", 0)]
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options) as channel:
             stream = channel.stream_stream(
                 _METHOD,
                 request_serializer=DiscoveryRequest.SerializeToString,

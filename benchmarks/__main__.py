@@ -2,12 +2,11 @@
 
 import argparse
 import asyncio
-import os
 import sys
 from pathlib import Path
 
 from benchmarks import changes, startup
-from benchmarks.report import report
+from benchmarks.report import report, setting
 from benchmarks.samples import Figure
 from meshbridge.cli.demo import envoy
 from meshbridge.cli.demo.stage import stage
@@ -23,9 +22,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the pauses between changes")
     parser.add_argument("--output", type=Path, default=REPORT, help="the report's file")
     options = parser.parse_args()
-    load, _, _ = os.getloadavg()
+    measured = setting(options.seed)
     figures, version = asyncio.run(_measure(options.changes, options.runs, options.seed))
-    text = report(figures, version, options.seed, load)
+    text = report(figures, version, measured)
     options.output.write_text(text)
     _say(f"\n{text}\nwritten to {options.output}")
     return 0 if all(figure.met for figure in figures) else 1

@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,24 +12,51 @@ from benchmarks.samples import HEAD, Figure
 
 _ROOT = Path(__file__).resolve().parent.parent
 _CPU = Path("/proc/cpuinfo")
+_MEASURED = (
+    "bridge",
+    "adapters",
+    "mcp",
+    "xds",
+    "benchmarks/*.py",
+    "pyproject.toml",
+    "requirements",
+)
 
 
-def report(figures: Sequence[Figure], envoy: str, seed: int, load: float) -> str:
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """On what something was measured; taken before, as the rest of the world goes on meanwhile."""
+
+    revision: str
+    load: float
+    """The load average of the minute before."""
+    seed: int
+
+
+def setting(seed: int) -> Setting:
+    """Look at the checkout and the machine."""
+    revision = _git("rev-parse", "--short=12", "HEAD")
+    changed = _git("status", "--porcelain", "--", *_MEASURED)
+    note = ", with changes that are not committed" if changed else ""
+    return Setting(revision + note, os.getloadavg()[0], seed)
+
+
+def report(figures: Sequence[Figure], envoy: str, measured: Setting) -> str:
     """Return the report as Markdown."""
     rows = (HEAD, tuple("---" for _ in HEAD), *(figure.row() for figure in figures))
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     return f"""\
 # What it costs
 
-Measured by `make bench` (seed {seed}); everything on loopback of one machine. A target is met when
+Measured by `make bench` (seed {measured.seed}); everything on loopback of one machine. A target is met when
 the median is within it. On a busy machine times grow; the processor time of the measured process,
 where it was one, tells how much of it was its own.
 
-* Revision: {_revision()}
+* Revision: {measured.revision}
 * Date: {datetime.now(UTC):%Y-%m-%d}
 * Machine: {os.cpu_count()} cores{_model()}, {platform.system()} on {platform.machine()}
 * Python {platform.python_version()}, Envoy {envoy}
-* Load average over the minute before: {load:.2f}
+* Load average over the minute before: {measured.load:.2f}
 
 {table}
 
@@ -41,12 +69,6 @@ where it was one, tells how much of it was its own.
 * **Memory at rest**: resident memory of `meshbridge run` with a file registry and both outlets,
   two seconds after that answer.
 """
-
-
-def _revision() -> str:
-    revision = _git("rev-parse", "--short=12", "HEAD")
-    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks")
-    return f"{revision}, with changes that are not committed" if changed else revision
 
 
 def _git(*arguments: str) -> str:

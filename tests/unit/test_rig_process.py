@@ -1,0 +1,90 @@
+"""The test rig's own promises: nothing outlives a run, and a failure shows the log."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import psutil
+import pytest
+
+from rig.process import Process, ProcessFailed
+from rig.waiting import until
+
+RIG = Path(__file__).parents[1]
+
+
+async def soon() -> bool:
+    return False
+
+
+def test_a_child_ends_when_the_run_is_killed(tmp_path: Path) -> None:
+    """Not even ``kill -9`` of the test run leaves a server behind."""
+    program = textwrap.dedent(
+        f"""
+        import sys, time
+        sys.path.insert(0, {str(RIG)!r})
+        from pathlib import Path
+        from rig.process import Process
+        child = Process("child", ["sleep", "600"], directory=Path({str(tmp_path)!r}))
+        child.start()
+        print(child.pid, flush=True)
+        time.sleep(600)
+        """
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as run:
+        assert run.stdout is not None
+        child = psutil.Process(int(run.stdout.readline()))
+
+        async def command() -> str:
+            return child.name()
+
+        asyncio.run(until(command, lambda name: name == "sleep", within=5))
+        run.kill()
+
+    async def lives() -> bool:
+        return child.is_running() and child.status() != psutil.STATUS_ZOMBIE
+
+    asyncio.run(until(lives, lambda is_there: not is_there, within=5))
+
+
+def test_leaving_the_context_ends_what_the_child_started(tmp_path: Path) -> None:
+    async def scenario() -> psutil.Process:
+        command = ["sh", "-c", "sleep 600 & echo $!; wait"]
+        async with Process("family", command, directory=tmp_path) as family:
+
+            async def said() -> bool:
+                return family.log.endswith("\n")
+
+            await family.ready(said, within=5)
+            return psutil.Process(int(family.log))
+
+    grandchild = asyncio.run(scenario())
+    assert not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_child_that_ends_too_early_is_shown_with_its_log(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        command = ["sh", "-c", "echo no such table; exit 3"]
+        async with Process("server", command, directory=tmp_path) as server:
+            await server.ready(soon, within=5)
+
+    with pytest.raises(ProcessFailed, match=r"server ended with 3 before[^$]*no such table"):
+        asyncio.run(scenario())
+
+
+def test_a_child_that_ignores_the_request_to_end_is_killed(tmp_path: Path) -> None:
+    async def scenario() -> int | None:
+        command = ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.05; done"]
+        async with Process("stubborn", command, directory=tmp_path) as stubborn:
+
+            async def up() -> bool:
+                return "up" in stubborn.log
+
+            await stubborn.ready(up, within=5)
+            await stubborn.stop(within=0.2)
+            return stubborn.exit_code
+
+    assert asyncio.run(scenario()) == -signal.SIGKILL

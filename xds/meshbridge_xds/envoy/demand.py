@@ -37,7 +37,7 @@ class Demanded:
         """Take the services, and for each host the aliases that it has."""
         self._services = snapshot.services
         self._aliases = aliases
-        self._host_of = {alias: host for host, held in aliases.items() for alias in held}
+        self._host_of: dict[str, str] | None = None
         self._made: dict[tuple[str, str], Resource | None] = {}
 
     def listener(self, name: str) -> Resource | None:
@@ -68,6 +68,8 @@ class Demanded:
 
     def _find(self, name: str) -> tuple[Service, Port] | None:
         host, colon, number = name.partition(":")
+        if self._host_of is None:
+            self._host_of = {alias: host for host, held in self._aliases.items() for alias in held}
         service = self._services.get(self._host_of.get(host, host))
         if service is None:
             return None

@@ -68,6 +68,7 @@ class Encoder:
         self._tcp = tcp
         self._snapshot: Snapshot | None = None
         self._hosts: dict[str, _Host] = {}
+        self._granted: dict[str, tuple[str, ...]] = {}
         self._aliases = Aliases()
         self._sets = {url: ResourceSet() for url in (CDS, EDS, LDS, RDS)}
 
@@ -86,6 +87,7 @@ class Encoder:
         for host in sorted(changes.removed):
             self._remove(host, touched)
         renamed = self._aliases.change(names, changes.changed, changes.removed)
+        yield
         for host in sorted(changes.changed | {host for host in renamed if host in self._hosts}):
             self._encode(snapshot.services[host], touched)
             yield
@@ -135,10 +137,12 @@ class Encoder:
         touched.routes |= before is None or before.virtual_hosts != virtual_hosts
         touched.hosts.add(service.host)
         self._hosts[service.host] = held
+        self._granted[service.host] = aliases
         self._touch_demanded(touched, held)
 
     def _remove(self, host: str, touched: _Touched) -> None:
         held = self._hosts.pop(host)
+        del self._granted[host]
         for port in held.service.ports:
             self._take_away(touched, cluster_name(host, port.number))
         self._touch_demanded(touched, held)
@@ -169,7 +173,7 @@ class Encoder:
                 yield
         if not (touched.hosts or first):
             return
-        demanded = Demanded(snapshot, {host: held.aliases for host, held in self._hosts.items()})
+        demanded = Demanded(snapshot, dict(self._granted))
         routes: dict[str, Resource] = {}
         if touched.routes or first:
             for index, listener in enumerate(self._http):

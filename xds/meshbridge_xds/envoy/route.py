@@ -36,7 +36,7 @@ def domains(names: Iterable[str], port: Port, *, bare: bool) -> list[str]:
 def encode_virtual_hosts(
     service: Service, aliases: Sequence[str], ports: Sequence[int]
 ) -> tuple[bytes, ...]:
-    """Return the encoded virtual hosts of a service on a listener for these port numbers."""
+    """Return the virtual hosts of a service on a listener for these ports, ready to be joined."""
     wanted = [port for port in service.ports if port.number in ports]
     return tuple(
         virtual_host(service, port, domains((service.host, *aliases), port, bare=index == 0))
@@ -45,7 +45,7 @@ def encode_virtual_hosts(
 
 
 def virtual_host(service: Service, port: Port, names: Iterable[str]) -> bytes:
-    """Return one encoded virtual host that sends everything to the cluster of one port.
+    """Return the field of a route configuration that sends these names to one port's cluster.
 
     No timeout of ours: the caller's own holds, as it did before there was a mesh.
     """
@@ -59,11 +59,11 @@ def virtual_host(service: Service, port: Port, names: Iterable[str]) -> bytes:
         domains=names,
         routes=[Route(match=RouteMatch(prefix="/"), route=action)],
     )
-    return message.SerializeToString(deterministic=True)
+    field = RouteConfiguration.VIRTUAL_HOSTS_FIELD_NUMBER
+    return wire.message_field(field, message.SerializeToString(deterministic=True))
 
 
 def join_routes(name: str, virtual_hosts: Iterable[bytes]) -> Resource:
     """Return the route configuration that holds these encoded virtual hosts, in this order."""
-    number = RouteConfiguration.VIRTUAL_HOSTS_FIELD_NUMBER
-    fields = b"".join(wire.message_field(number, each) for each in virtual_hosts)
-    return Resource.of(name, wire.packed_any(RDS, wire.text_field(1, name) + fields))
+    fields = b"".join((wire.text_field(1, name), *virtual_hosts))
+    return Resource.of(name, wire.packed_any(RDS, fields))

@@ -6,6 +6,7 @@ slow consumer nor a storm of changes can make it grow without bound.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import assert_never
 
 from meshbridge.adapter import Changed, Gone, Listing, Removed, Stale, Unreadable, Update
 from meshbridge.registration import Instance, RegisteredService, ServiceId
@@ -78,12 +79,13 @@ class Backlog:
                 waiting.after[update.service.id] = _folded(older, update)
             case Removed():
                 waiting.after[update.service_id] = update
+            case _:
+                assert_never(update)
 
     def take(self) -> Update:
         """Return what is to be worked off next; scopes take turns. Raises KeyError if empty."""
         if not self._scopes:
-            message = "nothing waits"
-            raise KeyError(message)
+            raise KeyError("nothing waits")
         scope = next(iter(self._scopes))
         waiting = self._scopes.pop(scope)
         update = _next(waiting)
@@ -103,8 +105,7 @@ def _next(waiting: _Waiting) -> Update:
     if (stale := waiting.stale) is not None:
         waiting.stale = None
         return stale
-    message = "a scope without anything that waits"
-    raise AssertionError(message)
+    raise AssertionError("a scope without anything that waits")
 
 
 def _superseded(waiting: _Waiting, listing: Listing) -> _Waiting:

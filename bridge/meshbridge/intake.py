@@ -6,6 +6,7 @@ only one: what does not come out of :meth:`Intake.step` changes nothing that is 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from meshbridge.adapter import Changed, Gone, Listing, Removed, Stale, Unreadable, Update
 from meshbridge.backlog import with_previous
@@ -72,6 +73,8 @@ class Intake:
                 yield from [Effective(scope, service_id, None) for service_id in held]
             case Stale():
                 return
+            case _:
+                assert_never(update)
 
     def accept(self, effective: Effective) -> None:
         """Believe it."""

@@ -65,10 +65,6 @@ class Problems:
         else:
             self._by_owner.pop(owner, None)
 
-    def of(self, owner: object) -> tuple[Problem, ...]:
-        """Return what ``owner`` has said."""
-        return self._by_owner.get(owner, ())
-
     def __iter__(self) -> Iterator[Problem]:
         """Yield all problems, sorted, each once."""
         return iter(sorted({each for held in self._by_owner.values() for each in held}))

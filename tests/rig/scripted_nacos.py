@@ -78,6 +78,8 @@ class ScriptedNacos:
         """By the type of a request: a payload that is sent instead of the answer."""
         self.tokens: set[str] | None = None
         """The access tokens that are taken; None asks for none."""
+        self.negotiates = False
+        """Whether it tells what it can do before it talks, as Nacos 3 does."""
         self.acknowledged = 0
         self._clients: dict[str, _Client] = {}
         self._server: grpc.aio.Server | None = None
@@ -182,7 +184,10 @@ class ScriptedNacos:
         if kind in self.answers:
             return self.answers[kind]
         if kind == "ServerCheckRequest":
-            return pack("ServerCheckResponse", {"resultCode": 200, "connectionId": context.peer()})
+            check: Message = {"resultCode": 200, "connectionId": context.peer()}
+            return pack(
+                "ServerCheckResponse", check | {"supportAbilityNegotiation": self.negotiates}
+            )
         client = self._clients.get(context.peer())
         if client is None:
             return _error(301, "Connection is unregistered.")
@@ -215,6 +220,8 @@ class ScriptedNacos:
     ) -> AsyncGenerator[bytes]:
         client, peer = _Client(), context.peer()  # asked for later, gRPC would crash
         self._clients[peer] = client
+        if self.negotiates:
+            yield pack("SetupAckRequest", {"abilityTable": {"fuzzyWatch": True}})
 
         async def listen() -> None:
             async for request in requests:

@@ -253,6 +253,19 @@ async def test_an_answer_that_is_no_json_is_an_outage() -> None:
         await converse(nacos, body)
 
 
+async def test_a_server_that_negotiates_first_is_listened_to() -> None:
+    async with ScriptedNacos() as nacos:
+        nacos.negotiates = True
+        nacos.put("orders", "10.0.0.1", 80)
+
+        async def body(session: Session, inbox: Inbox) -> None:
+            assert await session.list_services(DEFAULT_GROUP) == {"orders"}
+            await session.subscribe(DEFAULT_GROUP, "orders")
+            assert set(await inbox.take()) == {"orders"}
+
+        await converse(nacos, body)
+
+
 async def test_nothing_that_listens_is_an_outage_at_once() -> None:
     nacos = ScriptedNacos()
 

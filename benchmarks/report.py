@@ -48,9 +48,9 @@ def report(figures: Sequence[Figure], envoy: str, measured: Setting) -> str:
     return f"""\
 # What it costs
 
-Measured by `make bench` (seed {measured.seed}); everything on loopback of one machine. A target is met when
-the median is within it. On a busy machine times grow; the processor time of the measured process,
-where it was one, tells how much of it was its own.
+Measured by `make bench` (seed {measured.seed}); everything on loopback of one machine. A target is
+met when the median is within it. On a busy machine times grow; the processor time of the measured
+process, where it was one, tells how much of it was its own.
 
 * Revision: {measured.revision}
 * Date: {datetime.now(UTC):%Y-%m-%d}

@@ -18,6 +18,8 @@ from meshbridge.turns import Turns
 
 WATCHING = "watching"
 """The state of a registry that is not failing."""
+HOPELESS = 3.0
+"""Seconds for which a scope could not be read, after which a single reading stops waiting for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +153,8 @@ class Bridge:
     async def read_once(self, within: float) -> Reading:
         """Read every registry, also those not required, and stop.
 
-        Ends as soon as all scopes were read or only a person can help, after ``within`` seconds
-        at the latest.
+        Ends as soon as all scopes were read, or could not be for 3 s, or only a person can help;
+        after ``within`` seconds at the latest.
         """
         async with asyncio.TaskGroup() as group:
             tasks = [
@@ -160,7 +162,9 @@ class Bridge:
                 for watched in self._watched
             ]
             until = self._clock() + within
-            while not all(watched.decided for watched in self._watched) and self._clock() < until:
+            while (now := self._clock()) < until:
+                if all(watched.decided(now) for watched in self._watched):
+                    break
                 await self._sleep(0.01)
             for task in tasks:
                 task.cancel()
@@ -181,11 +185,17 @@ class _Watched:
         self.lane = lane
         self.supervisor = Supervisor(self.name, runtime.make, lane.work_off, surroundings)
 
-    @property
-    def decided(self) -> bool:
-        """Whether waiting longer for it is of no use: it was read, or only a person can help."""
-        rejected = self.supervisor.outage.failure is Failure.REJECTED
-        return rejected or (self.settled() and self.supervisor.idle)
+    def decided(self, now: float) -> bool:
+        """Whether waiting longer is of little use: it was read, or cannot be for a while already.
+
+        A refusal decides at once, because only a person can help.
+        """
+        outage, intake = self.supervisor.outage, self.lane.intake
+        if outage.failure is Failure.REJECTED or (self.settled() and self.supervisor.idle):
+            return True
+        missing = [scope for scope in self.supervisor.adapter.scopes if not intake.settled(scope)]
+        since = [outage.stale_since(scope) for scope in missing]
+        return bool(since) and all(each is not None and now - each >= HOPELESS for each in since)
 
     def settled(self) -> bool:
         """Whether the first answer need not wait for it."""

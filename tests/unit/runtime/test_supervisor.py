@@ -366,3 +366,37 @@ def test_reading_once_gives_up_in_time() -> None:
         assert [each.reason for each in reading.missing] == ["no answer in time"]
 
     clock.run(scenario())
+
+
+def test_reading_once_does_not_wait_for_what_cannot_be_read() -> None:
+    """A registry may need a second attempt; after a few seconds of failures it is given up."""
+    clock, log = Clock(), Log()
+
+    async def scenario() -> None:
+        made = bridge(
+            clock, log, lambda context: Scripted(context, RegistryUnavailable("no answer"))
+        )
+        begun = clock()
+        reading = await made.read_once(60)
+        assert 3 <= clock() - begun < 4
+        assert [each.reason for each in reading.missing] == ["no answer"]
+
+    clock.run(scenario())
+
+
+def test_reading_once_takes_what_a_second_attempt_reads() -> None:
+    clock, log = Clock(), Log()
+
+    async def scenario() -> None:
+        made = bridge(
+            clock,
+            log,
+            lambda context: Scripted(
+                context, RegistryUnavailable("no answer"), says(whole("orders"))
+            ),
+        )
+        reading = await made.read_once(60)
+        assert set(reading.snapshot.services) == {"orders.r0"}
+        assert reading.missing == ()
+
+    clock.run(scenario())

@@ -19,7 +19,7 @@ from meshbridge.turns import Turns
 WATCHING = "watching"
 """The state of a registry that is not failing."""
 HOPELESS = 3.0
-"""Seconds for which a scope could not be read, after which a single reading stops waiting for it."""
+"""Seconds for which a scope could not be read, after which a single reading gives it up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,11 +33,14 @@ class Snapshot:
     def since(self, older: "Snapshot | None") -> Changes:
         """Return what differs from ``older``, at a cost proportional to what was touched.
 
-        Without an older one every host has changed. Too old a one costs a comparison of all.
+        Without an older one every host has changed. One that is too old, or of which it is not
+        known how this one came of it, costs a comparison of all.
         """
         before: Mapping[str, Service] = older.services if older else {}
         behind = self.number - older.number if older else 0
-        if older is not None and 0 <= behind <= len(self.recent):
+        if older is self:
+            touched = frozenset[str]()
+        elif older is not None and 0 < behind <= len(self.recent):
             touched = frozenset[str]().union(*self.recent[len(self.recent) - behind :])
         else:
             touched = frozenset(before.keys() | self.services.keys())

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import pytest
 
@@ -61,10 +61,8 @@ class Bar:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         """Fail with all that was not held; an error of the test's own comes first."""
-        if error is not None and not isinstance(error, pytest.fail.Exception):
-            self._findings.every.append(
-                Finding(self.name, "the run", f"ended early: {kind}", "to its end", held=False)
-            )
+        if isinstance(error, BaseException) and not isinstance(error, pytest.fail.Exception):
+            self.note("the run", f"ended early: {_leaf(error)}", "to its end", held=False)
         elif self._broken and error is None:
             raise AssertionError("; ".join(self._broken))
 
@@ -102,6 +100,13 @@ class Bar:
         if not happened:
             self._findings.voids.append(f"{self.name}: {missing}")
             pytest.fail(f"void: {missing}", pytrace=False)
+
+
+def _leaf(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        error = group.exceptions[0]
+    return type(error).__name__
 
 
 def _shown(number: float, unit: str) -> str:

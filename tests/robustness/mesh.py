@@ -1,0 +1,143 @@
+"""A bridge under `meshbridge run` with both kinds of subscribers, and requests through Envoy."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import grpc.aio
+from robustness.bed import Bed, Instances, document, replace
+from robustness.findings import Bar
+
+from meshbridge.cli.demo.traffic import Load
+from meshbridge_xds.envoy.names import CDS
+from rig.backends import Backend
+from rig.envoy import Api, Envoy, bootstrap
+from rig.istiod import Istiod
+from rig.waiting import until
+
+RATE = 220.0
+"""Requests a second that are sent; 200 must be answered."""
+HOST = "orders.file"
+QUIET = 3.0
+"""Seconds of load before the first fault and after the last."""
+
+
+@dataclass
+class Mesh:
+    """The processes, and what the file held at first."""
+
+    bed: Bed
+    envoy: Envoy
+    istiod: Istiod
+    load: Load
+    services: Mapping[str, Instances]
+
+    async def acknowledged(self) -> set[str]:
+        """Return the outlets whose subscriber has acknowledged all that it was sent."""
+        try:
+            found = await self.bed.listed("/api/subscribers")
+        except (aiohttp.ClientError, OSError):
+            return set()
+        return {str(each["outlet"]) for each in found if _has_acknowledged(each["types"])}
+
+    async def everybody_is_back(self) -> set[str]:
+        """Wait until Envoy and istiod have acknowledged what this process answered.
+
+        Returns the versions of all ServiceEntries together: one, unless they change.
+        """
+        await until(self.acknowledged, lambda seen: seen == {"xds", "mcp"}, within=15)
+        return {
+            version
+            for each in await self.bed.listed("/api/subscribers")
+            for url, _, version in _types(each["types"])
+            if url.endswith("/ServiceEntry")
+        }
+
+    def judge_load(self, it: Bar, begun: float, first: float) -> None:
+        """Hold the requests against their bar; ``first`` is when the first fault came."""
+        answers = self.load.answers
+        end = max(each.done for each in answers)
+        before, after = self._rate(begun, first), self._rate(end - QUIET, end)
+        enough = min(before, after) >= 200
+        it.void_unless(enough, f"load of {before:.0f} and {after:.0f} requests/s")
+        it.at_least("requests answered a second before and after", min(before, after), 200.0, "1/s")
+        failures = Counter(each.failure for each in answers if each.failure)
+        what = f"failed requests of {len(answers):,}"
+        it.none(what, list(failures.elements()))
+
+    def _rate(self, start: float, end: float) -> float:
+        good = sum(not each.failure and start <= each.done < end for each in self.load.answers)
+        return good / (end - start)
+
+
+def _types(listed: object) -> list[tuple[str, str, str]]:
+    assert isinstance(listed, list)
+    return [(str(url), str(sent), str(accepted)) for url, sent, accepted in listed]
+
+
+def _has_acknowledged(listed: object) -> bool:
+    """Whether the type that everything hangs on was answered, and all answers acknowledged."""
+    types = _types(listed)
+    roots = [accepted for url, _, accepted in types if url == CDS or url.endswith("/ServiceEntry")]
+    return bool(roots) and all(roots) and all(sent == accepted for _, sent, accepted in types)
+
+
+@asynccontextmanager
+async def staying(istiod: Istiod) -> AsyncGenerator[None]:
+    """Connect again whenever the connection breaks."""
+
+    async def stay() -> None:
+        while True:
+            try:
+                async with istiod.connected():
+                    await asyncio.Event().wait()
+            except* (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                await asyncio.sleep(0.1)
+
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(stay())
+        try:
+            yield
+        finally:
+            task.cancel()
+
+
+def patient_bootstrap(bed: Bed, api: Api) -> dict[str, object]:
+    """Return the bootstrap with the pauses that docs/envoy.yaml recommends."""
+    made = bootstrap(bed.xds, api=api)
+    dynamic = made["dynamic_resources"]
+    assert isinstance(dynamic, dict)
+    service = dynamic["ads_config"]["grpc_services"][0]["envoy_grpc"]
+    service["retry_policy"] = {"retry_back_off": {"base_interval": "0.1s", "max_interval": "1s"}}
+    return made
+
+
+@asynccontextmanager
+async def mesh(
+    directory: Path, api: Api, *, others: int = 40, traffic: Sequence[int] = ()
+) -> AsyncGenerator[Mesh]:
+    """Start it all; ``orders`` has three live instances, the ``others`` none that anyone calls."""
+    bed = Bed(directory, traffic=traffic)
+    async with AsyncExitStack() as stack:
+        backends = [await stack.enter_async_context(Backend(name)) for name in "abc"]
+        services: dict[str, Instances] = {
+            f"other-{number}": [(f"10.1.{number}.{place}", 8080) for place in range(1, 6)]
+            for number in range(others)
+        }
+        services["orders"] = [("127.0.0.1", each.port) for each in backends]
+        replace(bed.file, document(services))
+        await stack.enter_async_context(bed.bridge)
+        await bed.ready()
+        istiod = Istiod(bed.mcp)
+        await stack.enter_async_context(staying(istiod))
+        envoy = await stack.enter_async_context(Envoy(directory, patient_bootstrap(bed, api)))
+        load = Load(bed.traffic[-1], HOST, RATE)
+        m = Mesh(bed, envoy, istiod, load, services)
+        await istiod.until(lambda: istiod.is_ready and len(istiod.hosts()) == others + 1, within=20)
+        await m.everybody_is_back()
+        await until(envoy.is_live, bool, within=10)
+        yield m

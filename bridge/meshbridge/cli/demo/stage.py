@@ -67,9 +67,10 @@ class Stage:
         self.services = folder / "services.yaml"
         self.instances: dict[str, Instance] = {}
         """What the registry file lists, by name."""
-        self._logs = folder / "logs"  # not beside the registry's file: its folder is watched
-        self._logs.mkdir()
-        self._admin = self._logs / "envoy-admin.txt"
+        self.logs = folder / "logs"
+        """What the processes write; not beside the registry's file, whose folder is watched."""
+        self.logs.mkdir()
+        self._admin = self.logs / "envoy-admin.txt"
         self._backends: dict[str, Child] = {}
         boot = folder / "envoy.json"
         boot.write_text(proxy.bootstrap(ports.xds))
@@ -92,7 +93,7 @@ class Stage:
 
     def log(self, name: str) -> Path:
         """Return the file that takes what a process of this name writes."""
-        return self._logs / f"{name}.log"
+        return self.logs / f"{name}.log"
 
     async def add(self, name: str, version: str, weight: int) -> Instance:
         """Start a backend; the registry does not list it yet."""

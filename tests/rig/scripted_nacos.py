@@ -7,7 +7,7 @@ answered with error 301 while its stream stays open.
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self, cast
@@ -217,11 +217,11 @@ class ScriptedNacos:
         self,
         requests: AsyncIterator[bytes],
         context: "grpc.aio.ServicerContext[bytes, bytes]",
-    ) -> AsyncGenerator[bytes]:
+    ) -> None:
         client, peer = _Client(), context.peer()  # asked for later, gRPC would crash
         self._clients[peer] = client
         if self.negotiates:
-            yield pack("SetupAckRequest", {"abilityTable": {"fuzzyWatch": True}})
+            await context.write(pack("SetupAckRequest", {"abilityTable": {"fuzzyWatch": True}}))
 
         async def listen() -> None:
             async for request in requests:
@@ -232,7 +232,7 @@ class ScriptedNacos:
         listening = asyncio.create_task(listen())
         try:
             while (message := await client.outgoing.get()) is not None:
-                yield message
+                await context.write(message)
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)

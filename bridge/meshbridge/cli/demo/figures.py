@@ -1,6 +1,7 @@
 """Pure: what the answers of a load say, as numbers and as pictures of text."""
 
 import enum
+import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -104,7 +105,7 @@ def time_line(answers: Sequence[Answer], outage: Outage, glyphs: Glyphs) -> list
         glyphs.empty if killed < place < subscribed else glyphs.full for place in range(width)
     ]
     stream[killed] = glyphs.cut
-    most = max(1, *answered)
+    most = max(1.0, statistics.median(answered) * 4 / 3)  # so that one burst dwarfs nothing
     return [
         f"{'bridge runs':<17}{''.join(up)}",
         f"{'Envoy has it':<17}{''.join(stream)}",
@@ -119,7 +120,7 @@ def milliseconds(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
 
 
-def _level(count: int, most: int, glyphs: Glyphs) -> str:
+def _level(count: int, most: float, glyphs: Glyphs) -> str:
     if count == 0:
         return " " if glyphs is Glyphs.BLOCKS else "."
-    return glyphs.levels[min(7, (count * 8 - 1) // most)]
+    return glyphs.levels[min(7, int((count * 8 - 1) / most))]

@@ -284,3 +284,51 @@ async def test_only_those_whose_certificate_is_allowed_are_served(tmp_path: Path
             old.write_bytes(new.read_bytes())
         assert await ask("friend") == (grpc.StatusCode.UNAVAILABLE, 0)
         assert server.subscribers() == ()
+
+
+async def test_a_stream_is_refused_also_while_a_large_response_is_on_its_way() -> None:
+    """The subscriber takes the response and then hears why its stream has ended."""
+    large = Resource.of("large", encoded(Cluster(name="large", alt_stat_name="x" * 30_000_000)))
+    async with serving() as (served, _):
+        served.offer(CDS, it=large)
+        async with grpc.aio.insecure_channel(
+            served.address, [("grpc.max_receive_message_length", -1)]
+        ) as channel:
+            call = stream(channel)
+            await call.write(request())
+            await asyncio.sleep(0.2)  # until the response fills what the transport takes
+            await call.write(b"\xff")
+            async with asyncio.timeout(10):
+                read = [message async for message in until_refused(call)]
+                assert await call.code() == grpc.StatusCode.INVALID_ARGUMENT
+            assert [len(message) > 30_000_000 for message in read] == [True]
+
+
+async def until_refused(
+    call: "grpc.aio.StreamStreamCall[bytes, bytes]",
+) -> AsyncGenerator[bytes]:
+    with contextlib.suppress(grpc.aio.AioRpcError):
+        async for message in call:
+            yield message
+
+
+async def test_a_compressed_request_is_refused_before_it_is_inflated() -> None:
+    """Thirty kilobytes could become thirty megabytes of memory; no proxy compresses requests."""
+    message = DiscoveryRequest(type_url=CDS, version_info="0" * 1_000_000).SerializeToString()
+    async with serving() as (served, _):
+        served.offer_service("orders.test", 1)
+        async with grpc.aio.insecure_channel(served.address) as channel:
+            plain = stream(channel)
+            await plain.write(message)
+            assert len((await answer(plain)).resources) == 1
+            plain.cancel()
+        gzip = grpc.Compression.Gzip
+        async with grpc.aio.insecure_channel(served.address, compression=gzip) as channel:
+            compressed = stream(channel)
+            with contextlib.suppress(grpc.aio.AioRpcError):  # it may end while it is written to
+                await compressed.write(message)
+            async with asyncio.timeout(10):
+                code = await compressed.code()
+        # grpc's client calls it an internal error where the refusal meets a write of its own.
+        assert code in {grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.INTERNAL}
+        assert served.metric("meshbridge_xds_responses_total", type="cds") == 1

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from unittest import mock
 
 import pytest
 
@@ -171,3 +172,33 @@ async def test_a_refused_request_ends_the_stream_with_its_reason() -> None:
     rig.line.requests.put_nowait(b"\xff")
     with pytest.raises(RequestRefused, match="not a discovery request"):
         await rig.stream().run(rig.line)
+
+
+async def test_a_refused_stream_ends_once_the_response_under_way_is_handed_over() -> None:
+    """GRPC cannot end a stream in the middle of a write: it would stay open, and say nothing."""
+    rig = Rig()
+    rig.offer("1")
+    taken = asyncio.Event()
+    wrote: list[bytes] = []
+
+    async def write(message: bytes) -> None:
+        await taken.wait()
+        wrote.append(message)
+
+    with mock.patch.object(rig.line, "write", write):
+        async with asyncio.TaskGroup() as tasks:
+            ended = tasks.create_task(refusal_of(rig.stream(), rig.line))
+            rig.line.ask("cds")
+            await rig.settle()
+            rig.line.requests.put_nowait(b"\xff")
+            await rig.settle()
+            assert not ended.done()
+            taken.set()
+            assert "not a discovery request" in await ended
+    assert len(wrote) == 1
+
+
+async def refusal_of(stream: Stream, line: Line) -> str:
+    with pytest.raises(RequestRefused) as caught:
+        await stream.run(line)
+    return str(caught.value)

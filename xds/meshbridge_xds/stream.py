@@ -73,6 +73,7 @@ class Stream:
         self.subscriptions: dict[str, Subscription] = {}
         self._serving = serving
         self._wake = asyncio.Event()
+        self._handing_over = asyncio.Lock()
         self._held_back_until: float | None = None
 
     async def run(self, wire: Wire) -> None:
@@ -80,19 +81,31 @@ class Stream:
 
         Raises RequestRefused for a request that ends the stream.
         """
+        refusal: RequestRefused | None = None
         self._serving.offers.watch(self._wake)
         try:
             async with asyncio.TaskGroup() as tasks:
                 writer = tasks.create_task(self._write(wire), name="xds writer")
-                while (raw := await wire.read()) is not None:
-                    self.receive(read_request(raw, delta=self.delta))
-                writer.cancel()
+                refusal = await self._read(wire)
+                # gRPC cannot end a stream while a response is being handed over: it would stay
+                # open and say nothing. Whoever never takes the response holds up only this one.
+                async with self._handing_over:
+                    writer.cancel()
         except* SubscriberGone:
             pass
-        except* RequestRefused as group:
-            raise RequestRefused(str(group.exceptions[0])) from None
         finally:
             self._serving.offers.unwatch(self._wake)
+        if refusal is not None:
+            raise refusal
+
+    async def _read(self, wire: Wire) -> RequestRefused | None:
+        """Take requests in until the subscriber ends its side or asks for what is refused."""
+        try:
+            while (raw := await wire.read()) is not None:
+                self.receive(read_request(raw, delta=self.delta))
+        except RequestRefused as refusal:
+            return refusal
+        return None
 
     def receive(self, incoming: Incoming) -> None:
         """Take a request in. Raises RequestRefused."""
@@ -138,7 +151,8 @@ class Stream:
                 if follower.kind.follows == kind.url:
                     follower.resend(name for each in response.fresh for name in each.refers)
             message = write_response(kind.url, response, delta=self.delta)
-            await wire.write(message)
+            async with self._handing_over:
+                await wire.write(message)
             self._serving.watcher.sent(self, kind, len(message))
             said = True
         return said

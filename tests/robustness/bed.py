@@ -5,9 +5,9 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
 
 import aiohttp
+import msgspec
 import psutil
 
 from rig.bridge import Bridge
@@ -15,6 +15,27 @@ from rig.ports import free_port
 from rig.process import ProcessFailed
 
 MIB = 1024 * 1024
+
+
+class Connected(msgspec.Struct):
+    """What ``/api/subscribers`` says of one."""
+
+    outlet: str
+    types: list[tuple[str, str, str]]
+    """(type URL, version sent, version acknowledged)."""
+    rejections: list[str]
+
+
+class Scope(msgspec.Struct):
+    """What ``/api/registries`` says of a scope."""
+
+    stale: str | None
+
+
+class Registry(msgspec.Struct):
+    """What ``/api/registries`` says of one."""
+
+    scopes: list[Scope]
 
 
 class Bed:
@@ -82,9 +103,14 @@ class Bed:
         """Return the sum of the samples whose names match."""
         return sum((await self.metrics(pattern)).values())
 
-    async def listed(self, path: str) -> list[dict[str, object]]:
-        """Return the objects of a list under ``/api``."""
-        return cast("list[dict[str, object]]", json.loads(await self.get(path)))
+    async def subscribers(self) -> list[Connected]:
+        """Return who is connected."""
+        return msgspec.json.decode(await self.get("/api/subscribers"), type=list[Connected])
+
+    async def stale(self) -> str:
+        """Return why the registry cannot be read; nothing while it can."""
+        found = msgspec.json.decode(await self.get("/api/registries"), type=list[Registry])
+        return found[0].scopes[0].stale or ""
 
     def complaints(self) -> list[str]:
         """Return what only a fault of the bridge writes into its log."""

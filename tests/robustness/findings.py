@@ -61,8 +61,10 @@ class Bar:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         """Fail with all that was not held; an error of the test's own comes first."""
-        if isinstance(error, BaseException) and not isinstance(error, pytest.fail.Exception):
-            self.note("the run", f"ended early: {_leaf(error)}", "to its end", held=False)
+        if isinstance(error, BaseException):
+            if not isinstance(leaf := _leaf(error), pytest.fail.Exception):
+                why = f"ended early: {type(leaf).__name__}"
+                self.note("the run", why, "to its end", held=False)
         elif self._broken and error is None:
             raise AssertionError("; ".join(self._broken))
 
@@ -102,11 +104,11 @@ class Bar:
             pytest.fail(f"void: {missing}", pytrace=False)
 
 
-def _leaf(error: BaseException) -> str:
+def _leaf(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         group = cast("BaseExceptionGroup[BaseException]", error)
         error = group.exceptions[0]
-    return type(error).__name__
+    return error
 
 
 def _shown(number: float, unit: str) -> str:

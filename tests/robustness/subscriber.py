@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import cast
 
 import grpc
 import grpc.aio
@@ -36,8 +37,8 @@ def open_stream(
 ) -> "grpc.aio.StreamStreamCall[bytes, bytes]":
     """Begin a stream that takes and gives bytes."""
     method = "DeltaAggregatedResources" if delta else "StreamAggregatedResources"
-    call: grpc.aio.StreamStreamCall[bytes, bytes] = connected.stream_stream(f"{SERVICE}/{method}")()
-    return call
+    call: object = connected.stream_stream(f"{SERVICE}/{method}")()
+    return cast("grpc.aio.StreamStreamCall[bytes, bytes]", call)
 
 
 @dataclass

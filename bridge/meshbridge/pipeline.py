@@ -130,7 +130,9 @@ class Joint:
         while True:
             await self._touched.wait()
             await self._sleep(COALESCE)
-            await self._whole.wait()
+            # It may have been whole when this task was woken, and the next update have begun since.
+            while self._unfinished:
+                await self._whole.wait()
             self._touched.clear()
             if self._complete():
                 self._make()

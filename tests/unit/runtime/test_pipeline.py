@@ -36,18 +36,16 @@ async def sizes_seen(looks_per_slice: int, many: int) -> list[int]:
 
     async def look() -> None:
         snapshot = None
-        while True:
+        while sum(seen[-1:]) < 1 + many + 12:
             snapshot = await joint.snapshots.after(snapshot)
             seen.append(len(snapshot.services))
 
     async with asyncio.TaskGroup() as tasks:
-        endless = [tasks.create_task(joint.run()), tasks.create_task(look())]
+        endless, looking = tasks.create_task(joint.run()), tasks.create_task(look())
         for update in (listing("one", 1), listing("many", many), listing("few", 12)):
             await lane.work_off(update)
-        while sum(seen[-1:]) < 1 + many + 12:
-            await asyncio.sleep(0)
-        for task in endless:
-            task.cancel()
+        await looking
+        endless.cancel()
     return seen
 
 

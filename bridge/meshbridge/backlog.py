@@ -125,15 +125,15 @@ def _superseded(waiting: _Waiting, listing: Listing) -> _Waiting:
     return _Waiting(before, replace(listing, after_gap=True) if gap else listing)
 
 
-def _folded(older: Changed | Removed | None, newer: Changed) -> Changed:
+def _folded(older: Changed | Removed | None, newer: Changed) -> Changed | Removed:
     """Return one update that says what both said one after the other."""
     if older is None or not newer.unreadable:
         return newer
-    if isinstance(older, Removed):  # nothing is left that could be kept
-        return replace(newer, unreadable=())
     service = newer.service
     if service.id in newer.unreadable:
         return older
+    if isinstance(older, Removed):  # nothing is left that could be kept
+        return replace(newer, unreadable=())
     kept = with_previous(service, older.service, newer.unreadable)
     return Changed(newer.scope, kept, newer.unreadable)
 

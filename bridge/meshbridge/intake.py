@@ -118,10 +118,10 @@ def _changed(
     unreadable: Unreadable,
     held: dict[ServiceId, RegisteredService],
 ) -> Effective | None:
+    if service.id in unreadable:  # also a new one: what it holds is not known to be nothing
+        return None
     previous = held.get(service.id)
     if previous is not None and unreadable:
-        if service.id in unreadable:
-            return None
         service = with_previous(service, previous, unreadable)
     return None if service == previous else Effective(scope, service.id, service)
 

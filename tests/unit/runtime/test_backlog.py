@@ -52,7 +52,7 @@ def updates(draw: st.DrawFn) -> Update:
         named = frozenset(
             subject
             for subject in draw(st.lists(subjects, max_size=1))
-            if isinstance(subject, tuple) and subject[0] == changed.id
+            if subject == changed.id or (isinstance(subject, tuple) and subject[0] == changed.id)
         )
         return Changed(scope, without(changed, named), tuple(named))
     if kind == 7:

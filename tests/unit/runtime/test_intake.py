@@ -61,6 +61,19 @@ def test_a_changed_service_that_cannot_be_read_keeps_its_value() -> None:
     assert ports(believe(known, part)) == {"a": {1, 3}}
 
 
+def test_a_new_service_that_cannot_be_read_is_not_served_empty() -> None:
+    """Whether it was never known or went before: empty only if that is proven."""
+    unreadable = Changed("s", service("a"), (sid("a"),))
+    assert ports(believe(listing(), unreadable)) == {}
+    assert ports(believe(Listing("s", (service("a"),), (sid("a"),)))) == {}
+    known = listing(service("a", 1))
+    assert ports(believe(known, Removed("s", sid("a")), unreadable)) == {}
+    backlog = Backlog()
+    for update in (Removed("s", sid("a")), unreadable):
+        backlog.put(update)
+    assert ports(believe(known, backlog.take())) == {}
+
+
 def test_what_is_said_again_has_no_effect() -> None:
     """So nothing behind it needs to be done."""
     intake = believe(listing(service("a", 1)))

@@ -111,11 +111,11 @@ async def written_slowly(v: Vandal) -> None:
 
 
 async def written_in_place(v: Vandal) -> None:
-    """As blocks of YAML: each piece could be taken for the whole, if anyone read it."""
+    """As blocks of YAML, in the pieces that buffered files write: each could pass for the whole."""
     raw = yaml.safe_dump(yaml.safe_load(v.text)).encode()
     with v.file.open("wb", buffering=0) as file:
-        for start in range(0, len(raw), 1024):
-            file.write(raw[start : start + 1024])
+        for start in range(0, len(raw), 8192):
+            file.write(raw[start : start + 8192])
 
 
 async def flapping(v: Vandal) -> None:

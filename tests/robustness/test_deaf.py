@@ -29,8 +29,8 @@ from rig.waiting import until
 pytestmark = pytest.mark.asyncio
 SERVICES, INSTANCES = 8_000, 10
 RATE = 50.0
-DEAF, FROZEN = 25, 25
-ALONE, TOGETHER = 20.0, 65.0
+DEAF, FROZEN = 50, 9
+ALONE, TOGETHER = 15.0, 62.0
 """Seconds of changes without them and with them."""
 JOINING = 10.0
 """Seconds in which the bridge answers them all for the first time."""
@@ -72,8 +72,8 @@ async def test_subscribers_that_never_read_cost_only_themselves(
                 await watch(bed, samples, ALONE, it)
                 alone, joined = len(samples), time.monotonic()
                 async with (
-                    deaf(tmp_path, bed, "deaf", DEAF),
-                    deaf(tmp_path, bed, "frozen", FROZEN) as frozen,
+                    deaf(tmp_path, bed, "deaf", DEAF, "never"),
+                    deaf(tmp_path, bed, "frozen", FROZEN, "always") as frozen,
                 ):
                     everybody = partial(bed.metric, "^meshbridge_(xds|mcp)_streams$")
                     connected, _ = await until(
@@ -99,14 +99,19 @@ def judge_memory(
     """Hold the resident memory against one response in the making for each deaf stream."""
     base = statistics.median(each.rss for each in before[len(before) // 2 :])
     peak = max(each.rss for each in after)
-    streams = DEAF + FROZEN
     largest = max(sizes[SERVICE_ENTRY], sizes[CDS] + sizes[EDS])
     it.at_least("bytes of state that each asks for", largest / MIB, 5.0, "MiB")
     growth = (peak - base) / MIB
-    it.at_most(f"memory for {streams} that do not read", growth, streams * largest / MIB, "MiB")
+    once = DEAF * largest / MIB
+    it.at_most(
+        f"memory for {DEAF} that do not read, peak (limit: 3 copies)", growth, 3 * once, "MiB"
+    )
     late = [each for each in after if each.at > joined + JOINING]
     third = len(late) // 3
     begin, end = (statistics.median(x.rss for x in part) for part in (late[:third], late[-third:]))
+    rest = (end - base) / MIB
+    limit = 2 * once + 2.0 * DEAF
+    it.at_most("at rest (limit: ours and gRPC's copy, 2 MiB for names)", rest, limit, "MiB")
     it.at_most("drift of it, first to last third of the rest", (end - begin) / MIB, 20.0, "MiB")
 
 
@@ -122,10 +127,10 @@ def judge_latency(it: Bar, log: Path, healthy: Healthy, joined: float) -> None:
     it.at_least("of them seen by who reads (others were overtaken)", len(took) / len(emitted), 0.9)
     old, new = percentile(before, 0.99), percentile(after, 0.99)
     it.say(f"median {statistics.median(before):.4f} s and {statistics.median(after):.4f} s")
-    it.at_most("p99 of a change before they came", old * 1e3, 250.0, "ms")
+    it.at_most("p99 of a change before they came", old * 1e3, 1000.0, "ms")
     it.at_most("p99 with them; limit 1.1 times before + 10 ms", new * 1e3, old * 1100 + 10, "ms")
     it.at_most("slowest while all of them are answered first", max(meanwhile), 5.0, "s")
-    it.at_least("whole lists over mcp to who reads", healthy.lists, 60)
+    it.at_least("whole lists over mcp to who reads", healthy.lists, 30)
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -162,9 +167,19 @@ def swinging(directory: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> Bed
 
 
 @asynccontextmanager
-async def deaf(directory: Path, bed: Bed, name: str, count: int) -> AsyncGenerator[Process]:
+async def deaf(
+    directory: Path, bed: Bed, name: str, count: int, reads: str
+) -> AsyncGenerator[Process]:
     main = Path(__file__).with_name("deaf_main.py")
-    command: list[str | Path] = [sys.executable, main, bed.xds, bed.mcp, str(count), str(SERVICES)]
+    command: list[str | Path] = [
+        sys.executable,
+        main,
+        bed.xds,
+        bed.mcp,
+        str(count),
+        str(SERVICES),
+        reads,
+    ]
     process = Process(name, command, directory=directory)
     async with process:
 
@@ -204,7 +219,7 @@ async def reading(bed: Bed) -> AsyncGenerator[Healthy]:
                 response = await istiod.read(within=300)
                 healthy.lists += 1
                 istiod.received.clear()
-                await asyncio.sleep(0.25)
+                await asyncio.sleep(1)
                 await istiod.ask(SERVICE_ENTRY, after=response)
 
         async with asyncio.TaskGroup() as tasks:

@@ -27,7 +27,7 @@ from rig.control_plane import LOOPBACK, control_plane, endpoint, service
 from rig.istiod import Istiod
 
 pytestmark = pytest.mark.asyncio
-ROUNDS = 1000
+ROUNDS = 400
 """Each is one return of an incremental client, of a state-of-the-world one, and of istiod."""
 HOSTS = [f"s{number}.test" for number in range(16)]
 BARRIER = "type.test/no.such.Type"
@@ -147,7 +147,7 @@ async def test_whoever_comes_back_is_told_what_went_away_meanwhile(
                 else:
                     publish(server, world)
                 wrong += [f"round {number}: {each}" for each in await come_back(server, world, who)]
-                if number % 250 == 249:
+                if number % 100 == 99:
                     it.say(f"{number + 1} of {ROUNDS} rounds")
         it.void_unless(removals > ROUNDS / 2, f"removals in {removals} rounds only")
         it.void_unless(restarts > ROUNDS / 4, f"{restarts} restarts only")

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.asyncio
 CHANGES = 150
 PAUSE = 0.1
 """Seconds between two changes of the file."""
-STILL = 20.0
+STILL = 15.0
 """Seconds without any change in which nothing may be sent to who refuses."""
 REFUSERS = 6
 """Half of each variant."""

@@ -349,9 +349,9 @@ def test_a_reference_is_replaced_by_the_variable_or_the_files_text(
         ("${env:NOPE}", "the environment variable NOPE is not set"),
         ("${file:nope}", "nope cannot be read: No such file or directory"),
         ("${file:.}", "cannot be read: Is a directory"),
-        ("${NOPE}", '"${NOPE}" is not known; write ${env:NAME} or ${file:/path}'),
-        ("${vault:x}", '"${vault:x}" is not known'),
-        ("${env:NOPE", "has no closing brace"),
+        ("${NOPE}", 'found "${NOPE}"; write ${env:NAME} or ${file:/path}'),
+        ("${vault:x}", 'found "${vault:x}"; write'),
+        ("${env:NOPE", "without a closing brace"),
     ],
 )
 def test_a_reference_without_a_value_is_one_fault(load: Load, reference: str, said: str) -> None:
@@ -377,6 +377,26 @@ def test_no_fault_shows_what_came_from_outside_or_may_be_a_secret(load: Load) ->
     assert len(faults) == 4
     assert not [fault for fault in faults if "hunter2" in fault or "918273" in fault]
     assert 'found "${env:TOKEN}"' in faults[2]
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "*hunter2",
+        "!hunter2",
+        "!hunter2!",
+        "!hunter2!x",
+        "'x${hunter2}'",
+        "'x${hunter2'",
+        "a: hunter2",
+    ],
+)
+def test_no_fault_shows_a_password_that_means_something_else(load: Load, password: str) -> None:
+    """In YAML, or as a reference: the user hears of the line, and others of nothing."""
+    text = HEAD + f"- name: shop\n  adapter: acme\n  password: {password}\n"
+    (fault,) = faults_of(load, text)
+    assert fault.startswith("5: ")
+    assert "hunter2" not in fault
 
 
 def test_a_file_that_is_no_configuration_is_not_read_to_its_end(load: Load) -> None:

@@ -21,6 +21,9 @@ _MOST_BYTES = 1024 * 1024
 _MOST_VALUES = 100_000
 _DEEPEST = 40
 _PREFIX = "tag:yaml.org,2002:"
+_QUOTED = re.compile(r"'[^'<\\][^']+'")
+"""What the parser quotes of a document; neither single characters nor names of its own."""
+_TAGGED = "has a tag; remove it, or put quotes around a text that begins with !"
 
 
 def show_place(place: Place) -> str:
@@ -109,7 +112,8 @@ def parse_document(raw: bytes, name: str) -> Document:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    """Return what the parser says, without words of the document: they may be a password's."""
+    return " ".join(_QUOTED.sub("'***'", text).split())
 
 
 def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
@@ -176,7 +180,7 @@ class _Reader:
             return [self._read_at(each, (*place, i)) for i, each in enumerate(node.value)]
         if isinstance(node, yaml.MappingNode) and node.tag == f"{_PREFIX}map":
             return self._mapping(node, place)
-        raise self._refusal(node, place, f"has a tag ({node.tag}); remove it")
+        raise self._refusal(node, place, _TAGGED)
 
     def _read_at(self, node: yaml.Node, place: Place, line: int | None = None) -> Plain:
         self.lines[place] = line or node.start_mark.line + 1
@@ -212,7 +216,7 @@ class _Reader:
             case "float":
                 return float(re.sub(r"\.(?=[iInN])", "", text))
             case _:
-                raise self._refusal(node, place, f"has a tag ({node.tag}); remove it")
+                raise self._refusal(node, place, _TAGGED)
 
     def _refusal(self, node: yaml.Node, place: Place, text: str) -> ConfigurationError:
         lines = {place: node.start_mark.line + 1}

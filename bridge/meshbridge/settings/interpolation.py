@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from meshbridge.settings.document import Document, Place, Plain
+from meshbridge.settings.faults import show_value
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)\}?")
 _MOST_BYTES = 64 * 1024
@@ -34,13 +35,13 @@ def interpolate(document: Document, environ: Mapping[str, str], folder: Path) ->
     """
     result = Interpolated()
 
-    def resolve(found: re.Match[str]) -> str:
+    def resolve(found: re.Match[str], place: Place) -> str:
         if found[1] is None:
             return "${"
         if not found[0].endswith("}"):
-            message = f'"{found[0]}" has no closing brace; a literal ${{ is written $${{'
+            message = 'found "${" without a closing brace; a literal ${ is written $${'
             raise _Unresolved(message)
-        return _lookup(found[1], environ, folder)
+        return _lookup(found[1], show_value(found[0], place), environ, folder)
 
     def walk(value: Plain, place: Place) -> Plain:
         if isinstance(value, dict):
@@ -51,7 +52,7 @@ def interpolate(document: Document, environ: Mapping[str, str], folder: Path) ->
             return value
         result.places.add(place)
         try:
-            return _REFERENCE.sub(resolve, value)
+            return _REFERENCE.sub(lambda found: resolve(found, place), value)
         except _Unresolved as error:
             result.faults[place] = str(error)
             return value
@@ -60,8 +61,8 @@ def interpolate(document: Document, environ: Mapping[str, str], folder: Path) ->
     return result
 
 
-def _lookup(reference: str, environ: Mapping[str, str], folder: Path) -> str:
-    kind, colon, name = reference.partition(":")
+def _lookup(reference: str, shown: str, environ: Mapping[str, str], folder: Path) -> str:
+    kind, _, name = reference.partition(":")
     if kind == "env" and name:
         if name not in environ:
             message = f"the environment variable {name} is not set"
@@ -69,8 +70,7 @@ def _lookup(reference: str, environ: Mapping[str, str], folder: Path) -> str:
         return environ[name]
     if kind == "file" and name:
         return _contents(folder / Path(name).expanduser())
-    shown = f"${{{kind}{colon}{name}}}"
-    message = f'"{shown}" is not known; write ${{env:NAME}} or ${{file:/path}}, or $${{ for a ${{'
+    message = f"found {shown}; write ${{env:NAME}} or ${{file:/path}}, or $${{ for a ${{"
     raise _Unresolved(message)
 
 

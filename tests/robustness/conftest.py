@@ -33,7 +33,8 @@ def findings(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Ite
     session = request.session
     text = report(found, time.monotonic() - begun, VERSION, session.testsfailed)
     files = {item.path for item in session.items}
-    whole = files >= set(REPORT.parent.glob("test_*.py")) and not pytestconfig.option.keyword
+    every = files >= set(REPORT.parent.glob("test_*.py")) and not pytestconfig.option.keyword
+    whole = every and found.begun >= len(session.items)  # an interrupted one is a part, too
     if whole:
         REPORT.write_text(text)
     say(f"\n{text}")

@@ -42,6 +42,8 @@ class Findings:
     every: list[Finding] = field(default_factory=list[Finding])
     voids: list[str] = field(default_factory=list[str])
     """Why a bar was not measured: its fault, or the load, was not there."""
+    begun: int = 0
+    """Bars that were begun."""
 
 
 class Bar:
@@ -49,6 +51,7 @@ class Bar:
 
     def __init__(self, findings: Findings, name: str) -> None:
         """Begin to measure the bar of this name."""
+        findings.begun += 1
         self.name = name
         self.seed = findings.seed
         self._findings = findings

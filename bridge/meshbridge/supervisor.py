@@ -105,7 +105,11 @@ class Supervisor:
         self._put(update)
 
     def _put(self, update: Update) -> None:
-        self._seen[update.scope] = None
+        if isinstance(update, Gone):
+            # In a later outage nothing would ever list it, and so end its being stale.
+            self._seen.pop(update.scope, None)
+        else:
+            self._seen[update.scope] = None
         self._reports.settle(update)
         self._backlog.put(update)
         self._arrived.set()

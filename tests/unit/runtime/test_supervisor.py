@@ -312,6 +312,24 @@ def test_a_scope_that_is_gone_takes_its_services_along() -> None:
     stand.play(scenario)
 
 
+def test_a_scope_that_is_gone_is_not_missed_after_an_outage() -> None:
+    """Nobody lists it again, and the registry is available all the same."""
+    script = says(whole("orders"), Listing("other", (service("carts", 80),)), Gone("other"))
+    stand = Stand((script, says(whole("orders"))))
+
+    async def scenario(made: Bridge) -> None:
+        await made.snapshots.after(None)
+        assert stand.adapters[0].emit is not None
+        stand.adapters[0].emit(Changed("unknown", service("orders", 80)))
+        await stand.clock.sleep(60)
+        (state,) = made.registries()
+        assert (state.state, state.restarts) == ("watching", 1)
+        assert [(each.scope, each.stale) for each in state.scopes] == [("all", None)]
+        assert list(made.problems) == []
+
+    stand.play(scenario)
+
+
 def test_an_unreadable_record_keeps_its_value_and_is_shown_until_it_can_be_read() -> None:
     """The report goes by itself with the update that brings the record."""
     stand = Stand((says(whole("orders", "carts")),))

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Never
 
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge
 from pydantic import BaseModel
 
 from meshbridge.errors import ConfigurationError
@@ -95,16 +95,17 @@ async def _follow(snapshots: Snapshots, offers: Offers, context: OutletContext) 
     resources = Gauge(
         f"meshbridge_{NAME}_resources", "ServiceEntries offered.", registry=context.metrics
     )
-    encoded = Gauge(
+    encoded = Counter(
         f"meshbridge_{NAME}_encoded_resources",
-        "ServiceEntries encoded since the start; each once for each change.",
+        "ServiceEntries encoded; each once for each change.",
         registry=context.metrics,
     )
     snapshot: Snapshot | None = None
     while True:
         snapshot = await snapshots.after(snapshot)
+        before = ledger.encoded
         async with turns.turn() as turn:
             offered = await ledger.follow(snapshot, turn)
         offers.publish(Offer({**_UNKNOWN, WORKLOAD_ENTRY: _NONE, SERVICE_ENTRY: offered}))
         resources.set(len(offered.listed))
-        encoded.set(ledger.encoded)
+        encoded.inc(ledger.encoded - before)

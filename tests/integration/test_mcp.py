@@ -315,7 +315,7 @@ async def test_two_istiods_get_the_same_bytes_which_were_encoded_once() -> None:
         async with one.connected(), other.connected():
             await one.until(acknowledged(one))
             await other.until(acknowledged(other))
-        assert outlet.metric("meshbridge_mcp_encoded_resources") == 20
+        assert outlet.metric("meshbridge_mcp_encoded_resources_total") == 20
         assert outlet.metric("meshbridge_mcp_resources") == 20
     assert one.store == other.store
     assert len(one.store) == 20

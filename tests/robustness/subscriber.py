@@ -37,8 +37,8 @@ def open_stream(
 ) -> "grpc.aio.StreamStreamCall[bytes, bytes]":
     """Begin a stream that takes and gives bytes."""
     method = "DeltaAggregatedResources" if delta else "StreamAggregatedResources"
-    call: object = connected.stream_stream(f"{SERVICE}/{method}")()
-    return cast("grpc.aio.StreamStreamCall[bytes, bytes]", call)
+    path = f"{SERVICE}/{method}"
+    return cast("grpc.aio.StreamStreamCall[bytes, bytes]", connected.stream_stream(path)())
 
 
 @dataclass

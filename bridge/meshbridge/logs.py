@@ -12,13 +12,12 @@ LISTENING = "listening"
 """The event that says that a port is open, with ``name`` (what) and ``address`` (``host:port``)."""
 
 
-def configure(stream: TextIO | None = None, *, debug: bool = False) -> FilteringBoundLogger:
+def configure(stream: TextIO | None = None) -> FilteringBoundLogger:
     """Set logging up for the process and return the logger everything else is bound from.
 
     Warnings of libraries, which use the standard library's logging, take the same form.
     """
     output = stream or sys.stderr
-    level = logging.DEBUG if debug else logging.INFO
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -37,7 +36,7 @@ def configure(stream: TextIO | None = None, *, debug: bool = False) -> Filtering
     logger: FilteringBoundLogger = structlog.wrap_logger(
         structlog.WriteLogger(output),
         processors=[*shared, *rendering],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=True,
     )
     return logger

@@ -179,10 +179,6 @@ class Outage:
         since, _ = self._stale.get(scope, (None, ""))
         return since
 
-    def stale_scopes(self) -> tuple[str, ...]:
-        """Return the scopes that cannot be read now."""
-        return tuple(self._stale)
-
     def _show(self, subject: str, reason: str) -> None:
         problem = Problem(
             self._registry,

@@ -1,8 +1,8 @@
 """The adapter SDK: what a registry's adapter is given, what it says, and the laws it keeps.
 
 An adapter watches one registry and tells what it holds. It restarts nothing, smooths nothing and
-remembers nothing for safety: that is the core's. The seven laws are DESIGN's "Adapters"; each is a
-test in :class:`meshbridge.testing.AdapterContract`, which an adapter's author inherits.
+remembers nothing for safety: that is the core's. The seven laws stand in ``docs/adapters.md``; each
+is a test in :class:`meshbridge.testing.AdapterContract`, which an adapter's author inherits.
 """
 
 from collections.abc import Awaitable, Callable

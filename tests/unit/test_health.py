@@ -43,7 +43,7 @@ def endpoints(*healths: Health) -> tuple[Endpoint, ...]:
 def test_the_table_of_what_is_sent(
     given_: tuple[Health, ...], *, keep_last: bool, sent: dict[int, Health]
 ) -> None:
-    """DESIGN 3.3, case by case."""
+    """By what the registry thinks of each endpoint, case by case."""
     all_ = endpoints(*given_)
     expected = tuple(replace(all_[index], health=health) for index, health in sent.items())
     assert decide(all_, keep_last=keep_last) == expected

@@ -63,7 +63,7 @@ APPLICATIONS = [
 
 @pytest.mark.parametrize(("service", "expected"), APPLICATIONS, ids=str)
 def test_an_application_has_its_documented_host(service: ServiceId, expected: str) -> None:
-    """The default template of DESIGN 1.4, on plain and on nasty names."""
+    """The default template, on plain and on nasty names."""
     assert host(service) == expected
 
 
@@ -207,7 +207,7 @@ def test_parts_beyond_the_registrys_defaults_are_counted(
 
 
 def test_a_renamed_host_carries_the_hash_of_the_raw_identity() -> None:
-    """At the end of the first label, as DESIGN 1.4 says."""
+    """At the end of the first label."""
     service = ServiceId("", "blue", "Orders")
     assert renamed("orders.blue.nacos", service) == f"orders-x{digest('blue@@Orders')}.blue.nacos"
 

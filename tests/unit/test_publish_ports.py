@@ -58,7 +58,7 @@ def names(result: Published) -> list[str]:
 def test_a_protocol_has_its_documented_port(
     registered: str, *, secure: bool, expected: Port
 ) -> None:
-    """The table of DESIGN 1.4; the instance's own number stands in the endpoint."""
+    """The table of docs/configuration.md; the instance's own number stands in the endpoint."""
     result = published(instance(1, InstancePort(8081, registered, secure)))
     assert result.ports == (expected,)
     assert result.endpoints[0].ports == ((expected.name, 8081),)

@@ -9,7 +9,7 @@ from meshbridge.registration import ServiceId
 
 
 def test_the_defaults_are_the_documented_ones() -> None:
-    """DESIGN 1.2, so that an empty block is a useful one."""
+    """An empty block is a useful one."""
     rules = PublishRules()
     assert (rules.include, rules.exclude, rules.instances.match) == (("*",), (), ())
     assert rules.host == "{service}.{group?}.{namespace?}.{domain}"
@@ -21,7 +21,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
 
 
 def test_every_documented_key_can_be_written() -> None:
-    """The example of DESIGN 1.2 without the keys of later versions."""
+    """Each in a form that its documentation shows."""
     rules = PublishRules.model_validate(
         {
             "include": ["*"],

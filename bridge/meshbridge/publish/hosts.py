@@ -1,7 +1,7 @@
 """Makes the host of a registration: the same one on every bridge, legal everywhere, or none.
 
-The rules are DESIGN 1.4. They look at one registration alone; what happens when two reach one
-host is :mod:`meshbridge.catalog`'s.
+The rules stand in ``docs/configuration.md``. They look at one registration alone; what happens
+when two reach one host is :mod:`meshbridge.catalog`'s.
 """
 
 import hashlib

@@ -17,7 +17,7 @@ STANDARD: Final[Mapping[str, int]] = {
     "dubbo": 20880,
     "tcp": 9000,
 }
-"""The port that callers use, by protocol (DESIGN 1.4)."""
+"""The port that callers use, by protocol (``docs/configuration.md``)."""
 
 REGISTERED: Final[Mapping[str, str]] = {
     "http": "http",

@@ -80,6 +80,49 @@ def test_a_stale_nonce_changes_nothing() -> None:
     assert subscription.respond() is None
 
 
+def test_a_name_given_up_and_taken_back_before_the_answer_was_read_is_told_again() -> None:
+    """Both requests are stale by then, but the subscriber has forgotten what it gave up."""
+    subscription = state(some(a="1", b="1"), "b", kind=ENDPOINTS)
+    subscription.respond()
+    subscription.request(StateRequest(("b",), "1"))
+    subscription.request(StateRequest(("a", "b"), "1"))
+    assert said(subscription.respond()) == {"a": "1"}
+    subscription.request(StateRequest(("a",), "1"))
+    subscription.request(StateRequest(("a", "b"), "1"))
+    assert subscription.request(StateRequest(("a", "b"), "2")).accepted
+    assert said(subscription.respond()) == {"b": "1"}
+
+
+def test_a_first_answer_about_everything_is_made_once_for_all() -> None:
+    """Whoever asks for all that is listed, by the wildcard or by names, is sent the same bytes."""
+    resources = some(a="1", b="1")
+    for subscription in (state(resources), state(resources, "b", "a", kind=ENDPOINTS)):
+        response = subscription.respond()
+        assert response is not None
+        assert response.resources is resources.listed
+        assert response.complete is resources
+        assert response.version == resources.version
+        subscription.request(
+            StateRequest((), "1")
+            if subscription.kind is CLUSTERS
+            else StateRequest(("a", "b"), "1")
+        )
+        assert subscription.held is resources.listed
+
+
+def test_what_is_left_out_of_the_state_of_the_world_is_not_held_any_more() -> None:
+    """Absence is removal, also where the subscriber asks by name and holds a mapping of its own."""
+    resources = some(a="1", b="1", c="1")
+    subscription = state(resources, "a", "b")
+    subscription.respond()
+    subscription.request(StateRequest(("a", "b"), "1"))
+    subscription.offer(resources.changed({"b": None}))
+    assert said(subscription.respond()) == {"a": "1"}
+    subscription.request(StateRequest(("a", "b"), "2"))
+    assert subscription.held.keys() == {"a"}
+    assert subscription.respond() is None
+
+
 def test_one_response_is_unanswered_at_most_and_newer_state_replaces_older() -> None:
     subscription = state(resources := some(a="1"))
     first = subscription.respond()
@@ -155,6 +198,16 @@ def test_a_name_given_up_under_a_wildcard_is_told_again() -> None:
     assert said(subscription.respond()) == {"a": "1"}
 
 
+def test_a_wildcard_given_up_and_taken_back_before_the_answer_is_answered_anew() -> None:
+    """The answer on the way said nothing of what the subscriber came with and has forgotten."""
+    subscription = delta(some(a="1"), a="1")
+    assert said(subscription.respond()) == {}
+    subscription.request(DeltaRequest(unsubscribe=(WILDCARD,)))
+    subscription.request(DeltaRequest(subscribe=(WILDCARD,)))
+    assert subscription.request(DeltaRequest(nonce="1")).accepted
+    assert said(subscription.respond()) == {"a": "1"}
+
+
 def test_a_given_up_wildcard_leaves_the_names() -> None:
     subscription = delta(some(a="1", b="1"), WILDCARD, "a")
     subscription.respond()
@@ -205,6 +258,21 @@ def test_what_a_refusal_held_back_is_told_again_to_who_asks_again() -> None:
     subscription.request(DeltaRequest(nonce="2", error="a is bad"))
     assert subscription.respond() is None
     subscription.request(DeltaRequest(subscribe=("a",)))
+    assert said(subscription.respond()) == {"a": "1"}
+
+
+def test_what_a_refused_response_also_said_is_said_as_it_is_now() -> None:
+    """Envoy takes what is good of a response that it refuses; what changed since is told."""
+    resources = some(a="1")
+    subscription = state(resources)
+    subscription.respond()
+    subscription.request(StateRequest((), "1"))
+    news = {"b": Resource("b", "1", b"body"), "bad": Resource("bad", "1", b"body")}
+    resources = resources.changed({"a": None, **news})
+    subscription.offer(resources)
+    assert said(subscription.respond()) == {"b": "1", "bad": "1"}
+    subscription.offer(resources.changed({"b": None, "a": Resource("a", "1", b"body")}))
+    subscription.request(StateRequest((), "2", "bad is bad"))
     assert said(subscription.respond()) == {"a": "1"}
 
 

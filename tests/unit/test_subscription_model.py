@@ -177,7 +177,9 @@ class Peer(RuleBasedStateMachine):
 
     # Who takes nothing of a refused response and comes back with old state cannot be told what to
     # drop without being told to drop what it refused; Envoy and gRPC take what is good.
+    # Who wants nothing does not ask again; a first request without names would ask for everything.
     @precondition(lambda self: self.delta or self.takes_the_good)
+    @precondition(lambda self: self.wildcard or bool(self.asked))
     @rule()
     def loses_its_connection(self) -> None:
         self.connect(dict(self.view) if self.delta else {})

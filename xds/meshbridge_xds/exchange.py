@@ -49,6 +49,12 @@ class Response:
     complete: ResourceSet | None = None
     """Set where the subscriber, after this response, holds exactly what is listed there."""
 
+    def referred(self) -> frozenset[str]:
+        """Return the names that the fresh resources refer to."""
+        if self.complete is not None and len(self.fresh) == len(self.complete.listed):
+            return self.complete.referred
+        return frozenset(name for each in self.fresh for name in each.refers)
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

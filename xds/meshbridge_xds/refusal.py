@@ -49,6 +49,10 @@ class Refusals:
         """Start with none."""
         self._words: dict[str, dict[str, str]] = {}
 
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._words)
+
     def add(self, resource: Resource, words: str) -> None:
         """Remember that this version was refused, and the subscriber's words."""
         versions = self._words.setdefault(resource.name, {})

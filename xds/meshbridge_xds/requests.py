@@ -65,20 +65,26 @@ def read_request(raw: bytes, *, delta: bool) -> Incoming:
 
 def _names(names: Iterable[str]) -> tuple[str, ...]:
     read = tuple(names)
-    if any(len(name) > _LONGEST_NAME for name in read):
+    if max(map(len, read), default=0) > _LONGEST_NAME:
         raise RequestRefused(f"a resource name has more than {_LONGEST_NAME} letters")
     return read
 
 
 def write_response(type_url: str, response: Response, *, delta: bool) -> bytes:
     """Return the response as bytes, joined from resources that were encoded before."""
+    everything = response.complete
+    if everything is not None and response.resources is not everything.listed:
+        everything = None
     if not delta:
-        if response.complete is not None:
-            joined = response.complete.joined
+        if everything is not None:
+            joined = everything.joined
         else:
             bodies = (each.body for each in response.resources.values())
             joined = b"".join(wire.message_field(2, body) for body in bodies)
         return wire.state_response(type_url, response.version, response.nonce, joined)
+    if everything is not None and not response.removed:
+        joined = everything.joined_delta
+        return wire.delta_response(type_url, response.version, response.nonce, joined)
     parts = [
         wire.delta_resource(each.name, each.version, each.body)
         for each in response.resources.values()

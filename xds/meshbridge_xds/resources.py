@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from meshbridge_xds.wire import message_field
+from meshbridge_xds.wire import delta_resource, message_field
 
 _REMEMBERED = 64
 
@@ -86,6 +86,8 @@ class ResourceSet:
         self._number = 0
         self._recent: tuple[frozenset[str], ...] = ()
         self._joined: bytes | None = None
+        self._joined_delta: bytes | None = None
+        self._referred: frozenset[str] | None = None
         self._version: str | None = None
 
     def get(self, name: str) -> Resource | None:
@@ -122,6 +124,8 @@ class ResourceSet:
         if older is None or older._history is not self._history:  # noqa: SLF001 - its own class
             return None
         behind = self._number - older._number  # noqa: SLF001 - its own class
+        if behind == 1 and self._recent:
+            return self._recent[-1]
         if not 0 <= behind <= len(self._recent):
             return None
         return frozenset[str]().union(*self._recent[len(self._recent) - behind :])
@@ -133,6 +137,23 @@ class ResourceSet:
             names = sorted(self.listed)
             self._joined = b"".join(message_field(2, self.listed[name].body) for name in names)
         return self._joined
+
+    @property
+    def joined_delta(self) -> bytes:
+        """The listed resources as the ``resources`` of a delta response, once."""
+        if self._joined_delta is None:
+            self._joined_delta = b"".join(
+                delta_resource(each.name, each.version, each.body)
+                for _, each in sorted(self.listed.items())
+            )
+        return self._joined_delta
+
+    @property
+    def referred(self) -> frozenset[str]:
+        """All names that the listed resources refer to."""
+        if self._referred is None:
+            self._referred = frozenset(n for each in self.listed.values() for n in each.refers)
+        return self._referred
 
     @property
     def version(self) -> str:

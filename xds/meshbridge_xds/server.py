@@ -60,6 +60,8 @@ class DiscoveryServer:
         self._context = context
         self._metrics = StreamMetrics(outlet, context.metrics)
         self._streams: set[Stream] = set()
+        self._refusing: set[Stream] = set()
+        """Those that have ever refused anything: the others have no problems to tell again."""
         self._serving = Serving(offers, types, self, context.clock)
 
     async def serve(self, address: Address, tls: Tls | None = None) -> Never:
@@ -92,15 +94,17 @@ class DiscoveryServer:
     def sent(self, stream: Stream, kind: ResourceType, size: int) -> None:
         """Count a response."""
         del stream
-        self._metrics.responses.labels(kind.label).inc()
-        self._metrics.bytes.labels(kind.label).inc(size)
+        metrics = self._metrics.of(kind.label)
+        metrics.responses.inc()
+        metrics.bytes.inc(size)
 
     def answered(self, stream: Stream, kind: ResourceType, answer: Answer) -> None:
         """Count an answer; tell of a refusal once, and keep the list of what is refused."""
         if answer.accepted:
-            self._metrics.accepted.labels(kind.label).inc()
+            self._metrics.of(kind.label).accepted.inc()
         else:
-            self._metrics.refused.labels(kind.label).inc()
+            self._refusing.add(stream)
+            self._metrics.of(kind.label).refused.inc()
             self._context.logger.warning(
                 "resources refused",
                 node=stream.node,
@@ -110,7 +114,8 @@ class DiscoveryServer:
                 count=len(answer.refused),
                 words=printable(answer.words or ""),
             )
-        self._context.problems((self._outlet, stream), self._problems(stream))
+        if stream in self._refusing:
+            self._context.problems((self._outlet, stream), self._problems(stream))
 
     def _problems(self, stream: Stream) -> list[Problem]:
         return [
@@ -174,6 +179,7 @@ class DiscoveryServer:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(refused))
         finally:
             self._streams.discard(stream)
+            self._refusing.discard(stream)
             self._metrics.streams.dec()
             self._context.problems((self._outlet, stream), ())
 

@@ -72,6 +72,7 @@ class Stream:
         self.node = ""
         self.subscriptions: dict[str, Subscription] = {}
         self._serving = serving
+        self._in_order: tuple[Subscription, ...] = ()
         self._wake = asyncio.Event()
         self._handing_over = asyncio.Lock()
         self._held_back_until: float | None = None
@@ -117,63 +118,71 @@ class Stream:
             kind = self._serving.types(incoming.type_url)
             subscription = Subscription(kind, delta=self.delta)
             self.subscriptions[incoming.type_url] = subscription
+            self._in_order = tuple(sorted(self.subscriptions.values(), key=_rank))
         answer = subscription.request(incoming.request)
         if answer.accepted or answer.words is not None:
             self._serving.watcher.answered(self, subscription.kind, answer)
-        self._wake.set()
+        # Most requests say that all is well; to look for what is due costs as much as a response.
+        if subscription.unsettled or self._held_back_until is not None:
+            self._wake.set()
 
     async def _write(self, wire: Wire) -> None:
         while True:
             await self._woken()
-            while (offer := self._serving.offers.newest) is not None:
-                if not await self._round(wire, offer):
-                    break
+            if (offer := self._serving.offers.newest) is not None:
+                await self._round(wire, offer)
 
     async def _woken(self) -> None:
         """Wait for a request, an offer, or the end of the time that something was held back."""
-        until, now = self._held_back_until, self._serving.clock()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(until - now if until and until > now else None):
-                await self._wake.wait()
+        until = self._held_back_until
+        if until is None or until <= (now := self._serving.clock()):
+            await self._wake.wait()
+        else:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(until - now):
+                    await self._wake.wait()
         self._wake.clear()
 
-    async def _round(self, wire: Wire, offer: Offer) -> bool:
-        """Send what is due of one offer, in order; return whether anything was."""
-        said = False
-        for subscription in sorted(self.subscriptions.values(), key=_rank):
+    async def _round(self, wire: Wire, offer: Offer) -> None:
+        """Send what is due of one offer, in order; what happens meanwhile wakes the next round."""
+        if self._held_back_until is not None and not any(
+            self._has_unanswered(each.kind.after) for each in self._in_order
+        ):
+            self._held_back_until = None
+        for subscription in self._in_order:
             kind = subscription.kind
             if (offered := offer.of(kind)) is None:
                 continue
             subscription.offer(offered)
-            if self._is_held_back(kind) or (response := subscription.respond()) is None:
+            if not subscription.unsettled or self._is_held_back(kind):
                 continue
-            for follower in self.subscriptions.values():
+            if (response := subscription.respond()) is None:
+                continue
+            for follower in self._in_order:
                 if follower.kind.follows == kind.url:
-                    follower.resend(name for each in response.fresh for name in each.refers)
+                    follower.resend(response.referred())
             message = write_response(kind.url, response, delta=self.delta)
             async with self._handing_over:
                 await wire.write(message)
             self._serving.watcher.sent(self, kind, len(message))
-            said = True
-        return said
 
     def _is_held_back(self, kind: ResourceType) -> bool:
         """Whether this type waits for the answer to what must be there before it.
 
         Envoy answers CDS when the new clusters are warm; a route that arrives earlier answers 503.
         """
-        waiting = any(
-            (before := self.subscriptions.get(url)) is not None and before.waiting
-            for url in kind.after
-        )
-        if not waiting:
-            if kind.after:
-                self._held_back_until = None
+        if not self._has_unanswered(kind.after):
             return False
         now = self._serving.clock()
         if self._held_back_until is None:
             self._held_back_until = now + HELD_BACK
         return now < self._held_back_until
+
+    def _has_unanswered(self, urls: tuple[str, ...]) -> bool:
+        """Whether a response of one of these types is unanswered."""
+        return any(
+            (found := self.subscriptions.get(url)) is not None and found.waiting for url in urls
+        )
 
 
 def _rank(subscription: Subscription) -> tuple[int, str]:

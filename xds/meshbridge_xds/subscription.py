@@ -9,9 +9,11 @@ Rules quoted as "xDS protocol" stand in Envoy's ``docs/root/api-docs/xds_protoco
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from meshbridge_xds.exchange import WILDCARD, Answer, DeltaRequest, Response, StateRequest
 from meshbridge_xds.exchange import check_number as _check_number
+from meshbridge_xds.holding import Holding
 from meshbridge_xds.refusal import Refusals, blamed
 from meshbridge_xds.resources import Resource, ResourceSet, ResourceType, versions_version
 
@@ -38,10 +40,7 @@ class Subscription:
         self._wildcard = False
         self._named_once = False
         self._names: set[str] = set()
-        # What the subscriber holds: of its own, or a set's mapping that many streams share.
-        self._held: Mapping[str, Resource] = {}
-        self._own: dict[str, Resource] | None = None
-        self._hold({})
+        self._holding = Holding()
         self._refusals = Refusals()
         # What to look at next: names that may differ (None: all), names to tell of in any case,
         # and whether an answer is owed even if there is nothing to tell.
@@ -55,13 +54,20 @@ class Subscription:
         return self._sent is not None
 
     @property
+    def unsettled(self) -> bool:
+        """Whether :meth:`respond` has to look for something to say; it may find nothing."""
+        if not self._asked or self._sent is not None:
+            return False
+        return self._doubtful is None or bool(self._owed or self._doubtful or self._due)
+
+    @property
     def held(self) -> Mapping[str, Resource]:
         """What the subscriber holds, as far as it has said so."""
-        return self._held
+        return self._holding.now
 
     def refused(self) -> tuple[tuple[str, str], ...]:
         """Return (name, words) of each resource that is held back now, sorted."""
-        if (offered := self._offered) is None:
+        if (offered := self._offered) is None or not self._refusals:
             return ()
         now = ((name, self._current(offered, name)) for name in self._refusals.names())
         said = ((name, self._refusals.words(each)) for name, each in now if each)
@@ -70,8 +76,9 @@ class Subscription:
     def request(self, request: StateRequest | DeltaRequest) -> Answer:
         """Take a request in and say what it meant.
 
-        A stale one (nonce of an older response) is ignored; but a delta request's names always
-        count, since it says them once. Raises RequestRefused.
+        A stale one (nonce of an older response) asks for nothing; but what it leaves out was
+        forgotten, though the next one may name it again. A delta request's names always count,
+        since it says them once. Raises RequestRefused.
         """
         first, self._asked = not self._asked, True
         answer = self._take_nonce(request.nonce, request.error)
@@ -80,10 +87,14 @@ class Subscription:
         elif not self._count or request.nonce in ("", str(self._count)):
             # A nonce before the first response means nothing: istiod sends a clock's reading.
             self._take_all(set(request.names), first=first)
+        else:
+            self._doubt(self._names.difference(request.names))
         return answer
 
     def offer(self, resources: ResourceSet) -> None:
         """Take in what is offered now."""
+        if resources is self._offered:
+            return
         touched = resources.touched(self._offered)
         self._offered = resources
         if touched is None or self._doubtful is None:
@@ -93,18 +104,21 @@ class Subscription:
 
     def resend(self, names: Iterable[str]) -> None:
         """Tell of these names again, if they are asked for, whatever the subscriber holds."""
-        self._due.update(name for name in names if self._wildcard or name in self._names)
+        self._due.update(names if self._wildcard else self._names.intersection(names))
 
     def respond(self) -> Response | None:
         """Return the response that is due now, if any, and remember it as sent."""
         offered = self._offered
-        if offered is None or not self._asked or self._sent is not None:
+        if offered is None or not self.unsettled:
             return None
+        if self._is_all_news(offered):
+            owed, self._owed, self._doubtful, self._due = self._owed, False, set(), set()
+            return self._compose(offered, offered.listed, {}, (), owed=owed)
         fresh: dict[str, Resource] = {}
         again: dict[str, Resource] = {}
         removed: list[str] = []
         for name in self._candidates(offered):
-            now, held = self._current(offered, name), self._held.get(name)
+            now, held = self._current(offered, name), self.held.get(name)
             if now is None:
                 if held or name in self._due:
                     removed.append(name)
@@ -131,15 +145,17 @@ class Subscription:
         gone = tuple(removed)
         if not self._whole and not self._delta and gone:
             # A partial response of this variant cannot say it; clients drop what nothing names.
-            self._let_go(gone)
+            self._holding.drop(gone)
             gone = ()
-        resources: Mapping[str, Resource] = {**fresh, **again}
+        resources: Mapping[str, Resource] = {**fresh, **again} if again else fresh
         if not (resources or gone or (owed and (self._whole or self._delta))):
             return None
-        complete = self._wildcard and not self._names and not self.refused()
+        complete = resources is offered.listed or (
+            self._wildcard and not self._names and not self.refused()
+        )
         if self._whole:
             resources = offered.listed if complete else self._selection(offered)
-        version = offered.version if self._whole and complete else versions_version(resources)
+        version = offered.version if resources is offered.listed else versions_version(resources)
         self._count += 1
         self.sent_version = version
         self._sent = Response(
@@ -152,10 +168,30 @@ class Subscription:
         )
         return self._sent
 
+    def _is_all_news(self, offered: ResourceSet) -> bool:
+        """Whether exactly what is listed is asked for, and nothing of it is held: a first answer.
+
+        It is the same for all who ask so, which saves looking at each name for each of them.
+        """
+        return (
+            self._doubtful is None
+            and not self.held
+            and not self._refusals
+            and self._asks_for_all(offered)
+            and self._due <= offered.listed.keys()
+        )
+
+    def _asks_for_all(self, offered: ResourceSet) -> bool:
+        """Whether exactly what is listed is asked for."""
+        if self._wildcard:
+            return not self._names
+        listed = offered.listed.keys()
+        return len(self._names) == len(listed) and self._names <= listed
+
     def _candidates(self, offered: ResourceSet) -> list[str]:
         """Return the names that may be news and concern the subscriber, sorted."""
         if self._doubtful is None:
-            names = self._names | self._held.keys() | self._due
+            names = self._names | self.held.keys() | self._due
             if self._wildcard:
                 names |= offered.listed.keys()
             return sorted(names)
@@ -177,7 +213,7 @@ class Subscription:
         for name in sorted(names):
             now = self._current(offered, name)
             if now and self._refusals.has(now):
-                now = self._held.get(name)
+                now = self.held.get(name)
             if now and now.body:
                 chosen[name] = now
         return chosen
@@ -198,44 +234,29 @@ class Subscription:
             return Answer(words=error)
         for each in bad.values():
             self._refusals.add(each, error)
-        held = ((name, self._held.get(name)) for name in bad)
-        self._let_go(name for name, each in held if each and each.version == bad[name].version)
+        held = ((name, self.held.get(name)) for name in bad)
+        self._holding.drop(
+            name for name, each in held if each and each.version == bad[name].version
+        )
         # The rest of the response may or may not have been taken: it is told again.
         if self._doubtful is not None:
             self._doubtful.update(sent.resources, sent.removed)
-        if not self._whole:
-            self._due.update((sent.resources.keys() | set(sent.removed)) - bad.keys())
+        told = {each.name for each in sent.fresh} if self._whole else sent.resources.keys()
+        self._due.update((told | set(sent.removed)) - bad.keys())
         return Answer(refused=tuple(sorted(bad)), words=error)
 
     def _accept(self, sent: Response) -> None:
         """Let the subscriber hold what was sent, but for what it has dropped since."""
         self.accepted_version = sent.version
-        if sent.complete and self._wildcard and not self._names:
-            self._held, self._own = sent.complete.listed, None
+        if sent.complete and self._asks_for_all(sent.complete):
+            self._holding.share(sent.complete.listed)
             return
-        if self._whole:
-            self._hold({})
-        self._let_go(sent.removed)
-        self._mine().update(
-            (name, each)
-            for name, each in sent.resources.items()
-            if self._wildcard or name in self._names
-        )
-
-    def _hold(self, held: dict[str, Resource]) -> None:
-        self._held = self._own = held
-
-    def _mine(self) -> dict[str, Resource]:
-        """Return what is held as a mapping that may be changed."""
-        if self._own is None:
-            self._own = dict(self._held)
-            self._held = self._own
-        return self._own
-
-    def _let_go(self, names: Iterable[str]) -> None:
-        mine = self._mine()
-        for name in names:
-            mine.pop(name, None)
+        self._holding.drop(sent.removed)
+        if self._wildcard or self._names >= sent.resources.keys():
+            self._holding.put(sent.resources)
+        else:
+            kept = self._names & sent.resources.keys()
+            self._holding.put({name: sent.resources[name] for name in kept})
 
     def _take_all(self, names: set[str], *, first: bool) -> None:
         """Take all names of a state-of-the-world request in."""
@@ -274,14 +295,14 @@ class Subscription:
         if self._wildcard and not was_wildcard:
             self._owed, self._doubtful = True, None
         if first:
-            self._hold(
+            self._holding.put(
                 {
                     name: Resource(name, version)
                     for name, version in request.known.items()
                     if self._wildcard or name in self._names
                 }
             )
-            subscribe -= self._held.keys()
+            subscribe -= self.held.keys()
         # Whoever subscribes (again) or falls back on the wildcard has forgotten what it held, so
         # it is told whatever we think it holds (xDS protocol, "Subscribing to Resources").
         self._due |= subscribe
@@ -290,7 +311,17 @@ class Subscription:
         elif ended or was_wildcard:
             self._forget_unnamed()
 
+    def _doubt(self, names: set[str]) -> None:
+        """Expect that the subscriber does not hold these any more."""
+        if names:
+            self._holding.drop(names)
+            if self._doubtful is not None:
+                self._doubtful |= names
+
     def _forget_unnamed(self) -> None:
         """Forget all about names that are not asked for any more."""
-        self._let_go([name for name in self._held if name not in self._names])
+        self._holding.drop([name for name in self.held if name not in self._names])
+        if self._sent is not None:
+            # It may ask for everything again before it answers, but has forgotten what it held.
+            self._sent = replace(self._sent, complete=None)
         self._due &= self._names

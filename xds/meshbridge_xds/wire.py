@@ -4,10 +4,15 @@ Field numbers are those of ``envoy/service/discovery/v3/discovery.proto``, which
 """
 
 _SEVEN_BITS = 0x7F
+_FOURTEEN_BITS = 0x3FFF
 
 
 def varint(number: int) -> bytes:
     """Return a non-negative number as a base-128 varint."""
+    if number <= _SEVEN_BITS:
+        return bytes((number,))
+    if number <= _FOURTEEN_BITS:  # almost all there are: a resource has a few hundred bytes
+        return bytes((number & _SEVEN_BITS | 0x80, number >> 7))
     out = bytearray()
     while number > _SEVEN_BITS:
         out.append(number & _SEVEN_BITS | 0x80)
@@ -38,7 +43,19 @@ def state_response(type_url: str, version: str, nonce: str, resources: bytes) ->
 
 def delta_resource(name: str, version: str, body: bytes) -> bytes:
     """Return one ``resources`` field of a ``DeltaDiscoveryResponse``."""
-    return message_field(2, text_field(1, version) + message_field(2, body) + text_field(3, name))
+    spelled = name.encode()
+    content = b"".join(
+        (
+            text_field(1, version),
+            b"\x12",
+            varint(len(body)),
+            body,
+            b"\x1a",
+            varint(len(spelled)),
+            spelled,
+        )
+    )
+    return b"".join((b"\x12", varint(len(content)), content))
 
 
 def delta_response(type_url: str, version: str, nonce: str, resources: bytes) -> bytes:

@@ -250,7 +250,8 @@ def test_a_changed_endpoint_costs_its_own_endpoints_and_nothing_else() -> None:
     first = snapshot(*services)
     before = encode(first, by)
     second = snapshot(service("s7.test", at("10.0.0.2")), after=first)
-    assert len(list(by.encode(second))) == 3, "a turn for one service, and one for one type"
+    turns = len(list(by.encode(second)))
+    assert turns == 4, "comparing, names, one service and one type have a turn each"
     after = encode(second, by)
     assert offered(after, EDS).touched(offered(before, EDS)) == frozenset(("outbound|80||s7.test",))
     for url in (CDS, LDS, RDS):

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Never
 
+from prometheus_client import Gauge
 from pydantic import BaseModel
 
 from meshbridge.outlet import OutletContext, Subscriber
@@ -63,10 +64,16 @@ class Xds:
     async def _encode(self, snapshots: Snapshots, offers: Offers, context: OutletContext) -> Never:
         """Encode each snapshot that comes, in slices, and offer it."""
         encoder = self._encoder()
+        encoded = Gauge(
+            "meshbridge_xds_encoded_resources",
+            "Resources encoded since the start; each once for each change.",
+            registry=context.metrics,
+        )
         seen: Snapshot | None = None
         while True:
             seen = await snapshots.after(seen)
             offers.publish(await _in_slices(encoder, seen, context.clock))
+            encoded.set(encoder.encoded)
             context.problems("xds encoder", _problems(encoder))
 
 

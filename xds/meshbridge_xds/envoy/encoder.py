@@ -4,12 +4,12 @@ It promises: the resources depend on the snapshot alone, never on the way to it;
 endpoint encodes the endpoints of its own service and nothing else.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 
 from meshbridge.service import Service
 from meshbridge.settings import Address
-from meshbridge.snapshot import Snapshot
+from meshbridge.snapshot import Changes, Snapshot
 from meshbridge_xds.envoy.aliases import Aliases
 from meshbridge_xds.envoy.cluster import encode_cluster
 from meshbridge_xds.envoy.demand import Demanded, demanded_names
@@ -18,6 +18,9 @@ from meshbridge_xds.envoy.listener import encode_http_listener, encode_tcp_liste
 from meshbridge_xds.envoy.names import CDS, EDS, LDS, RDS, cluster_name, http_listener_name
 from meshbridge_xds.envoy.route import encode_virtual_hosts, join_routes
 from meshbridge_xds.resources import Offer, Resource, ResourceSet
+
+_BATCH = 256
+"""Hosts whose names are taken in at a time: under a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,6 @@ class _Host:
     aliases: tuple[str, ...]
     virtual_hosts: tuple[tuple[bytes, ...], ...]
     """For each HTTP listener."""
-    omissions: tuple[Omission, ...] = ()
 
 
 class _Touched:
@@ -70,6 +72,9 @@ class Encoder:
         self._hosts: dict[str, _Host] = {}
         self._granted: dict[str, tuple[str, ...]] = {}
         self._aliases = Aliases()
+        self._omissions: dict[str, tuple[Omission, ...]] = {}
+        self.encoded = 0
+        """How many resources were encoded so far, those that gRPC alone asks for left out."""
         self._sets = {url: ResourceSet() for url in (CDS, EDS, LDS, RDS)}
 
     def encode(self, snapshot: Snapshot) -> Generator[None, None, Offer]:
@@ -80,14 +85,11 @@ class Encoder:
         """
         changes = snapshot.since(self._snapshot)
         touched = _Touched()
-        names: dict[str, frozenset[str]] = {
-            host: frozenset(snapshot.services[host].aliases) for host in changes.changed
-        }
-        names.update((host, frozenset()) for host in changes.removed)
+        yield
         for host in sorted(changes.removed):
             self._remove(host, touched)
-        renamed = self._aliases.change(names, changes.changed, changes.removed)
-        yield
+            yield
+        renamed = yield from self._rename(snapshot, changes)
         for host in sorted(changes.changed | {host for host in renamed if host in self._hosts}):
             self._encode(snapshot.services[host], touched)
             yield
@@ -95,9 +97,21 @@ class Encoder:
         yield from self._publish(snapshot, touched, first=first)
         return Offer(dict(self._sets))
 
-    def omissions(self) -> dict[str, tuple[Omission, ...]]:
+    def omissions(self) -> Mapping[str, tuple[Omission, ...]]:
         """Return what was left out, by host."""
-        return {host: held.omissions for host, held in self._hosts.items() if held.omissions}
+        return self._omissions
+
+    def _rename(self, snapshot: Snapshot, changes: Changes) -> Generator[None, None, set[str]]:
+        """Take in the names of all hosts that changed; return whose aliases may be others now."""
+        renamed: set[str] = set()
+        for batch in _batches(changes.removed):
+            renamed |= self._aliases.change(dict.fromkeys(batch, frozenset()), (), batch)
+            yield
+        for batch in _batches(changes.changed):
+            names = {host: frozenset(snapshot.services[host].aliases) for host in batch}
+            renamed |= self._aliases.change(names, batch, ())
+            yield
+        return renamed
 
     def _encode(self, service: Service, touched: _Touched) -> None:
         host = service.host
@@ -110,9 +124,10 @@ class Encoder:
             resource, left_out = encode_endpoints(service, port)
             omissions += left_out
             self._touch(touched, EDS, resource)
-        kept = self._hosts[host]
-        kept.service = service
-        kept.omissions = tuple(dict.fromkeys(omissions))
+        self._hosts[host].service = service
+        self._omissions.pop(host, None)
+        if omissions:
+            self._omissions[host] = tuple(dict.fromkeys(omissions))
 
     def _encode_shape(
         self,
@@ -143,6 +158,7 @@ class Encoder:
     def _remove(self, host: str, touched: _Touched) -> None:
         held = self._hosts.pop(host)
         del self._granted[host]
+        self._omissions.pop(host, None)
         for port in held.service.ports:
             self._take_away(touched, cluster_name(host, port.number))
         self._touch_demanded(touched, held)
@@ -150,6 +166,7 @@ class Encoder:
         touched.hosts.add(host)
 
     def _touch(self, touched: _Touched, url: str, resource: Resource) -> None:
+        self.encoded += 1
         held = self._sets[url].listed.get(resource.name)
         if held is None or held.version != resource.version:
             touched.resources[url][resource.name] = resource
@@ -180,6 +197,7 @@ class Encoder:
                 routes |= _named(self._join(index, listener))
                 yield
         listeners = self._listeners(snapshot.services)
+        self.encoded += len(routes) + len(listeners)
         gone = self._sets[LDS].listed.keys() - listeners.keys()
         self._sets[RDS] = self._sets[RDS].changed(routes, demanded.routes, touched.demanded[RDS])
         self._sets[LDS] = self._sets[LDS].changed(
@@ -211,6 +229,11 @@ def tcp_port(service: Service | None, said: int | None) -> int | None:
     raw = [port.number for port in service.ports if port.protocol not in ("http", "grpc")]
     numbers = raw or [port.number for port in service.ports]
     return min(numbers, default=None)
+
+
+def _batches(hosts: Iterable[str]) -> Iterable[list[str]]:
+    remaining = list(hosts)
+    return (remaining[at : at + _BATCH] for at in range(0, len(remaining), _BATCH))
 
 
 def _shape(service: Service, aliases: tuple[str, ...]) -> tuple[object, ...]:

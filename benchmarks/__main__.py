@@ -5,7 +5,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from benchmarks import changes, startup
+from benchmarks import changes, fan_out, startup
 from benchmarks.report import report, setting
 from benchmarks.samples import Figure
 from meshbridge.cli.demo import envoy
@@ -21,16 +21,21 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=10, help="runs of each start")
     parser.add_argument("--seed", type=int, default=1, help="of the pauses between changes")
     parser.add_argument("--output", type=Path, default=REPORT, help="the report's file")
+    parser.add_argument("--streams", type=int, default=1000, help="subscribers of the fan-out")
+    parser.add_argument("--services", type=int, default=20, help="services in the fan-out")
     options = parser.parse_args()
     measured = setting(options.seed)
-    figures, version = asyncio.run(_measure(options.changes, options.runs, options.seed))
+    size = fan_out.Size(services=options.services, streams=options.streams)
+    figures, version = asyncio.run(_measure(options.changes, options.runs, options.seed, size))
     text = report(figures, version, measured)
     options.output.write_text(text)
     _say(f"\n{text}\nwritten to {options.output}")
     return 0 if all(figure.met for figure in figures) else 1
 
 
-async def _measure(count: int, runs: int, seed: int) -> tuple[list[Figure], str]:
+async def _measure(
+    count: int, runs: int, seed: int, size: fan_out.Size
+) -> tuple[list[Figure], str]:
     found = await envoy.find(None, _say)
     figures = [startup.help_text(runs, _say)]
     async with stage(found.path) as bed:
@@ -38,6 +43,7 @@ async def _measure(count: int, runs: int, seed: int) -> tuple[list[Figure], str]
         figures += await startup.start(bed, runs, _say)
     async with stage(found.path) as bed:
         figures.insert(0, await changes.live(bed, count, seed, _say))
+    figures += await fan_out.fan_out(size, _say)
     return figures, found.version
 
 

@@ -68,6 +68,13 @@ process, where it was one, tells how much of it was its own.
   on a stream of a gRPC client that connects as soon as the port is open.
 * **Memory at rest**: resident memory of `meshbridge run` with a file registry and both outlets,
   two seconds after that answer.
+* **1 KB EDS change, of a bare server's time**: from a change of the file to the last
+  acknowledgement of as many subscribers (incremental, ten connections, 20 clusters each), less
+  what the same takes with one subscriber, as a share of what a server of the same library needs
+  that does nothing but send the same bytes and read the answers. The two take turns, with loads of
+  the same kind. The processor time is that of one change at all subscribers.
+* **Streams at once**: from the first connection to the last acknowledged answer about clusters and
+  endpoints; nothing is encoded for any of them, which is checked.
 """
 
 

@@ -9,6 +9,7 @@ from typing import Never, cast
 from structlog.typing import FilteringBoundLogger
 
 from meshbridge.adapter import Adapter, Changed, Context, Gone, Listing, Removed, Stale, Update
+from meshbridge.apart import apart
 from meshbridge.backlog import Backlog
 from meshbridge.outage import AdapterFault, Backoff, Outage, reason_of
 from meshbridge.problems import Problems
@@ -77,7 +78,7 @@ class Supervisor:
             begun = self._clock()
             watch = _Watch(self.adapter, self._take)
             self._watch = watch
-            error = await _contained(watch.run())
+            error = await _contained(apart(watch.run()))
             self._watch = None
             failure = self.outage.begin(error or AdapterFault("watch returned"))
             for scope in self.scopes:

@@ -111,6 +111,10 @@ class ScriptedNacos:
         if self._server is not None:
             await self._server.stop(None)
             self._server = None
+            # stop does not wait for the calls that it cancels.
+            calls = [task for task in asyncio.all_tasks() if task.get_name() == "rpc_task"]
+            if calls:
+                await asyncio.wait(calls, timeout=5)
         self._clients.clear()
 
     def put(self, service: str, ip: str, port: object, **fields: object) -> None:

@@ -20,6 +20,13 @@ async def soon() -> bool:
     return False
 
 
+async def lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def test_a_child_ends_when_the_run_is_killed(tmp_path: Path) -> None:
     """Not even ``kill -9`` of the test run leaves a server behind."""
     program = textwrap.dedent(
@@ -44,10 +51,7 @@ def test_a_child_ends_when_the_run_is_killed(tmp_path: Path) -> None:
         asyncio.run(until(command, lambda name: name == "sleep", within=5))
         run.kill()
 
-    async def lives() -> bool:
-        return child.is_running() and child.status() != psutil.STATUS_ZOMBIE
-
-    asyncio.run(until(lives, lambda is_there: not is_there, within=5))
+    asyncio.run(until(lambda: lives(child), lambda is_there: not is_there, within=5))
 
 
 def test_leaving_the_context_ends_what_the_child_started(tmp_path: Path) -> None:
@@ -62,7 +66,7 @@ def test_leaving_the_context_ends_what_the_child_started(tmp_path: Path) -> None
             return psutil.Process(int(family.log))
 
     grandchild = asyncio.run(scenario())
-    assert not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE
+    asyncio.run(until(lambda: lives(grandchild), lambda is_there: not is_there, within=5))
 
 
 def test_a_child_that_ends_too_early_is_shown_with_its_log(tmp_path: Path) -> None:

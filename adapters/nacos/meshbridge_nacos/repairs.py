@@ -31,6 +31,8 @@ from v2.nacos.naming.model.naming_response import NotifySubscriberResponse
 from v2.nacos.transport.grpc_client import GrpcClient
 from v2.nacos.transport.grpc_connection import GrpcConnection
 from v2.nacos.transport.http_agent import HttpAgent
+from v2.nacos.transport.model.internal_request import ServerCheckRequest
+from v2.nacos.transport.model.internal_response import ServerCheckResponse
 from v2.nacos.transport.model.rpc_request import Request
 from v2.nacos.transport.nacos_server_connector import NacosServerConnector
 
@@ -38,8 +40,11 @@ from meshbridge.errors import ConfigurationError
 from meshbridge_nacos.wire import (
     Payload,
     Stream,
+    Stub,
+    call,
     open_stream,
     outgoing,
+    pack,
     pack_answer,
     read,
     send,
@@ -123,6 +128,22 @@ class Client(GrpcClient):
                 await channel.wait_for_state_change(state)
                 state = channel.get_state()
         return channel
+
+    async def _server_check(
+        self,
+        server_ip: str,  # noqa: ARG002 - the SDK passes it
+        server_port: int,  # noqa: ARG002 - see server_ip
+        channel_stub: Stub,
+    ) -> ServerCheckResponse | None:
+        """Return whom the server takes us for, None if it takes nobody yet.
+
+        The SDK's own leaves a task of gRPC's behind when it is cancelled.
+        """
+        within = self.grpc_config.grpc_timeout / 1000
+        answer = unpack(await call(channel_stub, pack(ServerCheckRequest()), within))
+        if not isinstance(answer, ServerCheckResponse) or not answer.is_success():
+            return None
+        return answer
 
     async def _server_request_watcher(self, grpc_conn: GrpcConnection) -> None:
         task = asyncio.current_task()

@@ -57,8 +57,12 @@ class _Call(Awaitable[Payload], Protocol):
     async def code(self) -> object: ...
 
 
-class _Stub(Protocol):
-    def request(self, payload: Payload, *, timeout: float) -> _Call: ...
+class Stub(Protocol):
+    """Where single questions are asked."""
+
+    def request(self, payload: Payload, *, timeout: float) -> _Call:
+        """Ask one; ``timeout`` is in seconds."""
+        ...
 
 
 class _StreamStub(Protocol):
@@ -73,7 +77,7 @@ class _Queue(Protocol):
 
 
 class _Connection(Protocol):
-    client: _Stub
+    client: Stub
     bi_stream_client: _StreamStub
     queue: _Queue
 
@@ -99,12 +103,18 @@ def unpack(payload: Payload) -> Request | Response:
 
 async def ask(connection: GrpcConnection, request: Payload, within: float) -> bytes:
     """Return the JSON of the answer. Raises grpc.aio.AioRpcError."""
-    call = cast("_Connection", connection).client.request(request, timeout=within)
-    try:
-        reply = await call
-    finally:
-        await call.code()  # a cancelled call goes on as a task of gRPC's until its status is there
+    reply = await call(cast("_Connection", connection).client, request, within)
     return reply.body.value
+
+
+async def call(stub: Stub, request: Payload, within: float) -> Payload:
+    """Return the answer. Raises grpc.aio.AioRpcError."""
+    calling = stub.request(request, timeout=within)
+    try:
+        return await calling
+    finally:
+        # A cancelled call goes on as a task of gRPC's until its status is there.
+        await calling.code()
 
 
 def open_stream(connection: GrpcConnection) -> Stream:

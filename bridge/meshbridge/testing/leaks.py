@@ -20,8 +20,10 @@ STEPS = 25
 """Turns of the loop after each of which a watch is cancelled."""
 MOMENTS = 15
 """Moments from the start to a little after the first listing at which one is cancelled."""
-GRACE = 2.0
+GRACE = 5.0
 """Seconds in which threads and files may end after the watch has."""
+TASK_GRACE = 0.25
+"""Seconds in which tasks may: a library learns from a thread that its cancelled call is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,8 @@ async def _cancel(
         await asyncio.sleep(seconds)
     watch.cancel()
     await asyncio.wait([watch], timeout=registry.within)
+    if ending := descendants.running():
+        await asyncio.wait(ending, timeout=TASK_GRACE)
     left = descendants.running()
     names = [f"{each.get_name()} ({_coroutine(each)}), cancelled after {when}" for each in left]
     for each in left:

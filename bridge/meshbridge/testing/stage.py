@@ -1,11 +1,12 @@
 """Runs an adapter the way the supervisor does, as far as a test of its contract needs it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Self
 
 from meshbridge.adapter import Emit, Listing, Stale
+from meshbridge.apart import apart
 from meshbridge.errors import RegistryRejected, RegistryUnavailable
 from meshbridge.registration import RegisteredService
 from meshbridge.testing.recording import Recorder, context
@@ -49,10 +50,10 @@ class Stage:
         assert not running, f"cancelled, watch still ran after {self.registry.within:g} s"
 
     async def _keep_watching(self) -> None:
-        watch: Callable[[Emit], Awaitable[None]] = self.adapter.watch
+        watch: Callable[[Emit], Coroutine[object, object, None]] = self.adapter.watch
         while self.broken is None:
             try:
-                await watch(self.recorder.emit)
+                await apart(watch(self.recorder.emit))
                 self.broken = "watch returned; it must run until it is cancelled or raises"
             except (RegistryUnavailable, RegistryRejected) as error:
                 self.raised.append(error)

@@ -418,3 +418,26 @@ def test_reading_once_takes_what_a_second_attempt_reads() -> None:
         assert reading.missing == ()
 
     clock.run(scenario())
+
+
+def test_an_adapter_that_turns_a_cancellation_into_an_error_holds_nothing_up() -> None:
+    """So does every TaskGroup before Python 3.13 whose child fails while it is being cancelled."""
+    clock, log = Clock(), Log()
+
+    class Stubborn(Scripted):
+        async def watch(self, emit: Emit) -> Never:
+            try:
+                await super().watch(emit)
+            except asyncio.CancelledError:
+                raise RegistryUnavailable("connection lost") from None
+
+    async def scenario() -> None:
+        made = bridge(clock, log, lambda context: Stubborn(context, says(whole("orders"))))
+        running = asyncio.create_task(made.run())
+        await made.snapshots.after(None)
+        running.cancel()
+        _, still = await asyncio.wait([running], timeout=600)
+        assert not still
+        assert running.cancelled()
+
+    clock.run(scenario())

@@ -1,7 +1,6 @@
 """What the core counts, as Prometheus metrics: read where it is counted, when somebody asks."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Never
 
@@ -112,9 +111,8 @@ def _of_problems(bridge: Bridge) -> Iterator[Metric]:
         "Problems that hold now, by registry and kind.",
         labels=["registry", "kind"],
     )
-    counts = Counter((each.registry, each.kind.value) for each in bridge.problems)
-    for (registry, kind), count in sorted(counts.items()):
-        problems.add_metric([registry, kind], count)
+    for (registry, kind), count in sorted(bridge.problems.counts().items()):
+        problems.add_metric([registry, kind.value], count)
     yield problems
 
 

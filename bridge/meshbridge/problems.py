@@ -1,8 +1,13 @@
 """What went wrong with one thing, in the registry's own words, and what to do about it."""
 
 import enum
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
+
+RUN = 500
+"""Problems that are sorted at once, in about a millisecond."""
 
 
 class ProblemKind(enum.StrEnum):
@@ -50,25 +55,64 @@ class Problem:
         return f"{self.registry}: {self.subject}: {self.reason}; {self.remedy}"
 
 
+IN_ORDER = attrgetter("registry", "subject", "kind", "reason", "remedy")
+"""The order of problems, as a key: many times faster than comparing them one with another."""
+
+
 class Problems:
-    """The problems that hold now, by the owner that said so; an owner replaces its whole list."""
+    """The problems that hold now, by the owner that said so; an owner replaces its whole list.
+
+    There may be one for each instance, so what is asked for often is counted when it changes.
+    """
 
     def __init__(self) -> None:
         """Start with none."""
         self._by_owner: dict[object, tuple[Problem, ...]] = {}
+        self._owners: dict[Problem, int] = {}
+        """How many owners say so."""
+        self._counts: Counter[tuple[str, ProblemKind]] = Counter()
 
     def put(self, owner: object, problems: Iterable[Problem]) -> None:
         """Let ``owner`` (any hashable) have exactly these problems; none forgets the owner."""
-        kept = tuple(problems)
+        before = self._by_owner.pop(owner, ())
+        kept = tuple(dict.fromkeys(problems))
         if kept:
             self._by_owner[owner] = kept
-        else:
-            self._by_owner.pop(owner, None)
+        for problem in kept:
+            self._add(problem)
+        for problem in before:
+            self._drop(problem)
+
+    def counts(self) -> dict[tuple[str, ProblemKind], int]:
+        """Return how many there are of each registry and kind; costs the same however many."""
+        return dict(self._counts)
+
+    def runs(self) -> Iterator[list[Problem]]:
+        """Yield all problems, each once, in sorted lists to be merged: a short step for each."""
+        held = list(self._owners)
+        for start in range(0, len(held), RUN):
+            yield sorted(held[start : start + RUN], key=IN_ORDER)
 
     def __iter__(self) -> Iterator[Problem]:
-        """Yield all problems, sorted, each once."""
-        return iter(sorted({each for held in self._by_owner.values() for each in held}))
+        """Yield all problems, sorted, each once; holds up everything else while it sorts."""
+        return iter(sorted(self._owners, key=IN_ORDER))
 
     def __len__(self) -> int:
         """Return how many there are."""
-        return sum(len(held) for held in self._by_owner.values())
+        return len(self._owners)
+
+    def _add(self, problem: Problem) -> None:
+        owners = self._owners.get(problem, 0)
+        self._owners[problem] = owners + 1
+        if not owners:
+            self._counts[problem.registry, problem.kind] += 1
+
+    def _drop(self, problem: Problem) -> None:
+        self._owners[problem] -= 1
+        if self._owners[problem]:
+            return
+        del self._owners[problem]
+        which = problem.registry, problem.kind
+        self._counts[which] -= 1
+        if not self._counts[which]:
+            del self._counts[which]

@@ -1,6 +1,7 @@
 """The status server: probes, metrics and what is served, for reading only; no secret is in it."""
 
 import asyncio
+import heapq
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Final, Never
@@ -15,6 +16,7 @@ from meshbridge.dump import service_object
 from meshbridge.errors import ConfigurationError
 from meshbridge.metrics import CoreMetrics, LoopLag
 from meshbridge.outlet import Outlet
+from meshbridge.problems import IN_ORDER, Problem
 from meshbridge.readiness import ready
 from meshbridge.settings.listen import Address
 from meshbridge.turns import SLICE
@@ -116,7 +118,11 @@ class StatusServer:
         return await _listed(request, found)
 
     async def _problems(self, request: web.Request) -> web.StreamResponse:
-        return await _listed(request, self._bridge.problems)
+        runs: list[list[Problem]] = []
+        for run in self._bridge.problems.runs():
+            runs.append(run)
+            await asyncio.sleep(0)
+        return await _listed(request, heapq.merge(*runs, key=IN_ORDER))
 
     def _not_ready(self) -> web.Response:
         _, lines = ready(None, self._bridge.registries())

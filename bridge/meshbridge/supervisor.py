@@ -80,6 +80,8 @@ class Supervisor:
             self._watch = watch
             error = await _contained(apart(watch.run()))
             self._watch = None
+            if watch.fault is not None and watch.fault is not error:
+                self.outage.begin(watch.fault)  # the watch ended by itself at the same time
             failure = self.outage.begin(error or AdapterFault("watch returned"))
             for scope in self.scopes:
                 self._put(Stale(scope, reason_of(error) if error else "watch returned"))
@@ -94,7 +96,9 @@ class Supervisor:
                 error = await _contained(self._work_off(update))
                 if error is None:
                     self._note(update)
-                elif self._watch is not None:
+                elif self._watch is None or self._watch.over:
+                    self.outage.begin(error)  # the watch that said it has ended, or is about to
+                else:
                     self._watch.fail(error)
             self._arrived.clear()
 
@@ -139,6 +143,8 @@ class _Watch:
         self._loop = asyncio.get_running_loop()
         self._failed: asyncio.Future[Never] = self._loop.create_future()
         self._open = True
+        self.fault: Exception | None = None
+        """What it was ended with, if it did not end by itself."""
 
     async def run(self) -> None:
         """Watch until it fails; always raises."""
@@ -164,11 +170,17 @@ class _Watch:
     async def _await_fault(self) -> None:
         await self._failed
 
+    @property
+    def over(self) -> bool:
+        """Whether it has ended, or is about to."""
+        return self._failed.done()
+
     def fail(self, error: Exception) -> None:
         """End the watch with ``error``, from whatever thread."""
         if threading.get_ident() != self._thread:
             self._loop.call_soon_threadsafe(self.fail, error)
-        elif not self._failed.done():
+        elif not self.over:
+            self.fault = error
             self._failed.set_exception(error)
 
     def emit(self, update: Update) -> None:

@@ -24,8 +24,9 @@ from meshbridge import (
 from meshbridge.adapter import Update
 from meshbridge.bridge import Bridge
 from meshbridge.intake import Effective
-from meshbridge.problems import ProblemKind
+from meshbridge.problems import ProblemKind, Problems
 from meshbridge.snapshot import Changes
+from meshbridge.supervisor import Supervisor, Surroundings
 from meshbridge.testing import Clock
 
 
@@ -182,6 +183,41 @@ def test_a_broken_adapter_harms_only_its_own_registry(broken: Script | Exception
     assert len(said) == 1
     assert said[0]["registry"] == "r0"
     assert said[0]["level"] == "error"
+
+
+@pytest.mark.parametrize("takes", [0.0, 0.1])
+def test_an_update_that_cannot_take_effect_is_told_also_when_its_watch_has_ended(
+    takes: float,
+) -> None:
+    """As the watch ends, or after: else a listing would be missing and nobody knew why."""
+    clock, log, problems = Clock(), Log(), Problems()
+
+    def script(emit: Emit) -> None:
+        emit(whole("orders"))
+        raise RegistryUnavailable("down")
+
+    async def work_off(update: Update) -> None:
+        await clock.sleep(takes)
+        if isinstance(update, Listing):
+            raise ValueError("a bug")
+
+    async def scenario() -> None:
+        supervisor = Supervisor(
+            "r0",
+            lambda context: Scripted(context, script),
+            work_off,
+            Surroundings(clock, clock.sleep, log.logger(), problems),
+        )
+        running = asyncio.create_task(supervisor.run())
+        await clock.sleep(takes + 0.2)
+        assert supervisor.restarts == 0
+        running.cancel()
+        await asyncio.wait([running])
+
+    clock.run(scenario())
+    said = {entry["event"]: entry["reason"] for entry in log.entries if "reason" in entry}
+    assert said["adapter failed"] == "ValueError: a bug"
+    assert said["registry unavailable"] == "down"
 
 
 def test_a_watch_that_returns_is_started_again() -> None:

@@ -118,6 +118,55 @@ def test_a_call_that_never_ends_is_an_outage() -> None:
     assert clock() == pytest.approx(1_007)
 
 
+def test_a_scope_that_hangs_does_not_hold_up_the_others() -> None:
+    """Each is read at its interval and told as soon as it was read."""
+    clock, told, begun = Clock(), dict[str, float](), list[float]()
+
+    async def fetch(scope: str) -> Fetched:
+        if scope == "quick":
+            begun.append(clock())
+        if scope == "slow":
+            await asyncio.Event().wait()
+        return holds(1)
+
+    async def main() -> None:
+        recorder = Recorder()
+
+        def emit(update: Update) -> None:
+            told.setdefault(update.scope, clock())
+            recorder.emit(update)
+
+        async with asyncio.timeout(20):
+            await poll(
+                fetch,
+                every=timedelta(seconds=5),
+                scopes=("slow", "quick"),
+                context=context(recorder.report, clock),
+                within=timedelta(seconds=7),
+            )(emit)
+
+    with pytest.raises(TimeoutError):
+        clock.run(main())
+    assert told == pytest.approx({"quick": 1_000, "slow": 1_007})
+    assert begun[:4] == pytest.approx([1_000, 1_005, 1_010, 1_015])
+
+
+def test_a_foreign_exception_ends_the_watch_as_it_is() -> None:
+    """A bug of the adapter is no outage, nor is it wrapped in a group."""
+    with pytest.raises(KeyError, match="a bug"):
+        polled({"s": [KeyError("a bug")], "t": [holds(1)]})
+
+
+@pytest.mark.parametrize(
+    ("raised", "reason"),
+    [(ConnectionResetError(), "ConnectionResetError"), (TimeoutError(), "TimeoutError")],
+)
+def test_an_error_without_a_text_is_named_by_its_type(raised: Exception, reason: str) -> None:
+    """It is not taken for the end of our own patience."""
+    with pytest.raises(RegistryUnavailable, match=f"^{reason}$"):
+        polled({"s": [raised]})
+
+
 def test_an_unreadable_record_is_said_with_everything_until_it_is_mended() -> None:
     """Also its mending, for then nothing is named any more."""
     spoilt = Fetched((service("carts", 1),), (sid("orders"),))

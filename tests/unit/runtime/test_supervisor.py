@@ -199,7 +199,7 @@ def test_an_update_that_cannot_take_effect_is_told_also_when_its_watch_has_ended
     async def work_off(update: Update) -> None:
         await clock.sleep(takes)
         if isinstance(update, Listing):
-            raise ValueError("a bug")
+            raise KeyError("a bug")
 
     async def scenario() -> None:
         supervisor = Supervisor(
@@ -216,7 +216,7 @@ def test_an_update_that_cannot_take_effect_is_told_also_when_its_watch_has_ended
 
     clock.run(scenario())
     said = {entry["event"]: entry["reason"] for entry in log.entries if "reason" in entry}
-    assert said["adapter failed"] == "ValueError: a bug"
+    assert said["adapter failed"] == "KeyError: 'a bug'"
     assert said["registry unavailable"] == "down"
 
 

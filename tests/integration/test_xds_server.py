@@ -24,15 +24,16 @@ from meshbridge.protos.gen.envoy.service.discovery.v3.discovery_pb2 import (
     DiscoveryRequest,
     DiscoveryResponse,
 )
-from meshbridge.service import Port
+from meshbridge.service import Port, Source
 from meshbridge.settings import Address, Tls
+from meshbridge_xds import XdsOptions
 from meshbridge_xds.envoy.cluster import encode_cluster
 from meshbridge_xds.envoy.endpoint import encode_endpoints
 from meshbridge_xds.envoy.names import CDS, EDS, encoded, served_type
 from meshbridge_xds.resources import Offer, Offers, Resource, ResourceSet
 from meshbridge_xds.server import DiscoveryServer
 from rig.certificates import Authority
-from rig.control_plane import LOOPBACK, endpoint, service
+from rig.control_plane import LOOPBACK, control_plane, endpoint, service
 from rig.envoy import Api, Envoy, bootstrap
 from rig.waiting import until
 
@@ -325,3 +326,27 @@ async def test_a_compressed_request_is_refused_before_it_is_inflated() -> None:
         # grpc's client calls it an internal error where the refusal meets a write of its own.
         assert code in {grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.INTERNAL}
         assert served.metric("meshbridge_xds_responses_total", type="cds") == 1
+
+
+async def test_what_is_left_out_is_told_in_the_registrys_own_words() -> None:
+    """The host is the mesh's name; whoever mends the registration knows it by the registry's."""
+    bad = endpoint(1, address="not-an-address")
+    async with control_plane(XdsOptions(listen=LOOPBACK)) as plane:
+
+        async def told() -> list[tuple[str, str]]:
+            return sorted((each.registry, each.subject) for each in plane.problems)
+
+        plane.publish(
+            service("a.test", bad, sources=(Source("shop", "DEFAULT_GROUP@@A"),)),
+            service("b.test", bad),
+        )
+        await until(
+            told,
+            [
+                ("shop", "DEFAULT_GROUP@@A not-an-address:1"),
+                ("xds", "b.test not-an-address:1"),
+            ].__eq__,
+            within=5,
+        )
+        plane.publish(service("a.test", endpoint(1)), without=("b.test",))
+        await until(told, [].__eq__, within=5)

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from meshbridge.outlet import OutletContext
 from meshbridge.problems import Problems
 from meshbridge.registration import Health
-from meshbridge.service import Endpoint, Locality, Port, Service, versioned
+from meshbridge.service import Endpoint, Locality, Port, Service, Source, versioned
 from meshbridge.settings import Address
 from meshbridge.snapshot import EMPTY, Snapshot, Snapshots
 from meshbridge_xds import Xds, XdsOptions
@@ -40,10 +40,18 @@ def service(
     *endpoints: Endpoint,
     ports: tuple[Port, ...] = (HTTP,),
     aliases: tuple[str, ...] = (),
+    sources: tuple[Source, ...] = (),
 ) -> Service:
     """Return a service as the core would make it."""
     return versioned(
-        Service(host=host, namespace="test", ports=ports, endpoints=endpoints, aliases=aliases)
+        Service(
+            host=host,
+            namespace="test",
+            ports=ports,
+            endpoints=endpoints,
+            aliases=aliases,
+            sources=sources,
+        )
     )
 
 

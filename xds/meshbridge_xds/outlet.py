@@ -1,7 +1,7 @@
 """The outlet ``xds``: snapshots in, Envoy's resources out, to whoever subscribes."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Never
 
 from prometheus_client import Gauge
@@ -9,9 +9,11 @@ from pydantic import BaseModel
 
 from meshbridge.outlet import OutletContext, Subscriber
 from meshbridge.problems import Problem, ProblemKind
+from meshbridge.service import Service, Source
 from meshbridge.settings import Tls
 from meshbridge.snapshot import Snapshot, Snapshots
 from meshbridge_xds.envoy.encoder import Encoder, HttpListener, TcpListener
+from meshbridge_xds.envoy.endpoint import Omission
 from meshbridge_xds.envoy.names import served_type
 from meshbridge_xds.envoy.text import as_yaml
 from meshbridge_xds.options import XdsOptions
@@ -34,7 +36,10 @@ class Xds:
         self._server: DiscoveryServer | None = None
 
     async def serve(self, snapshots: Snapshots, context: OutletContext) -> Never:
-        """Serve until cancelled. Raises ConfigurationError."""
+        """Serve until cancelled.
+
+        Raises ConfigurationError for a port in use or an unreadable certificate.
+        """
         offers = Offers()
         self._server = DiscoveryServer("xds", offers, served_type, context)
         tls = self._options.tls if isinstance(self._options.tls, Tls) else None
@@ -74,7 +79,7 @@ class Xds:
             seen = await snapshots.after(seen)
             offers.publish(await _in_slices(encoder, seen, context.clock))
             encoded.set(encoder.encoded)
-            context.problems("xds encoder", _problems(encoder))
+            context.problems("xds encoder", _problems(encoder.omissions(), seen))
 
 
 async def _in_slices(encoder: Encoder, snapshot: Snapshot, clock: Callable[[], float]) -> Offer:
@@ -101,15 +106,22 @@ def _complete(encoder: Encoder, snapshot: Snapshot) -> Offer:
             return offer
 
 
-def _problems(encoder: Encoder) -> list[Problem]:
+def _problems(omissions: Mapping[str, Iterable[Omission]], snapshot: Snapshot) -> list[Problem]:
+    """Return what was left out of each host, in the words of the registry that it comes from."""
     return [
         Problem(
-            registry="xds",
-            subject=f"{host} {omission.subject}",
+            registry=source.registry,
+            subject=f"{source.name} {omission.subject}",
             kind=ProblemKind.OTHER,
             reason=omission.reason,
             remedy="it is left out; correct the registration",
         )
-        for host, omissions in encoder.omissions().items()
-        for omission in omissions
+        for host, left_out in omissions.items()
+        for source in (_source(snapshot.services[host]),)
+        for omission in left_out
     ]
+
+
+def _source(service: Service) -> Source:
+    """Return the first registration of a service; one that has none is known by its host."""
+    return service.sources[0] if service.sources else Source("xds", service.host)

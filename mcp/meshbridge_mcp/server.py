@@ -1,16 +1,14 @@
 """The outlet ``mcp``: serves every snapshot to istiod as MCP over xDS."""
 
-import asyncio
 from collections.abc import Iterable
 from typing import Never
 
 from prometheus_client import Counter, Gauge
 from pydantic import BaseModel
 
-from meshbridge.errors import ConfigurationError
 from meshbridge.outlet import OutletContext, Subscriber
 from meshbridge.problems import Problem
-from meshbridge.settings import Address, ListenAddress, Listener, Tls
+from meshbridge.settings import Address, ListenAddress, Listener
 from meshbridge.snapshot import Snapshot, Snapshots
 from meshbridge.turns import Turns
 from meshbridge_mcp.istio import entries
@@ -57,18 +55,11 @@ class Mcp:
         offers = Offers()
         offers.publish(Offer(_UNKNOWN))
         self._server = DiscoveryServer(NAME, offers, resource_type, context)
-        tls = self._options.tls
+        encoder = _follow(snapshots, offers, context)
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_follow(snapshots, offers, context), name="mcp encoder")
-                await self._server.serve(
-                    self._options.listen, tls if isinstance(tls, Tls) else None
-                )
-        except* ConfigurationError as group:
-            raise group.exceptions[0] from None
+            await self._server.serve_beside(encoder, self._options)
         finally:
             self._server = None
-        raise AssertionError("a server that serves until cancelled has returned")
 
     def subscribers(self) -> tuple[Subscriber, ...]:
         """Return who is connected now."""

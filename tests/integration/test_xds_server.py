@@ -16,6 +16,7 @@ import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
+from meshbridge.errors import ConfigurationError
 from meshbridge.outlet import OutletContext
 from meshbridge.problems import Problems
 from meshbridge.protos.gen.envoy.config.cluster.v3.cluster_pb2 import Cluster
@@ -26,14 +27,14 @@ from meshbridge.protos.gen.envoy.service.discovery.v3.discovery_pb2 import (
 )
 from meshbridge.service import Port, Source
 from meshbridge.settings import Address, Tls
-from meshbridge_xds import XdsOptions
+from meshbridge_xds import Xds, XdsOptions
 from meshbridge_xds.envoy.cluster import encode_cluster
 from meshbridge_xds.envoy.endpoint import encode_endpoints
 from meshbridge_xds.envoy.names import CDS, EDS, encoded, served_type
 from meshbridge_xds.resources import Offer, Offers, Resource, ResourceSet
 from meshbridge_xds.server import DiscoveryServer
 from rig.certificates import Authority
-from rig.control_plane import LOOPBACK, control_plane, endpoint, service
+from rig.control_plane import LOOPBACK, ControlPlane, control_plane, endpoint, service
 from rig.envoy import Api, Envoy, bootstrap
 from rig.waiting import until
 
@@ -350,3 +351,21 @@ async def test_what_is_left_out_is_told_in_the_registrys_own_words() -> None:
         )
         plane.publish(service("a.test", endpoint(1)), without=("b.test",))
         await until(told, [].__eq__, within=5)
+
+
+async def test_a_second_bridge_on_the_same_port_is_refused() -> None:
+    """Two would share the port silently, and each would get half of the streams."""
+    async with control_plane(XdsOptions(listen=LOOPBACK)) as first:
+        second = ControlPlane(Xds(XdsOptions.model_validate({"listen": first.address})))
+        with pytest.raises(ConfigurationError, match=f"{first.address}.*port is in use"):
+            await second.serve()
+
+
+async def test_a_missing_certificate_is_said_with_its_path(tmp_path: Path) -> None:
+    """The file may go between reading the configuration and serving."""
+    certificate, key = Authority().issue(tmp_path, "server")
+    tls = Tls(certificate=certificate, key=key)
+    plane = ControlPlane(Xds(XdsOptions(listen=LOOPBACK, tls=tls)))
+    certificate.unlink()
+    with pytest.raises(ConfigurationError, match=f"{certificate}: cannot be read"):
+        await plane.serve()

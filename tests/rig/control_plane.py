@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Never
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -66,6 +67,23 @@ class ControlPlane:
     address: str = ""
     """``host:port``, while it listens."""
     snapshot: Snapshot = EMPTY
+    bound: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def serve(self) -> Never:
+        """Serve until cancelled. Raises ConfigurationError."""
+
+        def listening(_what: str, where: str) -> None:
+            self.address = where
+            self.bound.set()
+
+        context = OutletContext(
+            clock=time.monotonic,
+            logger=structlog.get_logger(),
+            metrics=self.metrics,
+            listening=listening,
+            problems=self.problems.put,
+        )
+        await self.outlet.serve(self.snapshots, context)
 
     def publish(self, *services: Service, without: tuple[str, ...] = ()) -> None:
         """Add or replace services, and take others away."""
@@ -85,22 +103,9 @@ async def control_plane(
 ) -> AsyncGenerator[ControlPlane]:
     """Serve while the context lasts; an address with port 0 becomes a free one."""
     plane = ControlPlane(Xds(options), snapshots or Snapshots())
-    listening = asyncio.Event()
-
-    def bound(_what: str, where: str) -> None:
-        plane.address = where
-        listening.set()
-
-    context = OutletContext(
-        clock=time.monotonic,
-        logger=structlog.get_logger(),
-        metrics=plane.metrics,
-        listening=bound,
-        problems=plane.problems.put,
-    )
     async with asyncio.TaskGroup() as tasks:
-        serving = tasks.create_task(plane.outlet.serve(plane.snapshots, context))
-        waiting = tasks.create_task(listening.wait())
+        serving = tasks.create_task(plane.serve())
+        waiting = tasks.create_task(plane.bound.wait())
         await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         if serving.done():

@@ -10,7 +10,6 @@ from pydantic import BaseModel
 from meshbridge.outlet import OutletContext, Subscriber
 from meshbridge.problems import Problem, ProblemKind
 from meshbridge.service import Service, Source
-from meshbridge.settings import Tls
 from meshbridge.snapshot import Snapshot, Snapshots
 from meshbridge_xds.envoy.encoder import Encoder, HttpListener, TcpListener
 from meshbridge_xds.envoy.endpoint import Omission
@@ -42,11 +41,9 @@ class Xds:
         """
         offers = Offers()
         self._server = DiscoveryServer("xds", offers, served_type, context)
-        tls = self._options.tls if isinstance(self._options.tls, Tls) else None
+        encoder = self._encode(snapshots, offers, context)
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._encode(snapshots, offers, context), name="xds encoder")
-                await self._server.serve(self._options.listen, tls)
+            await self._server.serve_beside(encoder, self._options)
         finally:
             self._server = None
 

@@ -6,7 +6,7 @@ and when it is cancelled its port is closed and its streams have ended.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Never
 
 import grpc
@@ -16,7 +16,7 @@ from grpc.aio import ServicerContext
 from meshbridge.errors import ConfigurationError
 from meshbridge.outlet import OutletContext, Subscriber
 from meshbridge.problems import Problem, ProblemKind
-from meshbridge.settings import Address, Tls
+from meshbridge.settings import Address, Listener, Tls
 from meshbridge_xds.credentials import read_credentials, refusal_of_identity
 from meshbridge_xds.exchange import Answer, RequestRefused
 from meshbridge_xds.metrics import StreamMetrics
@@ -63,6 +63,20 @@ class DiscoveryServer:
         self._refusing: set[Stream] = set()
         """Those that have ever refused anything: the others have no problems to tell again."""
         self._serving = Serving(offers, types, self, context.clock)
+
+    async def serve_beside(self, encoder: Coroutine[object, object, Never], at: Listener) -> Never:
+        """Run what makes the offers, and serve them where the options say, until cancelled.
+
+        Raises ConfigurationError as :meth:`serve` does, bare: that of a task group would be
+        wrapped in a group, which the contract of an outlet does not know.
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(encoder, name=f"{self._outlet} encoder")
+                await self.serve(at.listen, at.tls if isinstance(at.tls, Tls) else None)
+        except* ConfigurationError as group:
+            raise group.exceptions[0] from None
+        raise AssertionError("a server that serves until cancelled has returned")
 
     async def serve(self, address: Address, tls: Tls | None = None) -> Never:
         """Serve until cancelled.

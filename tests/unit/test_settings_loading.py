@@ -380,6 +380,50 @@ def test_no_fault_shows_what_came_from_outside_or_may_be_a_secret(load: Load) ->
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "publish: {protocol: '${env:X}'}",
+        "publish: {host: '{service}.${env:X}'}",
+        "publish: {aliases: ['a b${env:X}']}",
+        "publish: {domain: 'a.${env:X}.b'}",
+        "publish: {namespace: '${env:X}'}",
+        "publish: {ports: {http: '${env:X}'}}",
+        "publish: {allow-addresses: ['${env:X}']}",
+        "publish: {locality: {cidr: {10.0.0.0/8: 'a/b/c/d/${env:X}'}}}",
+        "publish: {labels: {rename: {lane: '${env:X}'}}}",
+        "publish: {addresses: '${env:X}'}",
+        "publish: '${env:X}'",
+        "required: '${env:X}'",
+        "servers: {a: '${env:X}'}",
+    ],
+)
+def test_every_fault_shows_the_reference_instead_of_its_value(load: Load, line: str) -> None:
+    """Wherever it stands, and whatever rule it breaks."""
+    text = HEAD + f"- name: shop\n  adapter: acme\n  {line}\n"
+    (fault,) = faults_of(load, text, {"X": "Hunter 2_!"})
+    assert "hunter" not in fault.lower()
+    assert "2_!" not in fault
+    assert "${env:X}" in fault or "found keys with values" in fault
+
+
+def test_names_from_outside_are_shown_as_references(load: Load) -> None:
+    """Names of adapters and registries, a listener, and the version."""
+    text = """
+        version: ${env:X}
+        registries:
+          - {name: shop, adapter: "${env:X}"}
+          - {name: "${env:Y}", adapter: acme}
+          - {name: "${env:Y}", adapter: acme}
+          - {name: "${env:X}", adapter: acme}
+        status: {listen: "${env:L}"}
+        """
+    faults = faults_of(load, text, {"X": "Hunter2", "Y": "hunter2", "L": "10.98.76.54:80"})
+    assert len(faults) == 5
+    assert not [each for each in faults if "hunter2" in each.lower() or "98.76" in each]
+    assert all("${env:" in fault for fault in faults)
+
+
+@pytest.mark.parametrize(
     "password",
     [
         "*hunter2",

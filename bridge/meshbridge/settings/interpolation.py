@@ -1,5 +1,6 @@
 """Puts the values of ``${env:NAME}`` and ``${file:/path}`` in their places, and nothing else."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,15 +13,51 @@ _REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)\}?")
 _MOST_BYTES = 64 * 1024
 
 
+_ALLOWED = "; allowed: "
+"""What follows it in a message of ours says what would be right, and nothing of what was found."""
+
+
+@dataclass(frozen=True, slots=True)
+class PutIn:
+    """What came from outside at one place."""
+
+    shown: str
+    """The value as it stands in the file, for a message."""
+    texts: dict[str, str] = field(default_factory=dict[str, str])
+    """What is shown for each text from outside, and for the whole value, the longest first."""
+
+
 @dataclass(slots=True)
 class Interpolated:
     """A document's values after interpolation, and what went wrong on the way."""
 
     root: Plain = None
-    places: set[Place] = field(default_factory=set[Place])
+    places: dict[Place, PutIn] = field(default_factory=dict[Place, PutIn])
     """Where a value, or a part of it, came from outside the file."""
     faults: dict[Place, str] = field(default_factory=dict[Place, str])
     """What to say of a place whose reference has no value; it keeps its text."""
+
+    def hide(self, message: str, place: Place) -> str:
+        """Return a message about a place with references where it quotes what they stand for."""
+        own = self.places.get(place)
+        before, _, allowed = message.rpartition(_ALLOWED)
+        if own and before.startswith("found ") and "found " not in before[1:]:
+            return f"found {own.shown}{_ALLOWED}{allowed}"  # it may quote any part of the value
+        for where, put_in in self.places.items():
+            if where[: len(place)] == place:
+                for text, shown in put_in.texts.items():
+                    message = _replaced(message, text, shown)
+        return message
+
+
+def _replaced(message: str, text: str, shown: str) -> str:
+    """Replace a text where it stands as a word, also as Python and JSON spell it."""
+    spellings = dict.fromkeys((text, repr(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]))
+    for spelt in spellings:
+        begin = r"(?<!\w)" if spelt[0].isalnum() else ""
+        end = r"(?!\w)" if spelt[-1].isalnum() else ""
+        message = re.sub(begin + re.escape(spelt) + end, lambda _: shown, message)
+    return message
 
 
 class _Unresolved(Exception):  # noqa: N818 - never leaves this module
@@ -35,14 +72,6 @@ def interpolate(document: Document, environ: Mapping[str, str], folder: Path) ->
     """
     result = Interpolated()
 
-    def resolve(found: re.Match[str], place: Place) -> str:
-        if found[1] is None:
-            return "${"
-        if not found[0].endswith("}"):
-            message = 'found "${" without a closing brace; a literal ${ is written $${'
-            raise _Unresolved(message)
-        return _lookup(found[1], show_value(found[0], place), environ, folder)
-
     def walk(value: Plain, place: Place) -> Plain:
         if isinstance(value, dict):
             return {key: walk(each, (*place, key)) for key, each in value.items()}
@@ -50,15 +79,37 @@ def interpolate(document: Document, environ: Mapping[str, str], folder: Path) ->
             return [walk(each, (*place, index)) for index, each in enumerate(value)]
         if not isinstance(value, str) or "${" not in value:
             return value
-        result.places.add(place)
+        shown = show_value(value, place)
+        texts: dict[str, str] = {}
         try:
-            return _REFERENCE.sub(lambda found: resolve(found, place), value)
+            value = _filled(value, place, environ, folder, texts)
         except _Unresolved as error:
             result.faults[place] = str(error)
-            return value
+        texts[value] = shown.strip('"')
+        by_length = sorted(filter(None, texts), key=len, reverse=True)
+        result.places[place] = PutIn(shown, {text: texts[text] for text in by_length})
+        return value
 
     result.root = walk(document.root, ())
     return result
+
+
+def _filled(
+    value: str, place: Place, environ: Mapping[str, str], folder: Path, texts: dict[str, str]
+) -> str:
+    """Return the value with its references resolved; ``texts`` gets what was put in for which."""
+
+    def resolve(found: re.Match[str]) -> str:
+        if found[1] is None:
+            return "${"
+        if not found[0].endswith("}"):
+            message = 'found "${" without a closing brace; a literal ${ is written $${'
+            raise _Unresolved(message)
+        text = _lookup(found[1], show_value(found[0], place), environ, folder)
+        texts[text] = found[0]
+        return text
+
+    return _REFERENCE.sub(resolve, value)
 
 
 def _lookup(reference: str, shown: str, environ: Mapping[str, str], folder: Path) -> str:

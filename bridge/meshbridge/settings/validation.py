@@ -28,7 +28,7 @@ class Validation:
 
     def fault(self, place: Place, text: str) -> None:
         """Note what is wrong at a place, unless that is known already."""
-        self._faults.setdefault(place, text)
+        self._faults.setdefault(place, self._interpolated.hide(text, place))
 
     def finish(self) -> None:
         """Raise ConfigurationError with one line for each fault, in the file's order."""

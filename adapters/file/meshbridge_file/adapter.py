@@ -2,6 +2,7 @@
 
 import asyncio
 import stat
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import timedelta
 from pathlib import Path
@@ -78,24 +79,30 @@ class File:
         self._seen, self._fault = None, None
         gap = self._listed
         await self._look(emit, gap=gap)
+        async with aclosing(self._changes()) as changes:
+            async for news in changes:
+                written = (Change.modified, str(self._path)) in news
+                await self._look(emit, gap=gap and self._seen is None, written=written)
+        raise RegistryUnavailable(f"watching {self._path.parent} ended")
+
+    async def _changes(self) -> AsyncGenerator[set[tuple[Change, str]]]:
+        """Yield what changed in the folder, or nothing after a while without any change."""
+        changes = awatch(
+            self._path.parent,
+            watch_filter=None,
+            debounce=_PATIENCE_MS,
+            step=_QUIET_MS,
+            rust_timeout=_LOOK_MS,
+            yield_on_timeout=True,
+            recursive=False,
+        )
         try:
-            changes = awatch(
-                self._path.parent,
-                watch_filter=None,
-                debounce=_PATIENCE_MS,
-                step=_QUIET_MS,
-                rust_timeout=_LOOK_MS,
-                yield_on_timeout=True,
-                recursive=False,
-            )
             async with aclosing(changes):
                 async for news in changes:
-                    written = (Change.modified, str(self._path)) in news
-                    await self._look(emit, gap=gap and self._seen is None, written=written)
-        except OSError as error:
-            reason = error.strerror or str(error)
+                    yield news
+        except (OSError, RuntimeError) as error:  # watchfiles' own error is a RuntimeError
+            reason = (isinstance(error, OSError) and error.strerror) or str(error)
             raise RegistryUnavailable(f"cannot watch {self._path.parent}: {reason}") from None
-        raise RegistryUnavailable(f"watching {self._path.parent} ended")
 
     async def _look(self, emit: Emit, *, gap: bool, written: bool = False) -> None:
         """Read the file if it is not the one read last; first let it settle if it was written."""

@@ -2,13 +2,21 @@
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 from unit.runtime.examples import sid
 
-from meshbridge import Health, Instance, InstancePort, Listing, ServiceId, Stale
+from meshbridge import (
+    Health,
+    Instance,
+    InstancePort,
+    Listing,
+    RegistryUnavailable,
+    ServiceId,
+    Stale,
+)
 from meshbridge.testing import Recorder, context
 from meshbridge_file import File, FileOptions
 from meshbridge_file.identity import known, spoilt
@@ -272,3 +280,24 @@ def test_a_named_pipe_is_refused(tmp_path: Path) -> None:
     (update,) = watching(path, nothing, 1).updates
     assert isinstance(update, Stale)
     assert "no regular file" in update.reason
+
+
+@pytest.mark.parametrize("broken", [OSError(28, "No space left"), RuntimeError("error in watch")])
+def test_a_watch_that_breaks_is_an_outage(
+    broken: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by the RuntimeError that watchfiles raises of its own: it would be the adapter's."""
+
+    async def breaks(*_: object, **__: object) -> AsyncIterator[None]:
+        for each in (broken,):
+            raise each
+        yield
+
+    async def main() -> None:
+        recorder = Recorder()
+        options = FileOptions(path=tmp_path / "services.yaml")
+        await File("shop", options, context(recorder.report)).watch(recorder.emit)
+
+    monkeypatch.setattr("meshbridge_file.adapter.awatch", breaks)
+    with pytest.raises(RegistryUnavailable, match=f"cannot watch {tmp_path}: (No|error)"):
+        asyncio.run(main())

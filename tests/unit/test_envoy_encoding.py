@@ -25,6 +25,7 @@ from meshbridge.snapshot import EMPTY, Snapshot
 from meshbridge_xds import Xds, XdsOptions
 from meshbridge_xds.envoy.encoder import Encoder, HttpListener, TcpListener
 from meshbridge_xds.envoy.names import CDS, EDS, LDS, RDS, parse_cluster_name, served_type
+from meshbridge_xds.envoy.text import as_yaml
 from meshbridge_xds.resources import Offer, Resource, ResourceSet
 
 HTTP = Port(80, "http", "http-80")
@@ -413,6 +414,11 @@ def test_a_snapshot_is_shown_as_yaml_with_envoys_names() -> None:
     assert len(shown["listeners"]) == 1
     with pytest.raises(ValueError, match="istio"):
         outlet.render(EMPTY, "istio")
+
+
+def test_a_type_of_which_nothing_is_known_is_shown_as_empty() -> None:
+    shown = yaml.safe_load(as_yaml(Offer({CDS: None})))
+    assert shown == {"listeners": [], "routes": [], "clusters": [], "endpoints": []}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from meshbridge.protos.gen.envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse
 from meshbridge_xds.exchange import (
     MOST_NAMES,
     WILDCARD,
@@ -96,7 +97,8 @@ def test_a_name_given_up_and_taken_back_before_the_answer_was_read_is_told_again
 def test_a_first_answer_about_everything_is_made_once_for_all() -> None:
     """Whoever asks for all that is listed, by the wildcard or by names, is sent the same bytes."""
     resources = some(a="1", b="1")
-    for subscription in (state(resources), state(resources, "b", "a", kind=ENDPOINTS)):
+    everyone = [state(resources), state(resources, "b", "a", kind=ENDPOINTS), state(resources)]
+    for subscription in everyone:
         response = subscription.respond()
         assert response is not None
         assert response.resources is resources.listed
@@ -108,6 +110,39 @@ def test_a_first_answer_about_everything_is_made_once_for_all() -> None:
             else StateRequest(("a", "b"), "1")
         )
         assert subscription.held is resources.listed
+
+
+def test_a_response_refers_to_what_is_news_in_it() -> None:
+    """All of it in a first answer; of what the subscriber holds already nothing is sent again."""
+    made = {name: Resource(name, "1", b"body", refers=(f"of-{name}",)) for name in "ab"}
+    resources = ResourceSet(made)
+    subscription = state(resources)
+    first = subscription.respond()
+    assert first is not None
+    assert first.referred() == {"of-a", "of-b"}
+    subscription.request(StateRequest(nonce="1"))
+    subscription.offer(resources.changed({"b": Resource("b", "2", b"body", refers=("of-b",))}))
+    second = subscription.respond()
+    assert second is not None
+    assert set(second.resources) == {"a", "b"}
+    assert second.referred() == {"of-b"}
+    another = state(resources).respond()
+    assert another is not None
+    assert another.referred() is first.referred(), "gathered once for all subscribers"
+
+
+def test_who_holds_everything_else_is_told_of_the_change_alone() -> None:
+    """After it the subscriber holds all there is, but it is not written all there is."""
+    resources = some(a="1", b="1")
+    subscription = delta(resources)
+    subscription.respond()
+    subscription.request(DeltaRequest(nonce="1"))
+    subscription.offer(resources.changed({"b": Resource("b", "2", b"")}))
+    response = subscription.respond()
+    assert response is not None
+    assert response.complete is not None
+    written = DeltaDiscoveryResponse.FromString(write_response("t", response, delta=True))
+    assert [(each.name, each.version) for each in written.resources] == [("b", "2")]
 
 
 def test_what_is_left_out_of_the_state_of_the_world_is_not_held_any_more() -> None:
@@ -377,6 +412,7 @@ def test_a_version_of_a_whole_response_does_not_depend_on_the_way_to_it() -> Non
     by_another_way = some(b="1").changed({"c": Resource("c", "1", b"body")})
     by_another_way = by_another_way.changed({"c": None, "a": Resource("a", "1", b"body")})
     assert there.version == by_another_way.version
+    assert there.version != some(a="1", b="2").version
     assert there.joined == by_another_way.joined
     first = state(there).respond()
     second = state(by_another_way).respond()

@@ -97,7 +97,36 @@ def test_a_joined_delta_response_reads_as_if_protobuf_had_written_it(
     ]
 
 
+@given(RESOURCES, TEXT, TEXT, TEXT)
+def test_all_that_is_listed_is_joined_once_and_says_the_same(
+    bodies: dict[str, bytes], url: str, version: str, nonce: str
+) -> None:
+    """In either variant, whoever asks for everything reads what one by one would say."""
+    listed = ResourceSet({name: Resource(name, f"v{name}", bodies[name]) for name in bodies})
+    ordered = {name: listed.listed[name] for name in sorted(listed.listed)}
+    for delta in (False, True):
+        whole = Response(nonce, version, listed.listed, complete=listed)
+        single = Response(nonce, version, ordered)
+        assert write_response(url, whole, delta=delta) == write_response(url, single, delta=delta)
+    assert listed.joined is listed.joined
+    assert listed.joined_delta is listed.joined_delta
+
+
+@pytest.mark.parametrize("size", [0, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152])
+def test_numbers_of_any_size_are_written_as_protobuf_reads_them(size: int) -> None:
+    """A route configuration of ten thousand hosts has megabytes."""
+    body = packed_any("t", b"x" * size)
+    response = Response("n", "v", {"a": Resource("a", "1", body)})
+    (state,) = DiscoveryResponse.FromString(write_response("t", response, delta=False)).resources
+    (delta,) = DeltaDiscoveryResponse.FromString(
+        write_response("t", response, delta=True)
+    ).resources
+    assert len(state.value) == len(delta.resource.value) == size
+
+
 def test_numbers_are_written_in_groups_of_seven_bits() -> None:
     assert varint(0) == b"\x00"
     assert varint(127) == b"\x7f"
     assert varint(300) == b"\xac\x02"
+    assert varint(16_384) == b"\x80\x80\x01"
+    assert varint(2**32 - 1) == b"\xff\xff\xff\xff\x0f"

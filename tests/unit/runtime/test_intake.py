@@ -120,6 +120,22 @@ def test_an_unreadable_service_keeps_the_value_that_still_waits() -> None:
     assert believe(*told).of("s").services == {sid("a"): newer}
 
 
+def test_an_instance_of_a_removed_service_is_not_kept() -> None:
+    """The service came back, and what cannot be read of it now was of the one that went."""
+    backlog = Backlog()
+    returned = Changed("s", service("a", 2), ((sid("a"), "10.0.0.1:1"),))
+    for update in (Removed("s", sid("a")), returned):
+        backlog.put(update)
+    assert backlog.take() == Changed("s", service("a", 2))
+
+
+def test_a_removed_service_that_cannot_be_read_stays_removed() -> None:
+    backlog = Backlog()
+    for update in (Removed("s", sid("a")), Changed("s", service("a"), (sid("a"),))):
+        backlog.put(update)
+    assert backlog.take() == Removed("s", sid("a"))
+
+
 def test_an_empty_backlog_has_nothing_to_take() -> None:
     with pytest.raises(KeyError, match="nothing waits"):
         Backlog().take()

@@ -15,7 +15,10 @@ Record = dict[str, object]
 class FileRegistry(RegistryUnderTest):
     """Writes the file as the adapter's documentation asks: beside it, then renamed."""
 
-    lacks = {Ability.REJECT: "a file has no credentials"}  # noqa: RUF012 - declared as ClassVar above
+    lacks = {  # noqa: RUF012 - declared as ClassVar above
+        Ability.REJECT: "a file has no credentials",
+        Ability.REDIRECT: "a file sends nobody elsewhere; what it names is not opened",
+    }
 
     def __init__(self) -> None:
         """Be ready to start."""

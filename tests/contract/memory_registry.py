@@ -6,6 +6,7 @@ import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Never
+from urllib.parse import urlsplit
 
 from meshbridge import (
     Adapter,
@@ -37,6 +38,7 @@ class MemoryRegistry(RegistryUnderTest):
         self.held: dict[str, dict[tuple[str, int], Instance]] = {}
         self.spoilt: set[tuple[str, str]] = set()
         self.reachable, self.accepting, self.size = True, True, 0
+        self.elsewhere = ""
         self.news = asyncio.Event()
         self.made: list[Sound] = []
 
@@ -89,6 +91,10 @@ class MemoryRegistry(RegistryUnderTest):
         self.size = MOST + 1
         self._tell()
 
+    async def redirect(self, url: str) -> None:
+        self.elsewhere = url
+        self._tell()
+
     def _tell(self) -> None:
         self.news.set()
 
@@ -112,7 +118,10 @@ class Sound:
             await asyncio.sleep(0)
             if not self.registry.accepting:
                 raise RegistryRejected("not you")
-            if not self.registry.reachable or self.registry.size > MOST:
+            if self.registry.elsewhere:
+                gap = True
+                await self.sent_away(emit)
+            elif not self.registry.reachable or self.registry.size > MOST:
                 gap = True
                 self.failed(emit)
             else:
@@ -123,6 +132,10 @@ class Sound:
     def failed(self, emit: Emit) -> None:
         """Say that it cannot be read."""
         emit(Stale("all", "unreachable"))
+
+    async def sent_away(self, emit: Emit) -> None:
+        """Stay."""
+        self.failed(emit)
 
     def say(self, emit: Emit, *, gap: bool) -> None:
         """Say all it holds."""
@@ -296,6 +309,18 @@ class DialsInstances(Sound):
                 writer.close()
                 await writer.wait_closed()
         await super().watch(emit)
+
+
+class FollowsRedirects(Sound):
+    """Goes where it is sent."""
+
+    async def sent_away(self, emit: Emit) -> None:
+        """Connect to that place."""
+        url = urlsplit(self.registry.elsewhere)
+        _, writer = await asyncio.open_connection(url.hostname, url.port)
+        writer.close()
+        await writer.wait_closed()
+        await super().sent_away(emit)
 
 
 class ReadsTheFirstThousand(Sound):

@@ -33,6 +33,7 @@ CASES: list[tuple[type[Sound], str]] = [
     (broken.SaysNothingMore, "test_a_changed_instance_is_said"),
     (broken.HoldsRemovalsBack, "test_a_removed_instance_is_said"),
     (broken.DialsInstances, "test_it_never_dials_an_address_found_in_the_data"),
+    (broken.FollowsRedirects, "test_it_follows_no_redirect_to_another_origin"),
     (broken.ReadsTheFirstThousand, "test_what_is_beyond_its_bound_is_not_read"),
     (broken.LeaksATask, "test_cancelling_leaves_no_task_behind"),
     (broken.LeaksAThread, "test_cancelling_leaves_no_thread_behind"),

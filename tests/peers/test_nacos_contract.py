@@ -25,6 +25,7 @@ class Namespace(RegistryUnderTest):
         Ability.REJECT: "the shared server asks for no user; test_nacos_adapter.py has another",
         Ability.SPOIL: "Nacos checks the type of every field; the scripted server spoils records",
         Ability.OVERFLOW: "it takes 150,000 instances; the scripted server sends that much",
+        Ability.REDIRECT: "gRPC knows no redirect; test_login.py has one for the login",
     }
 
     def __init__(self, server: Nacos) -> None:

@@ -1,11 +1,40 @@
 """What the contract's tests look at more than once."""
 
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
 from meshbridge.adapter import Changed, Listing
 from meshbridge.registration import RegisteredService, ServiceId
 from meshbridge.testing.stage import Stage
 
 HERE = "127.0.0.1"
 """The address of every instance that the contract registers."""
+
+
+@dataclass(slots=True)
+class Trap:
+    """A port that nobody has a reason to connect to."""
+
+    port: int
+    calls: int = 0
+    """How many did."""
+
+
+@asynccontextmanager
+async def trap() -> AsyncGenerator[Trap]:
+    """Listen at :data:`HERE` and hang up on whoever calls."""
+
+    async def called(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        set_.calls += 1
+        writer.close()
+
+    server = await asyncio.start_server(called, HERE, 0)
+    async with server:
+        _, port = server.sockets[0].getsockname()
+        set_ = Trap(int(port))
+        yield set_
 
 
 def ports(services: dict[str, RegisteredService], name: str) -> set[int]:

@@ -10,45 +10,23 @@ and runs pytest. The built-in adapters are held to the same.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import pytest
 
 from meshbridge.adapter import Changed, Listing, Stale
 from meshbridge.errors import RegistryRejected
-from meshbridge.testing.checks import HERE, check_spoilt, ports, unreadable
+from meshbridge.testing.checks import HERE, check_spoilt, ports, trap, unreadable
 from meshbridge.testing.leaks import Leaks, find_leaks
+from meshbridge.testing.play import Played
 from meshbridge.testing.registry import Ability, RegistryUnderTest
 from meshbridge.testing.stage import Stage
 
 MOMENT = 0.3
 """Seconds in which something that must not happen would have happened."""
 
-Scenario = Callable[[RegistryUnderTest], Awaitable[None]]
 
-
-class AdapterContract:
+class AdapterContract(Played):
     """Subclass it with a name that begins with ``Test`` and provide :meth:`registry`."""
-
-    def registry(self) -> RegistryUnderTest:
-        """Return a new registry to test the adapter with."""
-        raise NotImplementedError
-
-    def play(self, scenario: Scenario, *needed: Ability) -> None:
-        """Run a scenario on a registry; skip with its reason if it lacks what is needed."""
-        registry = self.registry()
-        for ability in needed:
-            if ability in registry.lacks:
-                pytest.skip(f"this registry does not {ability.value}: {registry.lacks[ability]}")
-
-        async def run() -> None:
-            await registry.start()
-            try:
-                await scenario(registry)
-            finally:
-                await registry.stop()
-
-        asyncio.run(run())
 
     # Law 1: the first update of each scope is a Listing, and is whole.
 
@@ -264,23 +242,31 @@ class AdapterContract:
         """An instance that listens is registered, changed, and hears from nobody."""
 
         async def scenario(registry: RegistryUnderTest) -> None:
-            calls: list[str] = []
-
-            async def called(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                calls.append("a connection")
-                writer.close()
-
-            server = await asyncio.start_server(called, HERE, 0)
-            async with server:
-                _, port = server.sockets[0].getsockname()
-                await registry.add("orders", HERE, int(port))
+            async with trap() as instance:
+                await registry.add("orders", HERE, instance.port)
                 async with Stage(registry) as stage:
                     await stage.listed()
-                    await registry.change("orders", HERE, int(port))
+                    await registry.change("orders", HERE, instance.port)
                     await asyncio.sleep(MOMENT)
-            assert calls == []
+            assert instance.calls == 0
 
         self.play(scenario)
+
+    def test_it_follows_no_redirect_to_another_origin(self) -> None:
+        """It is an outage: credentials would go there, and what comes back is not the registry."""
+
+        async def scenario(registry: RegistryUnderTest) -> None:
+            await registry.add("orders", HERE, 8081)
+            async with trap() as elsewhere, Stage(registry) as stage:
+                await stage.listed()
+                before = stage.services()
+                await registry.redirect(f"http://{HERE}:{elsewhere.port}/")
+                await stage.until(lambda: stage.failures > 0, "Stale or an error")
+                await asyncio.sleep(MOMENT)
+                assert stage.services() == before
+                assert elsewhere.calls == 0
+
+        self.play(scenario, Ability.REDIRECT)
 
     def test_what_is_beyond_its_bound_is_not_read(self) -> None:
         """An answer too large to be read is an outage, not a part of a listing."""

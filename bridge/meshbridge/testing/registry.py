@@ -15,6 +15,7 @@ class Ability(enum.Enum):
     REJECT = "refuse the adapter's credentials"
     SPOIL = "hold a record that cannot be read"
     OVERFLOW = "answer with more than the adapter's bound"
+    REDIRECT = "answer with a redirect to another origin"
 
 
 class RegistryUnderTest(ABC):
@@ -75,6 +76,10 @@ class RegistryUnderTest(ABC):
     async def overflow(self) -> None:
         """Hold more than the adapter's bound (``Ability.OVERFLOW``)."""
         raise NotImplementedError(self._undeclared(Ability.OVERFLOW))
+
+    async def redirect(self, url: str) -> None:
+        """Answer whatever is asked with a redirect to ``url`` (``Ability.REDIRECT``)."""
+        raise NotImplementedError(self._undeclared(Ability.REDIRECT))
 
     def _undeclared(self, ability: Ability) -> str:
         return (

@@ -15,6 +15,7 @@ class Book(RegistryUnderTest):
     lacks = {  # noqa: RUF012 - declared as ClassVar in the kit
         Ability.REJECT: "a folder has no credentials",
         Ability.OVERFLOW: "a line more is a line more",
+        Ability.REDIRECT: "a folder sends nobody elsewhere",
     }
 
     async def start(self) -> None:

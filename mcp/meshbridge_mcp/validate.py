@@ -123,9 +123,20 @@ def _aliases(service: Service, ports: Iterable[Port], report: Report) -> tuple[s
             remedy = "call it by its host, or publish that port under a host of its own"
         else:
             kept.append(alias)
+            if "." not in alias:
+                _report_short(alias, report)
             continue
         report(ProblemKind.INVALID_NAME, f"alias {alias}", reason, remedy)
     return tuple(kept)
+
+
+def _report_short(alias: str, report: Report) -> None:
+    report(
+        ProblemKind.OTHER,
+        f"alias {alias}",
+        f"it is balanced only: in a rule istiod reads it as {alias}.default.svc.cluster.local",
+        "let callers that need rules use its host, or an alias with a dot",
+    )
 
 
 def _addresses(addresses: tuple[str, ...], report: Report) -> tuple[str, ...]:

@@ -244,6 +244,15 @@ def test_a_port_that_istiod_refuses_is_left_out_and_the_others_are_served(port: 
     )
 
 
+def test_an_alias_without_a_dot_is_sent_and_reported() -> None:
+    """Istiod balances requests to it, but reads it as a name of Kubernetes in every rule."""
+    found = entries(replace(GOOD, aliases=("orders", "orders.internal")))
+    assert [*found.parts[0].spec.hosts] == [GOOD.host, "orders", "orders.internal"]
+    (problem,) = found.problems
+    assert (problem.subject, problem.kind) == ("orders alias orders", ProblemKind.OTHER)
+    assert "balanced only" in problem.reason
+
+
 @pytest.mark.parametrize("alias", ["a_b", "*", "a.1", ""])
 def test_an_alias_that_istiod_refuses_is_left_out(alias: str) -> None:
     """The host keeps its own name and its other aliases."""

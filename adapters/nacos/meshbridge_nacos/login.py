@@ -86,7 +86,7 @@ class Login:
         async with session.post(
             f"http://{server}{PATH}", data=form, allow_redirects=False
         ) as answer:
-            body = await answer.content.read(LARGEST_ANSWER)
+            body = await _whole(answer.content)
             if answer.status in {401, 403} or (answer.status == FAULT and self._lasts()):
                 raise RegistryRejected(
                     f"{server}: user {self._username} is refused ({answer.status}:"
@@ -100,6 +100,16 @@ class Login:
         if self._faulty_since is None:
             self._faulty_since = self._clock()
         return self._clock() - self._faulty_since >= GRACE
+
+
+async def _whole(content: aiohttp.StreamReader) -> bytes:
+    """Return the body: a single read gives what has arrived of it. Raises aiohttp.ClientError."""
+    body = bytearray()
+    async for part in content.iter_any():
+        body += part
+        if len(body) > LARGEST_ANSWER:
+            raise aiohttp.ClientPayloadError(f"its answer is longer than {LARGEST_ANSWER} bytes")
+    return bytes(body)
 
 
 def _one_line(body: bytes) -> str:

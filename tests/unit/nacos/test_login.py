@@ -12,7 +12,7 @@ from aiohttp import web
 from meshbridge import RegistryRejected, RegistryUnavailable
 from meshbridge.settings.secret import Secret
 from meshbridge.testing import Clock
-from meshbridge_nacos.login import GRACE, Login
+from meshbridge_nacos.login import GRACE, LARGEST_ANSWER, Login
 from meshbridge_nacos.options import Server
 from rig.ports import free_port
 
@@ -28,15 +28,23 @@ class Door:
 
     server: Server = NOWHERE
     status: int = 200
+    pieces: int = 1
+    """How many parts the body comes in, each sent after the one before it had arrived."""
     body: str = '{"accessToken": "token-%d", "tokenTtl": 100, "globalAdmin": false}'
     asked: list[dict[str, list[str]]] = field(default_factory=list[dict[str, list[str]]])
     urls: list[str] = field(default_factory=list[str])
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         self.urls.append(str(request.url))
         self.asked.append(parse_qs(await request.text()))
-        body = self.body.replace("%d", str(len(self.asked)))
-        return web.Response(status=self.status, text=body, headers={"Location": "/elsewhere"})
+        body = self.body.replace("%d", str(len(self.asked))).encode()
+        response = web.StreamResponse(status=self.status, headers={"Location": "/elsewhere"})
+        await response.prepare(request)
+        for start in range(0, len(body), size := -(-len(body) // self.pieces) or 1):
+            await response.write(body[start : start + size])
+            for _turn in range(20):  # of the loop, in which the other side reads it
+                await asyncio.sleep(0)
+        return response
 
 
 @asynccontextmanager
@@ -48,8 +56,10 @@ async def door() -> AsyncGenerator[Door]:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     made.server = Server("127.0.0.1", int(runner.addresses[0][1]))
-    yield made
-    await runner.cleanup()
+    try:
+        yield made
+    finally:
+        await runner.cleanup()
 
 
 def login(*servers: Server, clock: Clock | None = None) -> Login:
@@ -139,3 +149,17 @@ async def test_the_next_server_is_asked_when_one_does_not_answer() -> None:
         assert await login(closed, opened.server).token() == "token-1"
         with pytest.raises(RegistryUnavailable, match=str(closed)):
             await login(closed).token()
+
+
+async def test_a_token_that_comes_in_pieces_is_read_whole() -> None:
+    """A read gives what is there, and TCP cuts where it likes."""
+    async with door() as opened:
+        opened.pieces = 3
+        assert await login(opened.server).token() == "token-1"
+
+
+async def test_an_answer_without_end_is_given_up() -> None:
+    async with door() as opened:
+        opened.body = " " * LARGEST_ANSWER + opened.body
+        with pytest.raises(RegistryUnavailable, match=f"longer than {LARGEST_ANSWER} bytes"):
+            await login(opened.server).token()

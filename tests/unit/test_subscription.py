@@ -259,7 +259,7 @@ def test_endpoints_are_sent_again_whatever_their_version() -> None:
     ):
         assert said(subscription.respond()) == {"a": "1", "b": "1"}
         subscription.request(accepts)
-        subscription.resend(("a", "stranger"))
+        subscription.resend({"a", "stranger"})
         assert said(subscription.respond()) == {"a": "1"}
 
 

@@ -9,11 +9,12 @@ Rules quoted as "xDS protocol" stand in Envoy's ``docs/root/api-docs/xds_protoco
 """
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
-from meshbridge_xds.exchange import WILDCARD, Answer, DeltaRequest, Response, StateRequest
-from meshbridge_xds.exchange import check_number as _check_number
+from meshbridge_xds.exchange import Answer, DeltaRequest, Response, StateRequest
 from meshbridge_xds.holding import Holding
+from meshbridge_xds.interest import Change, Interest
 from meshbridge_xds.refusal import Refusals, blamed
 from meshbridge_xds.resources import Resource, ResourceSet, ResourceType, versions_version
 
@@ -36,10 +37,7 @@ class Subscription:
         self._offered: ResourceSet | None = None
         self._sent: Response | None = None
         self._count = 0
-        # What is asked for.
-        self._wildcard = False
-        self._named_once = False
-        self._names: set[str] = set()
+        self._interest = Interest(wildcard=kind.wildcard)
         self._holding = Holding()
         self._refusals = Refusals()
         # What to look at next: names that may differ (None: all), names to tell of in any case,
@@ -69,7 +67,7 @@ class Subscription:
         """Return (name, words) of each resource that is held back now, sorted."""
         if (offered := self._offered) is None or not self._refusals:
             return ()
-        now = ((name, self._current(offered, name)) for name in self._refusals.names())
+        now = ((name, self._interest.pick(offered, name)) for name in self._refusals.names())
         said = ((name, self._refusals.words(each)) for name, each in now if each)
         return tuple((name, words) for name, words in said if words)
 
@@ -86,9 +84,9 @@ class Subscription:
             self._take_difference(request, first=first)
         elif not self._count or request.nonce in ("", str(self._count)):
             # A nonce before the first response means nothing: istiod sends a clock's reading.
-            self._take_all(set(request.names), first=first)
+            self._take_all(request, first=first)
         else:
-            self._doubt(self._names.difference(request.names))
+            self._doubt(self._interest.names - set(request.names))
         return answer
 
     def offer(self, resources: ResourceSet) -> None:
@@ -102,9 +100,9 @@ class Subscription:
         else:
             self._doubtful |= touched
 
-    def resend(self, names: Iterable[str]) -> None:
+    def resend(self, names: AbstractSet[str]) -> None:
         """Tell of these names again, if they are asked for, whatever the subscriber holds."""
-        self._due.update(names if self._wildcard else self._names.intersection(names))
+        self._due |= self._interest.among(names)
 
     def respond(self) -> Response | None:
         """Return the response that is due now, if any, and remember it as sent."""
@@ -118,7 +116,7 @@ class Subscription:
         again: dict[str, Resource] = {}
         removed: list[str] = []
         for name in self._candidates(offered):
-            now, held = self._current(offered, name), self.held.get(name)
+            now, held = self._interest.pick(offered, name), self.held.get(name)
             if now is None:
                 if held or name in self._due:
                     removed.append(name)
@@ -151,7 +149,7 @@ class Subscription:
         if not (resources or gone or (owed and (self._whole or self._delta))):
             return None
         complete = resources is offered.listed or (
-            self._wildcard and not self._names and not self.refused()
+            self._interest.wildcard and not self._interest.names and not self.refused()
         )
         if self._whole:
             resources = offered.listed if complete else self._selection(offered)
@@ -177,41 +175,21 @@ class Subscription:
             self._doubtful is None
             and not self.held
             and not self._refusals
-            and self._asks_for_all(offered)
+            and self._interest.is_all(offered)
             and self._due <= offered.listed.keys()
         )
-
-    def _asks_for_all(self, offered: ResourceSet) -> bool:
-        """Whether exactly what is listed is asked for."""
-        if self._wildcard:
-            return not self._names
-        listed = offered.listed.keys()
-        return len(self._names) == len(listed) and self._names <= listed
 
     def _candidates(self, offered: ResourceSet) -> list[str]:
         """Return the names that may be news and concern the subscriber, sorted."""
         if self._doubtful is None:
-            names = self._names | self.held.keys() | self._due
-            if self._wildcard:
-                names |= offered.listed.keys()
-            return sorted(names)
-        names = self._doubtful | self._due
-        if not self._wildcard:
-            names &= self._names
-        return sorted(names)
-
-    def _current(self, offered: ResourceSet, name: str) -> Resource | None:
-        """Return what is offered under a name that is asked for."""
-        if name in self._names:
-            return offered.get(name)
-        return offered.listed.get(name) if self._wildcard else None
+            return sorted(self._interest.wanted(offered) | self.held.keys() | self._due)
+        return sorted(self._interest.among(self._doubtful | self._due))
 
     def _selection(self, offered: ResourceSet) -> dict[str, Resource]:
         """Return all that is asked for, in the held version where the newest was refused."""
-        names = self._names | offered.listed.keys() if self._wildcard else self._names
         chosen: dict[str, Resource] = {}
-        for name in sorted(names):
-            now = self._current(offered, name)
+        for name in sorted(self._interest.wanted(offered)):
+            now = self._interest.pick(offered, name)
             if now and self._refusals.has(now):
                 now = self.held.get(name)
             if now and now.body:
@@ -248,70 +226,48 @@ class Subscription:
     def _accept(self, sent: Response) -> None:
         """Let the subscriber hold what was sent, but for what it has dropped since."""
         self.accepted_version = sent.version
-        if sent.complete and self._asks_for_all(sent.complete):
+        if sent.complete and self._interest.is_all(sent.complete):
             self._holding.share(sent.complete.listed)
             return
         self._holding.drop(sent.removed)
-        if self._wildcard or self._names >= sent.resources.keys():
+        if self._interest.covers(sent.resources.keys()):
             self._holding.put(sent.resources)
         else:
-            kept = self._names & sent.resources.keys()
+            kept = self._interest.among(sent.resources.keys())
             self._holding.put({name: sent.resources[name] for name in kept})
 
-    def _take_all(self, names: set[str], *, first: bool) -> None:
+    def _take_all(self, request: StateRequest, *, first: bool) -> None:
         """Take all names of a state-of-the-world request in."""
-        _check_number(len(names))
-        # Empty means everything only for those who never named anything (xDS protocol, "How the
-        # client specifies what resources to return").
-        legacy = self.kind.wildcard and not names and not self._named_once
-        self._named_once = self._named_once or bool(names)
-        was_wildcard, self._wildcard = self._wildcard, legacy or WILDCARD in names
-        names.discard(WILDCARD)
-        if self._wildcard and not was_wildcard:
-            self._owed, self._doubtful = True, None
+        change = self._interest.replace(request.names)
+        self._owe(change)
         self._owed = self._owed or first
-        self._due = (
-            (self._due | (names - self._names))
-            if self._wildcard
-            else ((self._due & names) | (names - self._names))
-        )
-        dropped = self._names - names or (was_wildcard and not self._wildcard)
-        self._names = names
-        if dropped and not self._wildcard:
+        self._due = {*self._interest.among(self._due), *change.told}
+        if (change.given_up or change.wildcard_ended) and not self._interest.wildcard:
             self._forget_unnamed()
 
     def _take_difference(self, request: DeltaRequest, *, first: bool) -> None:
         """Take the names of a delta request in."""
-        subscribe, unsubscribe = set(request.subscribe), set(request.unsubscribe)
-        was_wildcard = self._wildcard
-        if WILDCARD in subscribe or (first and not subscribe and self.kind.wildcard):
-            self._wildcard = True
-        elif WILDCARD in unsubscribe:
-            self._wildcard = False
-        subscribe.discard(WILDCARD)
-        ended = unsubscribe & self._names
-        self._names = (self._names - unsubscribe) | subscribe
-        _check_number(len(self._names))
-        if self._wildcard and not was_wildcard:
-            self._owed, self._doubtful = True, None
-        if first:
-            self._holding.put(
-                {
-                    name: Resource(name, version)
-                    for name, version in request.known.items()
-                    if self._wildcard or name in self._names
-                }
-            )
-            subscribe -= self.held.keys()
+        change = self._interest.amend(request, first=first)
+        self._owe(change)
         # Whoever subscribes (again) or falls back on the wildcard has forgotten what it held, so
         # it is told whatever we think it holds (xDS protocol, "Subscribing to Resources").
-        self._due |= subscribe
-        if self._wildcard:
-            self._due |= ended
-        elif ended or was_wildcard:
+        if first:
+            known = self._interest.among(request.known.keys())
+            self._holding.put({name: Resource(name, request.known[name]) for name in known})
+            self._due |= change.told - self.held.keys()
+        else:
+            self._due |= change.told
+        if self._interest.wildcard:
+            self._due |= change.given_up
+        elif change.given_up or change.wildcard_ended:
             self._forget_unnamed()
 
-    def _doubt(self, names: set[str]) -> None:
+    def _owe(self, change: Change) -> None:
+        """Owe an answer about everything to who asks for everything from now on."""
+        if change.wildcard_begun:
+            self._owed, self._doubtful = True, None
+
+    def _doubt(self, names: AbstractSet[str]) -> None:
         """Expect that the subscriber does not hold these any more."""
         if names:
             self._holding.drop(names)
@@ -320,8 +276,8 @@ class Subscription:
 
     def _forget_unnamed(self) -> None:
         """Forget all about names that are not asked for any more."""
-        self._holding.drop([name for name in self.held if name not in self._names])
+        self._holding.drop([name for name in self.held if name not in self._interest.names])
         if self._sent is not None:
             # It may ask for everything again before it answers, but has forgotten what it held.
             self._sent = replace(self._sent, complete=None)
-        self._due &= self._names
+        self._due &= self._interest.names

@@ -1,6 +1,7 @@
 """The running core: every configured registry watched, and the snapshots of what they hold."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -104,15 +105,19 @@ class Bridge:
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
         logger: FilteringBoundLogger,
+        unix: Callable[[], float] = time.time,
     ) -> None:
-        """Make the adapters; nothing is read before :meth:`run`."""
+        """Make the adapters; nothing is read before :meth:`run`.
+
+        ``clock`` returns monotonic seconds, ``unix`` those since 1970, for people to read.
+        """
         self.problems = Problems()
         self._clock, self._sleep, self._logger = clock, sleep, logger
         self._joint = Joint(self.complete, self.problems, sleep)
         turns = Turns()
         surroundings = Surroundings(clock, sleep, logger, self.problems)
         self._watched = tuple(
-            _Watched(runtime, Lane(runtime.registry, self._joint, turns), surroundings)
+            _Watched(runtime, Lane(runtime.registry, self._joint, turns, unix), surroundings)
             for runtime in registries
         )
 

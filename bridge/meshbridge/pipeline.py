@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 from meshbridge.adapter import Update
 from meshbridge.catalog import Catalog
@@ -24,8 +23,10 @@ COALESCE = 0.005
 class Lane:
     """One registry's way from its updates to the catalog."""
 
-    def __init__(self, registry: Registry, joint: "Joint", turns: Turns) -> None:
-        """Begin without registrations."""
+    def __init__(
+        self, registry: Registry, joint: "Joint", turns: Turns, unix: Callable[[], float]
+    ) -> None:
+        """Begin without registrations; ``unix`` returns the Unix time in seconds."""
         self.registry = registry
         self.intake = Intake()
         """The last good registrations, and the place where safety is decided."""
@@ -33,6 +34,7 @@ class Lane:
         """Unix time of each scope's last update that was worked off."""
         self._joint = joint
         self._turns = turns
+        self._unix = unix
 
     async def work_off(self, update: Update) -> None:
         """Let the update take effect; what it lists appears in one snapshot or in none.
@@ -58,7 +60,7 @@ class Lane:
                         await turn.breathe()
                 self._joint.gather()
                 self.intake.finish(update)
-        self.updated[update.scope] = datetime.now(UTC).timestamp()
+        self.updated[update.scope] = self._unix()
 
     def _publish(self, effective: Effective) -> Published | None:
         if effective.service is None:

@@ -10,7 +10,10 @@ def ready(newest: Snapshot | None, states: tuple[RegistryState, ...]) -> tuple[b
     Once ready it stays so: a registry's outage must not take the bridge, which still serves what
     the registry held, out of service. What is stale stands in the lines.
     """
-    lines = [f"ready: {len(newest.services)} services are served"] if newest else []
+    lines: list[str] = []
+    if newest is not None:
+        served = len(newest.services)
+        lines.append(f"ready: {served} {'service is' if served == 1 else 'services are'} served")
     for state in states:
         for scope in state.scopes:
             what = f"registry {state.name}, {scope.scope}"

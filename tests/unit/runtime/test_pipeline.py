@@ -31,7 +31,7 @@ async def sizes_seen(looks_per_slice: int, many: int) -> list[int]:
         await asyncio.sleep(0)
 
     joint = Joint(lambda: True, Problems(), sleep)
-    lane = Lane(Registry("shop", 0), joint, turns)
+    lane = Lane(Registry("shop", 0), joint, turns, lambda: 1.5)
     seen: list[int] = []
 
     async def look() -> None:
@@ -44,6 +44,7 @@ async def sizes_seen(looks_per_slice: int, many: int) -> list[int]:
         endless, looking = tasks.create_task(joint.run()), tasks.create_task(look())
         for update in (listing("one", 1), listing("many", many), listing("few", 12)):
             await lane.work_off(update)
+        assert lane.updated == dict.fromkeys(("one", "many", "few"), 1.5)
         await looking
         endless.cancel()
     return seen

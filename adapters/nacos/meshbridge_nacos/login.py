@@ -1,7 +1,9 @@
 """A Nacos user's access token: fetched when needed, shared, renewed in time.
 
 The SDK's own login puts the password into the URL, waits 10,000 s for an answer and logs the
-token; this one does not.
+token; this one does not. It repeats nothing of an answer either, be it the body, the reason beside
+the status or a line that is not HTTP: a proxy that sends the form back would have the password
+shown.
 """
 
 import asyncio
@@ -19,6 +21,7 @@ PATH = "/nacos/v1/auth/users/login"
 PATIENCE = aiohttp.ClientTimeout(total=10)
 LARGEST_ANSWER = 64 * 1024
 """Bytes."""
+TAKEN = 200
 FAULT = 500
 """What Nacos 2.5 answers to a wrong name or password, and to a right one in its first 15 s."""
 GRACE = 20.0
@@ -31,6 +34,10 @@ class _Token(msgspec.Struct, frozen=True, rename="camel"):
     access_token: str
     token_ttl: int = 18_000
     """Seconds."""
+
+
+class _UselessAnswer(aiohttp.ClientError):
+    """Its text is the reason, and holds nothing of the answer."""
 
 
 class Login:
@@ -78,7 +85,7 @@ class Login:
                 try:
                     return await self._ask(session, server)
                 except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError) as error:
-                    reasons.append(f"{server}: {str(error) or type(error).__name__}")
+                    reasons.append(f"{server}: {_reason(error)}")
         raise RegistryUnavailable(f"no server lets {self._username} log in: {'; '.join(reasons)}")
 
     async def _ask(self, session: aiohttp.ClientSession, server: Server) -> _Token:
@@ -89,10 +96,11 @@ class Login:
             body = await _whole(answer.content)
             if answer.status in {401, 403} or (answer.status == FAULT and self._lasts()):
                 raise RegistryRejected(
-                    f"{server}: user {self._username} is refused ({answer.status}:"
-                    f" {_one_line(body)}); check username and password"
+                    f"{server}: user {self._username} is refused ({answer.status});"
+                    " check username and password"
                 )
-            answer.raise_for_status()
+            if answer.status != TAKEN:
+                raise _UselessAnswer(f"it answers {answer.status}")
         return msgspec.json.decode(body, type=_Token)
 
     def _lasts(self) -> bool:
@@ -103,14 +111,28 @@ class Login:
 
 
 async def _whole(content: aiohttp.StreamReader) -> bytes:
-    """Return the body: a single read gives what has arrived of it. Raises aiohttp.ClientError."""
+    """Return the body: a single read gives what has arrived of it.
+
+    Raises _UselessAnswer when it is too long, and aiohttp.ClientError.
+    """
     body = bytearray()
     async for part in content.iter_any():
         body += part
         if len(body) > LARGEST_ANSWER:
-            raise aiohttp.ClientPayloadError(f"its answer is longer than {LARGEST_ANSWER} bytes")
+            raise _UselessAnswer(f"its answer is longer than {LARGEST_ANSWER} bytes")
     return bytes(body)
 
 
-def _one_line(body: bytes) -> str:
-    return " ".join(body[:200].decode(errors="replace").split())
+def _reason(error: Exception) -> str:
+    """Return what went wrong, in no words of the server's."""
+    match error:
+        case TimeoutError():
+            return f"no answer within {PATIENCE.total:g} s"
+        case aiohttp.ClientResponseError():
+            return "its answer is not HTTP"
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError():
+            return "it broke off its answer"
+        case _UselessAnswer() | OSError() | aiohttp.InvalidURL() | msgspec.MsgspecError():
+            return str(error)
+        case _:
+            return type(error).__name__

@@ -132,31 +132,31 @@ class Session:
             return await self._send(request)
         token = await self._login.token()
         try:
-            request.put_header(TOKEN, token)
-            return await self._send(request)
+            return await self._send(request, token)
         except RegistryRejected:
             self._login.forget(token)
-            request.put_header(TOKEN, await self._login.token())
-            return await self._send(request)
+            return await self._send(request, await self._login.token())
 
-    async def _send(self, request: Request) -> Record:
+    async def _send(self, request: Request, token: str = "") -> Record:
+        if token:
+            request.put_header(TOKEN, token)
         try:
             reply = await ask(self._connection, pack(request), PATIENCE)
             answer = msgspec.json.decode(reply, type=dict[str, object])
         except grpc.aio.AioRpcError as error:
-            reason = error.details() or error.code().name
+            reason = _masked(error.details() or error.code().name, token)
             raise RegistryUnavailable(f"{self._server}: {reason}") from None
         except (NacosException, msgspec.DecodeError) as error:
             raise RegistryUnavailable(f"{self._server}: {error}") from None
-        self._judge(answer)
+        self._judge(answer, token)
         return answer
 
-    def _judge(self, answer: Record) -> None:
+    def _judge(self, answer: Record, token: str) -> None:
         """Raise what an answer that is no success means."""
         code = answer.get("errorCode") or 0
         if answer.get("resultCode") == 200 and code == 0:  # noqa: PLR2004 - Nacos' word for yes
             return
-        said = str(answer.get("message") or f"error {code}")
+        said = _masked(str(answer.get("message") or f"error {code}"), token)
         if code == NO_RIGHT:
             raise RegistryRejected(
                 f"{self._server}: no right to read namespace {self._namespace}: {said};"
@@ -165,6 +165,11 @@ class Session:
         if code in {UNREGISTERED, NOT_READY, DISCONNECTED}:
             raise RegistryUnavailable(f"{self._server}: {said}")
         raise BadData(f"the server refuses it: {said}")
+
+
+def _masked(said: str, token: str) -> str:
+    """Return a server's words without the token, should it repeat what it was sent."""
+    return said.replace(token, "***") if token else said
 
 
 @contextlib.asynccontextmanager

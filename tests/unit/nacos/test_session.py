@@ -206,6 +206,17 @@ async def test_a_token_that_is_not_taken_is_replaced_once(taken: str, logins: in
                 await session.list_services(DEFAULT_GROUP)
 
 
+async def test_a_server_that_repeats_the_token_makes_nobody_else_repeat_it() -> None:
+    async with ScriptedNacos() as nacos:
+        server = Server("127.0.0.1", nacos.port)
+        async with connected(server, PUBLIC, Tokens(), {}, never) as session:
+            for code, kind in ((403, RegistryRejected), (500, RegistryUnavailable)):
+                nacos.refusal = (code, "not with <t1>, not with <t2>!")
+                with pytest.raises(kind, match=r"not with <.*\*\*\*>!") as refused:
+                    await session.list_services(DEFAULT_GROUP)
+                assert "<t2>" not in str(refused.value)
+
+
 async def test_a_list_that_lacks_what_it_counts_is_no_list() -> None:
     async with ScriptedNacos() as nacos:
         nacos.put("orders", "10.0.0.1", 80)

@@ -24,6 +24,7 @@ from meshbridge.settings import (
     Tls,
 )
 from meshbridge.settings.values import Surroundings, format_duration
+from rig.certificates import Authority
 
 DURATION = TypeAdapter[timedelta](Duration)
 SHARE = TypeAdapter[float](Share)
@@ -168,3 +169,23 @@ def test_a_relative_path_starts_beside_the_configuration() -> None:
     around = Surroundings(Path("/etc/meshbridge"))
     assert path.validate_python("a.yaml", context=around) == Path("/etc/meshbridge/a.yaml")
     assert path.validate_python("/a.yaml", context=around) == Path("/a.yaml")
+
+
+def test_certificates_that_cannot_be_used_are_refused_before_anything_listens(
+    tmp_path: Path,
+) -> None:
+    """Garbage, a pair that is none, and authorities that are none."""
+    authority = Authority()
+    certificate, key = authority.issue(tmp_path, "bridge.test")
+    _, other = authority.issue(tmp_path, "other.test")
+    garbage = tmp_path / "garbage.pem"
+    garbage.write_text("garbage")
+    assert Tls(certificate=certificate, key=key).key == key
+    for fields in (
+        {"certificate": garbage, "key": garbage},
+        {"certificate": certificate, "key": other},
+    ):
+        with pytest.raises(ValidationError, match="certificate and key are no usable pair"):
+            Tls.model_validate(fields)
+    with pytest.raises(ValidationError, match="client-ca holds no usable certificates"):
+        Tls.model_validate({"certificate": certificate, "key": key, "client-ca": garbage})

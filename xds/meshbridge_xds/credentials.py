@@ -8,6 +8,7 @@ import grpc
 
 from meshbridge.errors import ConfigurationError
 from meshbridge.settings import Tls
+from meshbridge.settings.listen import unusable
 
 _IDENTITIES = ("peer_spiffe_id", "peer_uri", "peer_dns", "x509_subject_alternative_name")
 
@@ -15,7 +16,7 @@ _IDENTITIES = ("peer_spiffe_id", "peer_uri", "peer_dns", "x509_subject_alternati
 def read_credentials(tls: Tls) -> grpc.ServerCredentials:
     """Return server credentials that use a renewed certificate from its next handshake on.
 
-    Raises ConfigurationError for a file that cannot be read.
+    Raises ConfigurationError for files that cannot be read or used.
     """
     files = [Path(tls.certificate), Path(tls.key)]
     if tls.client_ca is not None:
@@ -71,6 +72,8 @@ def _configuration(tls: Tls) -> grpc.ServerCertificateConfiguration:
         raise ConfigurationError(
             f"tls: {error.filename}: cannot be read: {error.strerror}"
         ) from None
+    if (reason := unusable(tls)) is not None:
+        raise ConfigurationError(f"tls: {reason}")
     made: grpc.ServerCertificateConfiguration = grpc.ssl_server_certificate_configuration(
         [(key, chain)], root_certificates=authorities
     )

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+import ssl
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
@@ -92,6 +93,32 @@ class Tls(Section):
             kind, message = "tls", "allow needs client-ca: without it nobody shows a certificate"
             raise PydanticCustomError(kind, message)
         return self
+
+    @model_validator(mode="after")
+    def _can_be_used(self) -> Self:
+        if (reason := unusable(self)) is not None:
+            kind, message = "tls", "{reason}"
+            raise PydanticCustomError(kind, message, {"reason": reason})
+        return self
+
+
+def unusable(tls: Tls) -> str | None:
+    """Return why the files cannot be listened with, or ``None`` if they can."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        # Without a password OpenSSL would ask for one at the terminal.
+        context.load_cert_chain(tls.certificate, tls.key, password=b"")
+    except (ssl.SSLError, ValueError) as error:
+        return (
+            "certificate and key are no usable pair of PEM files without a password"
+            f" ({getattr(error, 'reason', None) or error})"
+        )
+    if tls.client_ca is not None:
+        try:
+            context.load_verify_locations(tls.client_ca)
+        except ssl.SSLError as error:
+            return f"client-ca holds no usable certificates in PEM ({error.reason or error})"
+    return None
 
 
 class Listener(Section):

@@ -1,5 +1,6 @@
 """The commands as people run them: real processes, a file registry, real ports on loopback."""
 
+import asyncio
 import contextlib
 import errno
 import json
@@ -17,6 +18,7 @@ import aiohttp
 import pytest
 
 from rig.bridge import Bridge
+from rig.waiting import until
 
 VERSION = {"version": 1}
 SERVICES = {
@@ -383,3 +385,39 @@ def test_an_answer_that_cannot_be_written_is_a_no(folder: Path) -> None:
         )
     assert done.returncode == 1
     assert done.stderr == f"error: stdout cannot be written: {os.strerror(errno.ENOSPC)}\n"
+
+
+def test_the_bridge_outlives_whoever_read_its_log(folder: Path) -> None:
+    """``meshbridge run 2> >(head -1)``: what cannot be logged is lost, and traffic is not."""
+    path = folder / "meshbridge.yaml"
+    path.write_text(json.dumps(configuration()))
+    command = [sys.executable, "-m", "meshbridge", "run", "-c", path]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stderr is not None
+        lines = (json.loads(line) for line in run.stderr)
+        status = next(line["address"] for line in lines if line.get("name") == "status")
+        run.stderr.close()
+        (folder / "services.yaml").write_text("services: [{")
+
+        async def readiness() -> str:
+            async with aiohttp.request("GET", f"http://{status}/readyz") as answer:
+                return await answer.text()
+
+        asyncio.run(until(readiness, lambda text: "stale" in text, within=10))
+        run.terminate()
+        assert run.wait(15) == 0
+
+
+def test_a_closed_stdout_is_no_fault(folder: Path) -> None:
+    """``meshbridge check >&-``."""
+    path = folder / "meshbridge.yaml"
+    path.write_text(json.dumps(configuration()))
+    command = 'exec "$0" -m meshbridge check -c "$1" >&-'
+    done = subprocess.run(
+        ["/bin/sh", "-c", command, sys.executable, path],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

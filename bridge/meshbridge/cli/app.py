@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from meshbridge.cli.ending import faults_in_lines, say
+from meshbridge.cli.ending import faults_in_lines, open_missing_streams, say
 
 # ruff: noqa: PLC0415 - `meshbridge --help` must not wait for what only one command needs
 
@@ -41,6 +41,7 @@ _USUAL_WAIT = timedelta(seconds=10)
 
 def main() -> None:
     """Run the command that the arguments name, and exit with its code."""
+    open_missing_streams()
     try:
         command_line()(prog_name="meshbridge")
     except Exception as error:

@@ -19,6 +19,18 @@ class Exit(enum.IntEnum):
     """Wrong use or wrong configuration."""
 
 
+def open_missing_streams() -> None:
+    """Send to nowhere what would go to a standard stream that is closed (``meshbridge run >&-``).
+
+    Otherwise the next socket would get its number, and ``print`` would write into it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            mode = "r" if number == 0 else "w"
+            setattr(sys, name, os.fdopen(descriptor, mode, closefd=False))
+
+
 def say(text: str) -> None:
     """Print text to stdout.
 

@@ -48,8 +48,10 @@ class OutletContext:
 class Outlet(Protocol):
     """Serves one kind of subscriber."""
 
-    formats: tuple[str, ...]
-    """The names of ``dump --format`` that it renders."""
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The names of ``dump --format`` that it renders; may be an attribute."""
+        ...
 
     async def serve(self, snapshots: Snapshots, context: OutletContext) -> Never:
         """Serve until cancelled, then let connections end cleanly.

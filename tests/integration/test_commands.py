@@ -391,7 +391,7 @@ def test_the_bridge_outlives_whoever_read_its_log(folder: Path) -> None:
     """``meshbridge run 2> >(head -1)``: what cannot be logged is lost, and traffic is not."""
     path = folder / "meshbridge.yaml"
     path.write_text(json.dumps(configuration()))
-    command = [sys.executable, "-m", "meshbridge", "run", "-c", path]
+    command = [sys.executable, "-m", "meshbridge", "run", "-c", str(path)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
         assert run.stderr is not None
         lines = (json.loads(line) for line in run.stderr)

@@ -1,6 +1,7 @@
 """Keeps the newest push for each service until it is taken: what is not taken is replaced."""
 
 import asyncio
+from collections.abc import Set as AbstractSet
 
 from meshbridge_nacos.parse import Record
 
@@ -21,9 +22,13 @@ class Inbox:
         """Return the push for a service if one waits."""
         return self._newest.pop(service, None)
 
-    async def take(self) -> dict[str, Record]:
-        """Wait for pushes and return them, oldest service first."""
+    async def take(self, leave: AbstractSet[str] = frozenset()) -> dict[str, Record]:
+        """Wait for pushes and return them, oldest service first.
+
+        Those for the services that are in ``leave`` by then stay, for :meth:`take_one`.
+        """
         await self._filled.wait()
         self._filled.clear()
-        taken, self._newest = self._newest, {}
+        taken = {name: info for name, info in self._newest.items() if name not in leave}
+        self._newest = {name: info for name, info in self._newest.items() if name in leave}
         return taken

@@ -74,6 +74,8 @@ class Scope:
         self._emit = emit
         self._told: dict[str, _Told] = {}
         """By the service's own name; its keys are what is subscribed to."""
+        self._asking: set[str] = set()
+        """Services being subscribed to: their pushes are kept until the answer is there."""
         self._absent: dict[str, int] = {}
         """How many lists in a row lacked a service."""
 
@@ -94,10 +96,10 @@ class Scope:
     async def follow_pushes(self) -> Never:
         """Emit each service that the server says has changed."""
         while True:
-            for name, info in (await self._inbox.take()).items():
+            for name, info in (await self._inbox.take(self._asking)).items():
                 before = self._told.get(name)
                 if before is None:
-                    continue  # no longer, or not yet, subscribed to
+                    continue  # no longer subscribed to
                 self._told[name] = now = self._understand(name, info)
                 if now != before:  # the server repeats itself after every subscription
                     self._emit(Changed(str(self._name), now.service, now.unreadable))
@@ -127,12 +129,24 @@ class Scope:
                 tasks.create_task(work())
 
     async def _ask(self, name: str) -> _Told:
+        info, refusal = await self._answer(name)
+        # The server reads its answer before it notes the subscription (nacos:
+        # SubscribeServiceRequestHandler.handle), so a push that arrived between question and answer is
+        # never the older one. Its lastRefTime would not tell: clocks of servers differ.
+        pushed = self._inbox.take_one(name)
+        info = info if pushed is None else pushed
+        return self._unreadable(name, refusal) if info is None else self._understand(name, info)
+
+    async def _answer(self, name: str) -> tuple[Record | None, str]:
+        """Return what the service is now, or why the server does not say."""
+        self._inbox.take_one(name)  # what still waits belongs to an earlier subscription
+        self._asking.add(name)
         try:
-            info = await self._session.subscribe(self._name.group, name)
+            return await self._session.subscribe(self._name.group, name), ""
         except BadData as bad:
-            return self._unreadable(name, str(bad))
-        # A push that came meanwhile was made after the subscription, so it is not the older one.
-        return self._understand(name, self._inbox.take_one(name) or info)
+            return None, str(bad)
+        finally:
+            self._asking.discard(name)
 
     def _understand(self, name: str, info: Record) -> _Told:
         identity = self._identity(name)

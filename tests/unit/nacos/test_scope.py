@@ -41,6 +41,9 @@ class Server:
         self.busy = self.busiest = 0
         self.meanwhile: dict[str, Record] = {}
         """Pushed between the question and its answer."""
+        self.answers = asyncio.Event()
+        """Set while questions are answered."""
+        self.answers.set()
         self.inbox = Inbox()
 
     async def list_services(self, group: str) -> frozenset[str]:
@@ -56,6 +59,8 @@ class Server:
         self.busy -= 1
         if service in self.meanwhile:
             self.inbox.put(service, self.meanwhile[service])
+            await settle()
+        await self.answers.wait()
         answer = self.services[service]
         if isinstance(answer, Exception):
             raise answer
@@ -91,11 +96,15 @@ class Watched:
         context = Context(lambda: 0.0, sleep, report, logger)
         self.scope = Scope(NAME, server, server.inbox, context, self.said.append)
 
+    def tick(self) -> None:
+        """Let one list begin."""
+        self._ticks.put_nowait(None)
+
     async def pass_interval(self) -> None:
         """Let one list be made and worked off."""
         await self._waiting.wait()
         self._waiting.clear()
-        self._ticks.put_nowait(None)
+        self.tick()
         await self._waiting.wait()
 
     def ports(self) -> list[tuple[int, ...]]:
@@ -108,7 +117,7 @@ class Watched:
 
 
 async def settle() -> None:
-    for _ in range(5):
+    for _ in range(10):
         await asyncio.sleep(0)
 
 
@@ -174,6 +183,65 @@ async def test_a_push_that_overtakes_the_answer_wins() -> None:
     watched = Watched(server)
     await watched.scope.list_all(after_gap=False)
     assert watched.ports() == [(2,)]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("answer", [info(2), BadData("it is not described")])
+async def test_a_push_for_a_service_that_is_being_asked_for_waits_for_the_answer(
+    answer: Record | Exception,
+) -> None:
+    """Pushes are followed meanwhile; one that is dropped leaves the older answer in force."""
+    server = Server(a=info(1))
+    watched = Watched(server)
+    await watched.scope.list_all(after_gap=False)
+    async with asyncio.TaskGroup() as tasks:
+        pushes = tasks.create_task(watched.scope.follow_pushes())
+        lists = tasks.create_task(watched.scope.follow_lists(10))
+        server.services["b"], server.meanwhile["b"] = answer, info(3)
+        await watched.pass_interval()
+        await watched.pass_interval()
+        assert watched.ports() == [(3,)]
+        assert server.inbox.take_one("b") is None
+        server.inbox.put("b", info(4))
+        await settle()
+        assert watched.ports() == [(4,)]
+        pushes.cancel()
+        lists.cancel()
+    assert watched.reports == []
+
+
+@pytest.mark.asyncio
+async def test_a_push_from_before_the_question_does_not_outdo_the_answer() -> None:
+    """It belongs to an earlier subscription, and nothing says what changed since."""
+    server = Server(a=info(2))
+    server.inbox.put("a", info(1))
+    watched = Watched(server)
+    await watched.scope.list_all(after_gap=False)
+    assert watched.ports() == [(2,)]
+
+
+@pytest.mark.asyncio
+async def test_other_services_are_followed_while_one_is_being_asked_for() -> None:
+    server = Server(a=info(1))
+    watched = Watched(server)
+    await watched.scope.list_all(after_gap=False)
+    server.answers.clear()
+    server.meanwhile["b"] = info(3)
+    async with asyncio.TaskGroup() as tasks:
+        pushes = tasks.create_task(watched.scope.follow_pushes())
+        server.services["b"] = info(2)
+        lists = tasks.create_task(watched.scope.follow_lists(0))
+        watched.tick()
+        await settle()
+        server.inbox.put("a", info(9))
+        await settle()
+        assert watched.ports() == [(9,)]
+        server.answers.set()
+        await settle()
+        assert watched.ports() == [(3,)]
+        pushes.cancel()
+        lists.cancel()
+    assert len(watched.said) == 3
 
 
 @pytest.mark.asyncio

@@ -79,7 +79,8 @@ def _rendering(stream: TextIO) -> list[Processor]:
     if stream.isatty():
         return [
             structlog.dev.ConsoleRenderer(
-                colors=not os.environ.get("NO_COLOR"), exception_formatter=structlog.dev.plain_traceback
+                colors=not os.environ.get("NO_COLOR"),
+                exception_formatter=structlog.dev.plain_traceback,
             )
         ]
     return [

@@ -131,8 +131,8 @@ class Scope:
     async def _ask(self, name: str) -> _Told:
         info, refusal = await self._answer(name)
         # The server reads its answer before it notes the subscription (nacos:
-        # SubscribeServiceRequestHandler.handle), so a push that arrived between question and answer is
-        # never the older one. Its lastRefTime would not tell: clocks of servers differ.
+        # SubscribeServiceRequestHandler.handle), so a push that arrived between question and answer
+        # is never the older one. Its lastRefTime would not tell: clocks of servers differ.
         pushed = self._inbox.take_one(name)
         info = info if pushed is None else pushed
         return self._unreadable(name, refusal) if info is None else self._understand(name, info)

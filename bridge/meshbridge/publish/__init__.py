@@ -2,6 +2,7 @@
 
 from meshbridge.publish.claim import ClaimKey, Published
 from meshbridge.publish.publishing import publish, selected
-from meshbridge.publish.rules import PublishRules, Registry
+from meshbridge.publish.registry import Registry
+from meshbridge.publish.rules import PublishRules
 
 __all__ = ["ClaimKey", "PublishRules", "Published", "Registry", "publish", "selected"]

@@ -10,7 +10,8 @@ from meshbridge.publish.instances import Candidate, Sorted, sort_out
 from meshbridge.publish.labels import LabelFault, Selection, select_labels
 from meshbridge.publish.locality import NOWHERE, UnreadableLocality, locate
 from meshbridge.publish.ports import service_ports
-from meshbridge.publish.rules import PublishRules, Registry
+from meshbridge.publish.registry import Registry
+from meshbridge.publish.rules import PublishRules
 from meshbridge.registration import Health, Kind, Metadata, RegisteredService
 from meshbridge.service import Endpoint, Locality, Port, Source
 

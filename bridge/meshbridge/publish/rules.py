@@ -5,10 +5,9 @@ Every message says what was found and what is allowed; the place is the reader's
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from ipaddress import ip_network
-from typing import Annotated, Final, Literal, Self, cast
+from typing import Annotated, Final, Literal, cast
 
 from pydantic import (
     AfterValidator,
@@ -68,7 +67,8 @@ def _alias(text: str) -> str:
     return text
 
 
-def _domain(text: str) -> str:
+def check_domain(text: str) -> str:
+    """Return the text if it can be ``publish.domain``, else raise ValueError."""
     if text and (not legal_host(text) or reserved_host(text)):
         message = (
             f"found {text!r}; allowed: a DNS name in lower case that is not localhost nor under "
@@ -78,7 +78,8 @@ def _domain(text: str) -> str:
     return text
 
 
-def _namespace(text: str) -> str:
+def check_namespace(text: str) -> str:
+    """Return the text if it can be ``publish.namespace``, else raise ValueError."""
     if text and not _NAMESPACE.fullmatch(text):
         message = f"found {text!r}; allowed: up to 63 of a-z, 0-9 and '-', as in Kubernetes"
         raise ValueError(message)
@@ -211,10 +212,10 @@ class PublishRules(_Block):
     exclude: tuple[Pattern, ...] = ()
     instances: InstanceRules = InstanceRules()
     host: Annotated[str, AfterValidator(check_host_rule)] = DEFAULT_TEMPLATE
-    domain: Annotated[str, AfterValidator(_domain)] = ""
+    domain: Annotated[str, AfterValidator(check_domain)] = ""
     """Empty until the settings fill in the adapter's name."""
     aliases: tuple[Annotated[str, AfterValidator(_alias)], ...] = ()
-    namespace: Annotated[str, AfterValidator(_namespace)] = ""
+    namespace: Annotated[str, AfterValidator(check_namespace)] = ""
     """Empty means the registry's name."""
     ports: Annotated[PortRule, BeforeValidator(read_port_rule)] = PortRule()
     protocol: Annotated[str, AfterValidator(_protocol)] = "http"
@@ -257,46 +258,3 @@ def _any_meets(patterns: tuple[str, ...], names: tuple[str, ...]) -> bool:
     return any(
         pattern == "*" or fnmatchcase(name, pattern) for pattern in patterns for name in names
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Registry:
-    """One configured registry, as publishing sees it.
-
-    Raises ValueError when the namespace is left to a name that cannot be one.
-    """
-
-    name: str
-    order: int
-    """Its place in the configuration: the lowest has a host that several claim."""
-    rules: PublishRules = field(default_factory=PublishRules)
-
-    def __post_init__(self) -> None:
-        """Check the namespace that the name stands in for."""
-        try:
-            _namespace(self.namespace)
-        except ValueError as error:
-            message = (
-                f"the registry's name is its namespace unless publish.namespace says so: {error}"
-            )
-            raise ValueError(message) from None
-
-    @property
-    def domain(self) -> str:
-        """The domain under which its hosts stand."""
-        return self.rules.domain or self.name
-
-    @property
-    def namespace(self) -> str:
-        """The Istio namespace of its resources."""
-        return self.rules.namespace or self.name
-
-    def with_domain(self, domain: str) -> Self:
-        """Return the registry with this domain, unless its rules name one.
-
-        Raises ValueError if it cannot be a domain.
-        """
-        if self.rules.domain:
-            return self
-        rules = self.rules.model_copy(update={"domain": _domain(domain)})
-        return type(self)(self.name, self.order, rules)

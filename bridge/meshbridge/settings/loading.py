@@ -5,7 +5,8 @@ from pathlib import Path
 
 from meshbridge.errors import ConfigurationError
 from meshbridge.plugins import load_adapter, load_outlet
-from meshbridge.publish.rules import PublishRules, Registry
+from meshbridge.publish.registry import Registry
+from meshbridge.publish.rules import PublishRules
 from meshbridge.settings.document import Place, Plain, read_document, show_place
 from meshbridge.settings.faults import keys_of, show_value
 from meshbridge.settings.interpolation import interpolate

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from meshbridge.adapter import AdapterType
 from meshbridge.outlet import OutletType
-from meshbridge.publish.rules import Registry
+from meshbridge.publish.registry import Registry
 from meshbridge.settings.listen import Address, ListenAddress, refuse_open_listener
 from meshbridge.settings.section import Section
 

@@ -47,9 +47,14 @@ _read = cast("Callable[[bytes], Payload]", vars(nacos_grpc_service_pb2)["Payload
 
 def pack(kind: str, message: Message) -> bytes:
     """Return a message as it travels."""
+    return pack_raw(kind, json.dumps(message).encode())
+
+
+def pack_raw(kind: str, body: bytes) -> bytes:
+    """Return anything as a message that travels."""
     payload = _payload()
     payload.metadata.type = kind
-    payload.body.value = json.dumps(message).encode()
+    payload.body.value = body
     return payload.SerializeToString()
 
 
@@ -136,11 +141,8 @@ class ScriptedNacos:
 
     def push_raw(self, kind: str, body: bytes) -> None:
         """Push anything to everybody."""
-        payload = _payload()
-        payload.metadata.type = kind
-        payload.body.value = body
         for client in self._clients.values():
-            client.outgoing.put_nowait(payload.SerializeToString())
+            client.outgoing.put_nowait(pack_raw(kind, body))
 
     def evict(self) -> None:
         """Forget every client; their streams stay open, as seen."""

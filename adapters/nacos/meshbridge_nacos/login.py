@@ -14,6 +14,7 @@ import msgspec
 
 from meshbridge import RegistryRejected, RegistryUnavailable
 from meshbridge.settings.secret import Secret
+from meshbridge_nacos.decoding import UnreadableError, decode
 from meshbridge_nacos.options import Server
 
 PATH = "/nacos/v1/auth/users/login"
@@ -84,7 +85,7 @@ class Login:
             for server in self._servers:
                 try:
                     return await self._ask(session, server)
-                except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError) as error:
+                except (aiohttp.ClientError, TimeoutError, UnreadableError) as error:
                     reasons.append(f"{server}: {_reason(error)}")
         raise RegistryUnavailable(f"no server lets {self._username} log in: {'; '.join(reasons)}")
 
@@ -101,7 +102,7 @@ class Login:
                 )
             if answer.status != TAKEN:
                 raise _UselessAnswer(f"it answers {answer.status}")
-        return msgspec.json.decode(body, type=_Token)
+        return decode(body, _Token, "its answer")
 
     def _lasts(self) -> bool:
         """Note a faulty answer; say whether there was nothing else for long enough."""
@@ -132,7 +133,7 @@ def _reason(error: Exception) -> str:
             return "its answer is not HTTP"
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError():
             return "it broke off its answer"
-        case _UselessAnswer() | OSError() | aiohttp.InvalidURL() | msgspec.MsgspecError():
+        case _UselessAnswer() | OSError() | aiohttp.InvalidURL() | UnreadableError():
             return str(error)
         case _:
             return type(error).__name__

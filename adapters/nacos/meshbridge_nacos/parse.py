@@ -169,5 +169,7 @@ def _shown(value: object) -> str:
     """Return the value as people read it: short, and on one line."""
     if value is None:
         return "missing"
+    if isinstance(value, dict | list):  # nested as deep as can be decoded, it may have no repr
+        return "an object" if isinstance(value, dict) else "a list"
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - a line's worth

@@ -24,7 +24,6 @@ from collections.abc import Callable
 from importlib.metadata import version
 
 import grpc
-import msgspec
 from v2.nacos import ClientConfig
 from v2.nacos.common.nacos_exception import NacosException
 from v2.nacos.naming.model.naming_response import NotifySubscriberResponse
@@ -37,6 +36,7 @@ from v2.nacos.transport.model.rpc_request import Request
 from v2.nacos.transport.nacos_server_connector import NacosServerConnector
 
 from meshbridge.errors import ConfigurationError
+from meshbridge_nacos.decoding import UnreadableError, decode
 from meshbridge_nacos.wire import (
     Payload,
     Stream,
@@ -164,8 +164,8 @@ class Client(GrpcClient):
             reason = f"the stream broke: {error.details() or error.code().name}"
         except asyncio.InvalidStateError:
             pass  # it ended before an answer was written
-        except msgspec.DecodeError as error:
-            reason = f"a push cannot be read: {error}"
+        except UnreadableError as error:
+            reason = str(error)
         finally:
             stream.cancel()
             if not self.ended.done():
@@ -176,12 +176,13 @@ class Client(GrpcClient):
         if payload.metadata.type != PUSH:
             try:
                 request = unpack(payload)
-            except (NacosException, ValueError):
+            except (NacosException, UnreadableError):
                 return  # this version of the SDK does not know the request; the server copes
             if isinstance(request, Request):
                 await self._handle_server_request(request, connection)
             return
-        message = msgspec.json.decode(payload.body.value, type=dict[str, object])
+        message = decode(payload.body.value, dict[str, object], "a push")
         self._on_push(message)
-        answer = NotifySubscriberResponse(requestId=str(message.get("requestId") or ""))
+        number = message.get("requestId")
+        answer = NotifySubscriberResponse(requestId=number if isinstance(number, str) else "")
         await send(connection, pack_answer(answer))

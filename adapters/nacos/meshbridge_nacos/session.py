@@ -25,6 +25,7 @@ from v2.nacos.transport.model.server_info import ServerInfo
 from v2.nacos.transport.server_request_handler import ClientDetectionRequestHandler
 
 from meshbridge import BadData, RegistryRejected, RegistryUnavailable
+from meshbridge_nacos.decoding import UnreadableError, decode, fit
 from meshbridge_nacos.inbox import Inbox
 from meshbridge_nacos.login import Login
 from meshbridge_nacos.options import Server
@@ -53,6 +54,12 @@ class _Page(msgspec.Struct, frozen=True):
     names: list[str] = msgspec.field(name="serviceNames")
 
 
+class _Outcome(msgspec.Struct, frozen=True):
+    result: int = msgspec.field(name="resultCode", default=0)
+    error: int | None = msgspec.field(name="errorCode", default=None)
+    message: str | None = None
+
+
 class Session:
     """Asks one server; every method raises RegistryUnavailable or RegistryRejected."""
 
@@ -71,10 +78,12 @@ class Session:
         while len(names) < count:
             try:
                 answer = await self._ask(self._page_request(group, page))
-                listed = msgspec.convert(answer, _Page)
-            except (BadData, msgspec.ValidationError) as bad:
+                listed = fit(answer, _Page, f"its list of the services in {group}")
+            except BadData as bad:
                 reason = f"its list of the services in {group} cannot be read"
                 raise RegistryUnavailable(f"{self._server}: {reason}: {bad}") from None
+            except UnreadableError as error:
+                raise RegistryUnavailable(f"{self._server}: {error}") from None
             more = {plain_name(group, name) for name in listed.names} - names
             if not more and len(names) < listed.count:
                 reason = f"it counts {listed.count} services in {group} and lists {len(names)}"
@@ -140,23 +149,25 @@ class Session:
     async def _send(self, request: Request, token: str = "") -> Record:
         if token:
             request.put_header(TOKEN, token)
+        what = f"its answer to {request.get_request_type()}"
         try:
             reply = await ask(self._connection, pack(request), PATIENCE)
-            answer = msgspec.json.decode(reply, type=dict[str, object])
+            answer = decode(reply, dict[str, object], what)
+            outcome = fit(answer, _Outcome, what)
         except grpc.aio.AioRpcError as error:
             reason = _masked(error.details() or error.code().name, token)
             raise RegistryUnavailable(f"{self._server}: {reason}") from None
-        except (NacosException, msgspec.DecodeError) as error:
+        except (NacosException, UnreadableError) as error:
             raise RegistryUnavailable(f"{self._server}: {error}") from None
-        self._judge(answer, token)
+        self._judge(outcome, token)
         return answer
 
-    def _judge(self, answer: Record, token: str) -> None:
+    def _judge(self, outcome: _Outcome, token: str) -> None:
         """Raise what an answer that is no success means."""
-        code = answer.get("errorCode") or 0
-        if answer.get("resultCode") == 200 and code == 0:  # noqa: PLR2004 - Nacos' word for yes
+        code = outcome.error or 0
+        if outcome.result == 200 and code == 0:  # noqa: PLR2004 - Nacos' word for yes
             return
-        said = _masked(str(answer.get("message") or f"error {code}"), token)
+        said = _masked(outcome.message or f"error {code}", token)
         if code == NO_RIGHT:
             raise RegistryRejected(
                 f"{self._server}: no right to read namespace {self._namespace}: {said};"
@@ -193,8 +204,8 @@ async def connected(
             return
         record = cast("Record", info)
         # The request's own fields are null on a real server; only the record names the service.
-        group, name = str(record.get("groupName")), str(record.get("name"))
-        if group in inboxes:
+        group, name = record.get("groupName"), record.get("name")
+        if isinstance(group, str) and isinstance(name, str) and group in inboxes:
             inboxes[group].put(plain_name(group, name), record)
 
     client = Client(config, on_push)

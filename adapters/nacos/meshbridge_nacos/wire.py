@@ -9,6 +9,8 @@ from v2.nacos.transport.grpc_util import GrpcUtils
 from v2.nacos.transport.model.rpc_request import Request
 from v2.nacos.transport.model.rpc_response import Response
 
+from meshbridge_nacos.decoding import UnreadableError
+
 
 class _Metadata(Protocol):
     type: str
@@ -97,8 +99,15 @@ def pack_answer(response: Response) -> Payload:
 
 
 def unpack(payload: Payload) -> Request | Response:
-    """Return the SDK's model of a message. Raises NacosException or ValueError."""
-    return _utils.parse(payload)
+    """Return the SDK's model of a message.
+
+    Raises NacosException when it has none, UnreadableError when the message does not fit it.
+    """
+    try:
+        return _utils.parse(payload)
+    except (ValueError, RecursionError) as error:  # of bytes, json and pydantic; of deep nesting
+        what = f"a message of type {payload.metadata.type}"
+        raise UnreadableError(f"{what} cannot be read: {type(error).__name__}") from None
 
 
 async def ask(connection: GrpcConnection, request: Payload, within: float) -> bytes:

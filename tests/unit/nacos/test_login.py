@@ -28,6 +28,7 @@ class Door:
 
     server: Server = NOWHERE
     status: int = 200
+    encoding: str = "utf-8"
     reason: str | None = None
     pieces: int = 1
     """How many parts the body comes in, each sent after the one before it had arrived."""
@@ -38,7 +39,7 @@ class Door:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.urls.append(str(request.url))
         self.asked.append(parse_qs(await request.text()))
-        body = self.body.replace("%d", str(len(self.asked))).encode()
+        body = self.body.replace("%d", str(len(self.asked))).encode(self.encoding)
         response = web.StreamResponse(
             status=self.status, reason=self.reason, headers={"Location": "/elsewhere"}
         )
@@ -178,6 +179,25 @@ async def test_any_other_answer_is_an_outage(status: int, body: str) -> None:
         with pytest.raises(RegistryUnavailable, match="no server lets bridge log in"):
             await login(opened.server).token()
     assert len(opened.asked) == 1, "a redirect is not followed"
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b'{"accessToken": "\xff"}', "its answer cannot be read: it is not UTF-8"),
+        (b'{"global": ' + b"[" * 50_000, "its answer cannot be read: it is nested too deep"),
+        (b'{"accessToken": 1}', "its answer cannot be read: Expected"),
+    ],
+    ids=["bytes", "depth", "type"],
+)
+async def test_an_answer_that_cannot_be_read_is_an_outage_and_says_so(
+    body: bytes, why: str
+) -> None:
+    async with door() as opened:
+        opened.body = body.decode("latin-1")
+        opened.encoding = "latin-1"
+        with pytest.raises(RegistryUnavailable, match=why):
+            await login(opened.server).token()
 
 
 async def test_the_next_server_is_asked_when_one_does_not_answer() -> None:

@@ -144,6 +144,8 @@ def test_metadata_without_a_value_is_no_metadata() -> None:
         ({"port": "8080"}, "its port is '8080'"),
         ({"port": True}, "its port is True"),
         ({"port": 80.5}, "its port is 80.5"),
+        ({"port": [8080]}, "its port is a list"),
+        ({"ip": {"v4": "10.0.0.1"}}, "its ip is an object"),
         ({"weight": "heavy"}, "its weight is 'heavy'"),
         ({"weight": None}, "its weight is missing"),
         ({"weight": True}, "its weight is True"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -13,7 +14,7 @@ from meshbridge_nacos.login import Login
 from meshbridge_nacos.options import DEFAULT_GROUP, PUBLIC, Server
 from meshbridge_nacos.parse import Record
 from meshbridge_nacos.session import Session, connected
-from rig.scripted_nacos import ScriptedNacos, pack
+from rig.scripted_nacos import ScriptedNacos, pack, pack_raw
 from rig.waiting import until
 
 pytestmark = pytest.mark.asyncio
@@ -97,10 +98,72 @@ async def test_a_known_connection_stays_through_its_checks() -> None:
         await converse(nacos, body, at_once)
 
 
-async def test_a_push_that_is_no_json_ends_the_session() -> None:
+UNREADABLE = {
+    "malformed": b"{not json",
+    "not UTF-8": b'{"serviceInfo": {"name": "\xff"}}',
+    "nested too deep": b'{"serviceInfo":' * 100_000,
+}
+"""By the reason that is given."""
+
+
+@pytest.mark.parametrize("why", UNREADABLE)
+async def test_a_push_that_cannot_be_read_ends_the_session(why: str) -> None:
+    """Each decoder has errors of its own for these, and none of them may be lost."""
     async with ScriptedNacos() as nacos:
-        reason = await fate(nacos, lambda: nacos.push_raw("NotifySubscriberRequest", b"{not json"))
-        assert "cannot be read" in reason
+        spoilt = UNREADABLE[why]
+        reason = await fate(nacos, lambda: nacos.push_raw("NotifySubscriberRequest", spoilt))
+        assert re.search(f"a push cannot be read: .*{why}", reason)
+
+
+@pytest.mark.parametrize("why", UNREADABLE)
+async def test_an_answer_that_cannot_be_read_is_an_outage(why: str) -> None:
+    async with ScriptedNacos() as nacos:
+        nacos.answers["ServiceListRequest"] = pack_raw("ServiceListResponse", UNREADABLE[why])
+
+        async def body(session: Session, _: Inbox) -> None:
+            reason = f"its answer to ServiceListRequest cannot be read: .*{why}"
+            with pytest.raises(RegistryUnavailable, match=reason):
+                await session.list_services(DEFAULT_GROUP)
+
+        await converse(nacos, body)
+
+
+@pytest.mark.parametrize("field", ["resultCode", "errorCode", "message"])
+async def test_an_answer_whose_outcome_is_none_is_an_outage(field: str) -> None:
+    async with ScriptedNacos() as nacos:
+        nacos.answers["ServiceListRequest"] = pack("ServiceListResponse", {field: [[]]})
+
+        async def body(session: Session, _: Inbox) -> None:
+            with pytest.raises(RegistryUnavailable, match=rf"cannot be read: .*\$\.{field}"):
+                await session.list_services(DEFAULT_GROUP)
+
+        await converse(nacos, body)
+
+
+@pytest.mark.parametrize("why", UNREADABLE)
+async def test_a_request_of_the_server_that_cannot_be_read_is_passed_over(why: str) -> None:
+    async with ScriptedNacos() as nacos:
+
+        async def body(session: Session, inbox: Inbox) -> None:
+            await session.subscribe(DEFAULT_GROUP, "orders")
+            await inbox.take()
+            nacos.push_raw("ClientDetectionRequest", UNREADABLE[why])
+            nacos.put("orders", "10.0.0.1", 80)
+            assert set(await inbox.take()) == {"orders"}
+
+        await converse(nacos, body)
+
+
+@pytest.mark.parametrize("why", UNREADABLE)
+async def test_a_server_whose_first_word_cannot_be_read_is_told_so(why: str) -> None:
+    async with ScriptedNacos() as nacos:
+        nacos.answers["ServerCheckRequest"] = pack_raw("ServerCheckResponse", UNREADABLE[why])
+
+        async def body(_session: Session, _inbox: Inbox) -> None:
+            pytest.fail("this is not Nacos")
+
+        with pytest.raises(RegistryUnavailable, match="type ServerCheckResponse cannot be read"):
+            await converse(nacos, body)
 
 
 async def test_a_push_of_eight_megabytes_arrives_and_is_acknowledged() -> None:
@@ -130,8 +193,9 @@ async def test_a_request_that_the_sdk_does_not_know_is_passed_over() -> None:
             await inbox.take()
             nacos.push_raw("ConnectResetRequest", b"{}")
             nacos.push_raw("NotifySubscriberRequest", b"{}")
-            group = {"serviceInfo": {"name": "orders", "groupName": "stranger"}}
-            nacos.push_raw("NotifySubscriberRequest", json.dumps(group).encode())
+            for group in ("stranger", None, 1):
+                info = {"serviceInfo": {"name": "orders", "groupName": group}}
+                nacos.push_raw("NotifySubscriberRequest", json.dumps(info).encode())
             nacos.put("orders", "10.0.0.1", 80)
             assert set(await inbox.take()) == {"orders"}
 

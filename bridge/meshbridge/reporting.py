@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from meshbridge.adapter import Changed, Gone, Listing, Removed, Stale, Unreadable, Update
+from meshbridge.adapter import Changed, Gone, Listing, Removed, Unreadable, Update
 from meshbridge.problems import Problem, ProblemKind, Problems
 from meshbridge.registration import ServiceId
 
@@ -53,7 +53,7 @@ class Reports:
             case Gone(scope):
                 for service_id in list(self._said.get(scope, {})):
                     self._keep(scope, service_id, ())
-            case Stale():
+            case _:  # Stale, which names nothing
                 return
 
     def _keep(self, scope: str, service_id: ServiceId, named: tuple[Subject, ...]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from unit.runtime.examples import service, sid
 
-from meshbridge import Changed, Gone, Listing, RegistryRejected, RegistryUnavailable, Removed
+from meshbridge import Changed, Gone, Listing, RegistryRejected, RegistryUnavailable, Removed, Stale
 from meshbridge.logs import configure, listening
 from meshbridge.outage import STEADY, Backoff, Failure, failure_of, reason_of
 from meshbridge.problems import Problems
@@ -44,6 +44,7 @@ def test_a_report_holds_until_an_update_of_its_service_no_longer_names_it() -> N
     reports.settle(Changed("s", service("b", 2)))
     reports.settle(Removed("s", sid("b")))
     reports.settle(Listing("t", ()))
+    reports.settle(Stale("s", "away"))
     assert reasons(problems) == ["not a number"]
     reports.settle(Listing("s", (service("a", 2),), (spoilt,)))
     assert reasons(problems) == ["not a number"]

@@ -112,10 +112,13 @@ class Client(GrpcClient):
             await asyncio.wait(self._watchers, timeout=PARTING)
         for watcher in self._watchers:
             watcher.cancel()
-        await asyncio.gather(*self._watchers, return_exceptions=True)
+        results = await asyncio.gather(*self._watchers, return_exceptions=True)
         for channel in self._channels:
             await channel.close()
         self.ended.cancel()
+        for result in results:
+            if isinstance(result, Exception):
+                raise result  # a bug: what a stream may end with, its watcher maps
 
     async def _create_new_managed_channel(self, server_ip: str, grpc_port: int) -> grpc.aio.Channel:
         channel = grpc.aio.insecure_channel(f"{server_ip}:{grpc_port}", options=_CHANNEL)

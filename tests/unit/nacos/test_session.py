@@ -48,9 +48,12 @@ async def never(_: float) -> None:
 
 
 async def converse(
-    nacos: ScriptedNacos, body: Body, sleep: Callable[[float], Awaitable[None]] = never
+    nacos: ScriptedNacos,
+    body: Body,
+    sleep: Callable[[float], Awaitable[None]] = never,
+    inbox: Inbox | None = None,
 ) -> None:
-    inbox = Inbox()
+    inbox = inbox or Inbox()
     server = Server("127.0.0.1", nacos.port)
     async with connected(server, PUBLIC, None, {DEFAULT_GROUP: inbox}, sleep) as session:
         await body(session, inbox)
@@ -80,6 +83,22 @@ async def test_a_stream_that_ends_well_ends_the_session() -> None:
     """The SDK goes on as if nothing had happened, and hears nothing any more."""
     async with ScriptedNacos() as nacos:
         assert "the server ended the stream" in await fate(nacos, nacos.end_streams)
+
+
+async def test_a_fault_of_our_own_is_not_taken_for_the_servers() -> None:
+    """It would be lost with the task that reads the stream."""
+
+    class Faulty(Inbox):
+        def put(self, service: str, info: Record) -> None:
+            raise ZeroDivisionError(f"{service}: {info}")
+
+    async def wait_for_it(session: Session, _: Inbox) -> None:
+        await session.subscribe(DEFAULT_GROUP, "orders")
+        await asyncio.sleep(10)
+
+    async with ScriptedNacos() as nacos:
+        with pytest.raises(ZeroDivisionError, match="orders"):
+            await converse(nacos, wait_for_it, inbox=Faulty())
 
 
 async def test_a_connection_that_the_server_has_forgotten_ends_the_session() -> None:

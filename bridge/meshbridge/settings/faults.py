@@ -138,6 +138,10 @@ def _say(error: ErrorDetails, document: Document, place: Place) -> str:
         value = document.at(place)
         near = nearest(value, known) if isinstance(value, str) else ""
         wanted = f"{near}allowed: {expected.replace(chr(39), chr(34))}"
+    if kind == "too_short":
+        wanted = f"at least {context.get('min_length', 1)} must stand in it"
+    if kind == "string_pattern_mismatch":
+        wanted = f"must have the form {context.get('pattern', '')}"
     if wanted is None:
         wanted = error["msg"].replace("Input should be", "must be").replace("Input", "it")
     return f"{_found(document, place, refuses_type=kind.endswith(_TYPED))}{wanted}"

@@ -41,7 +41,9 @@ from meshbridge_nacos.wire import (
     Payload,
     Stream,
     Stub,
+    abandon,
     call,
+    lost_its_end,
     open_stream,
     outgoing,
     pack,
@@ -164,7 +166,10 @@ class Client(GrpcClient):
                 while not outgoing(grpc_conn).empty():
                     await stream.write(outgoing(grpc_conn).get_nowait())
         except grpc.aio.AioRpcError as error:
-            reason = f"the stream broke: {error.details() or error.code().name}"
+            if lost_its_end(error):
+                abandon(stream)
+            else:
+                reason = f"the stream broke: {error.details() or error.code().name}"
         except asyncio.InvalidStateError:
             pass  # it ended before an answer was written
         except UnreadableError as error:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable
 from typing import Protocol, cast
 
+import grpc
 import grpc.aio
 from v2.nacos.transport.grpc_connection import GrpcConnection
 from v2.nacos.transport.grpc_util import GrpcUtils
@@ -47,6 +48,10 @@ class Stream(Protocol):
 
     async def code(self) -> object:
         """Return its status once it is over."""
+
+
+class _Core(Protocol):
+    def cancel(self, details: str) -> None: ...
 
 
 class _Utils(Protocol):
@@ -135,6 +140,27 @@ async def read(stream: Stream) -> Payload | None:
     """Return the next message, None at the end. Raises grpc.aio.AioRpcError when it breaks."""
     message = await stream.read()
     return None if message is _END else cast("Payload", message)
+
+
+def lost_its_end(error: grpc.aio.AioRpcError) -> bool:
+    """Say whether this is what a write raises that met a stream which had just ended.
+
+    GRPC's core refuses the write before the stream's own status is there, and that is then all
+    there is to know (grpc: aio/call.pyx.pxi, set_internal_error).
+    """
+    return (error.code(), error.details()) == (
+        grpc.StatusCode.INTERNAL,
+        "Internal error from Core",
+    )
+
+
+def abandon(stream: Stream) -> None:
+    """End a stream that has :func:`lost_its_end`.
+
+    GRPC takes it for done and cancels it no more; while messages on it are unread its core would
+    keep the call, and a task that waits for its status, for ever.
+    """
+    cast("_Core", vars(stream)["_cython_call"]).cancel("its end was lost")
 
 
 async def send(connection: GrpcConnection, message: Payload) -> None:

@@ -85,6 +85,21 @@ async def test_a_stream_that_ends_well_ends_the_session() -> None:
         assert "the server ended the stream" in await fate(nacos, nacos.end_streams)
 
 
+async def test_a_stream_that_ends_while_pushes_are_answered_ends_the_session_as_well() -> None:
+    """GRPC then says "Internal error from Core", and keeps the call for its unread pushes."""
+    async with ScriptedNacos() as nacos:
+
+        def push_and_end() -> None:
+            for _push in range(50):
+                nacos.push("orders")
+            nacos.end_streams()
+
+        for _turn in range(5):
+            assert "the server ended the stream" in await fate(nacos, push_and_end)
+        calls = [task for task in asyncio.all_tasks() if "_handle_status" in repr(task)]
+        assert calls == []
+
+
 async def test_a_fault_of_our_own_is_not_taken_for_the_servers() -> None:
     """It would be lost with the task that reads the stream."""
 

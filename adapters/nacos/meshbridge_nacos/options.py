@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     Field,
@@ -15,6 +15,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from meshbridge.settings.listen import Address
 from meshbridge.settings.secret import Secret
 from meshbridge.settings.section import Section
 from meshbridge.settings.values import Duration
@@ -40,6 +41,11 @@ class Server:
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether what is sent to it stays on this machine."""
+        return Address(self.host.strip("[]"), self.port).is_loopback
 
     @property
     def grpc_port(self) -> int:
@@ -91,6 +97,8 @@ class Options(Section):
     """A user that may read the namespaces; empty where Nacos asks for none"""
     password: Secret = Secret("")
     """The user's password"""
+    tls: Literal["none"] | None = None
+    """none to log in in the clear beyond loopback; TLS towards Nacos is not there yet"""
     list_interval: Duration = timedelta(seconds=10)
     """How often to look for new and vanished services; instances come by themselves"""
 
@@ -100,7 +108,19 @@ class Options(Section):
             raise PydanticCustomError("nacos_interval", "list-interval must be 1s or more")
         if bool(self.username) != bool(self.password):
             raise PydanticCustomError("nacos_user", "username and password go together")
+        if self.username and self.tls is None:
+            self._refuse_open_login()
         for key, names in (("namespaces", self.namespaces), ("groups", self.groups)):
             if len(set(names)) != len(names):
                 raise PydanticCustomError("nacos_twice", "{key} names one twice", {"key": key})
         return self
+
+    def _refuse_open_login(self) -> None:
+        for server in self.servers:
+            if not server.is_loopback:
+                raise PydanticCustomError(
+                    "nacos_open_login",
+                    "the password of {username} would be sent to {server} in the clear, as there is"
+                    ' no TLS towards Nacos yet; say "tls: none" if everyone on the way may read it',
+                    {"username": self.username, "server": str(server)},
+                )

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from meshbridge_nacos.options import Options, Server
+from meshbridge_nacos.options import Options, Server, parse_server
 
 
 def options(**fields: object) -> Options:
@@ -70,6 +70,36 @@ def test_the_password_never_shows() -> None:
     with_user = options(username="bridge", password=word)
     assert with_user.password.reveal() == word
     assert word not in f"{with_user!r} {with_user} {with_user.model_dump_json()}"
+
+
+USER = {"username": "bridge", "password": "hunter2"}
+
+
+@pytest.mark.parametrize("server", ["127.0.0.1", "127.8.0.1:80", "[::1]:8848", "localhost"])
+def test_a_password_may_travel_in_the_clear_on_this_machine(server: str) -> None:
+    assert options(servers=[server], **USER).tls is None
+
+
+@pytest.mark.parametrize(
+    "server", ["10.0.0.1:8848", "nacos:8848", "localhost.example.com:8848", "[fe80::1]:8848"]
+)
+def test_a_password_travels_in_the_clear_only_where_that_is_meant(server: str) -> None:
+    """One server beyond loopback is enough: any of them may be asked to let the user in."""
+    servers = ["127.0.0.1:8848", server]
+    with pytest.raises(ValidationError) as refused:
+        options(servers=servers, **USER)
+    (fault,) = refused.value.errors()
+    reason, remedy = "would be sent to", 'say "tls: none"'
+    assert all(said in fault["msg"] for said in (str(parse_server(server)), reason, remedy))
+    assert "hunter2" not in str(refused.value)
+    assert options(servers=servers, tls="none", **USER).tls == "none"
+    assert options(servers=servers).tls is None, "without a user there is nothing to hide"
+
+
+@pytest.mark.parametrize("tls", ["some", True, {"ca": "ca.pem"}])
+def test_tls_towards_nacos_cannot_be_asked_for_yet(tls: object) -> None:
+    with pytest.raises(ValidationError):
+        options(tls=tls)
 
 
 def test_each_option_is_described() -> None:

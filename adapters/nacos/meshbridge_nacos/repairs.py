@@ -50,6 +50,7 @@ from meshbridge_nacos.wire import (
     pack_answer,
     read,
     send,
+    take_leave,
     unpack,
 )
 
@@ -107,9 +108,9 @@ class Client(GrpcClient):
         # A stream that is cancelled leaves a task of gRPC's own for a moment; one that the server
         # ends on request leaves none.
         for stream in self._streams:
-            with contextlib.suppress(TimeoutError, grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PARTING):
-                    await stream.done_writing()
+                    await take_leave(stream)
         if self._watchers:
             await asyncio.wait(self._watchers, timeout=PARTING)
         for watcher in self._watchers:

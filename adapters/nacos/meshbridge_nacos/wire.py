@@ -1,5 +1,7 @@
 """The SDK's untyped corners, with the types that they have at run time; nothing else."""
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable
 from typing import Protocol, cast
 
@@ -161,6 +163,14 @@ def abandon(stream: Stream) -> None:
     keep the call, and a task that waits for its status, for ever.
     """
     cast("_Core", vars(stream)["_cython_call"]).cancel("its end was lost")
+
+
+async def take_leave(stream: Stream) -> None:
+    """Ask the server to end the stream, unless it is over already."""
+    # InternalError is what is raised while the core knows of the end and the stream does not yet.
+    over = (grpc.aio.AioRpcError, grpc.aio.InternalError, asyncio.InvalidStateError)
+    with contextlib.suppress(*over):
+        await stream.done_writing()
 
 
 async def send(connection: GrpcConnection, message: Payload) -> None:

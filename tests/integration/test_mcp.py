@@ -441,15 +441,11 @@ async def test_istiod_reads_over_tls_what_only_it_asked_to_trust(tmp_path: Path)
 
 async def test_a_missing_certificate_is_said_with_its_path(tmp_path: Path) -> None:
     """The file may go between reading the configuration and serving."""
-    for name in ("cert.pem", "key.pem"):
-        (tmp_path / name).touch()
+    certificate, key = Authority().issue(tmp_path, "cert")
     options = Options.model_validate(
-        {
-            "listen": "127.0.0.1:0",
-            "tls": {"certificate": tmp_path / "cert.pem", "key": tmp_path / "key.pem"},
-        }
+        {"listen": "127.0.0.1:0", "tls": {"certificate": certificate, "key": key}}
     )
-    (tmp_path / "cert.pem").unlink()
+    certificate.unlink()
     outlet = Outlet(Mcp(options), Snapshots())
     with pytest.raises(ConfigurationError, match=r"cert\.pem"):
         await outlet.mcp.serve(outlet.snapshots, outlet.context())

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Protocol, cast
 
 import grpc
@@ -51,8 +51,12 @@ class Stream(Protocol):
     async def code(self) -> object:
         """Return its status once it is over."""
 
+    def add_done_callback(self, callback: Callable[[object], None]) -> None:
+        """Have it called with the stream when that is over."""
+
 
 class _Core(Protocol):
+    async def receive_serialized_message(self) -> object: ...
     def cancel(self, details: str) -> None: ...
 
 
@@ -156,13 +160,22 @@ def lost_its_end(error: grpc.aio.AioRpcError) -> bool:
     )
 
 
-def abandon(stream: Stream) -> None:
-    """End a stream that has :func:`lost_its_end`.
+async def abandon(stream: Stream, ends: asyncio.Queue[object], within: float) -> None:
+    """End a stream that has :func:`lost_its_end`; ``ends`` holds what its done-callback was given.
 
     GRPC takes it for done and cancels it no more; while messages on it are unread its core would
-    keep the call, and a task that waits for its status, for ever.
+    keep the call, and a task that waits for its status, for ever. Read to the end, the status
+    comes, that task ends and the callback is called again.
     """
-    cast("_Core", vars(stream)["_cython_call"]).cancel("its end was lost")
+    core = cast("_Core", vars(stream)["_cython_call"])
+    try:
+        async with asyncio.timeout(within):
+            await ends.get()
+            while await core.receive_serialized_message() is not _END:
+                pass
+            await ends.get()
+    except TimeoutError:
+        core.cancel("its end was lost")
 
 
 async def take_leave(stream: Stream) -> None:

@@ -158,8 +158,6 @@ class Client(GrpcClient):
         # Written to directly: an iterator of requests is a task of gRPC's own, which stays behind
         # when the server ends the stream.
         stream = open_stream(grpc_conn)
-        ends: asyncio.Queue[object] = asyncio.Queue()
-        stream.add_done_callback(ends.put_nowait)
         reason = "the server ended the stream"
         try:
             await stream.write(await outgoing(grpc_conn).get())  # the SDK's set-up request
@@ -170,7 +168,7 @@ class Client(GrpcClient):
                     await stream.write(outgoing(grpc_conn).get_nowait())
         except grpc.aio.AioRpcError as error:
             if lost_its_end(error):
-                await abandon(stream, ends, PARTING)
+                await abandon(stream, PARTING)
             else:
                 reason = f"the stream broke: {error.details() or error.code().name}"
         except asyncio.InvalidStateError:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Protocol, cast
 
 import grpc
@@ -51,9 +51,6 @@ class Stream(Protocol):
     async def code(self) -> object:
         """Return its status once it is over."""
 
-    def add_done_callback(self, callback: Callable[[object], None]) -> None:
-        """Have it called with the stream when that is over."""
-
 
 class _Core(Protocol):
     async def receive_serialized_message(self) -> object: ...
@@ -96,6 +93,8 @@ class _Connection(Protocol):
 
 
 _utils = cast("_Utils", GrpcUtils)
+_MOMENT = 0.001
+"""Seconds."""
 _END: object = vars(grpc.aio)["EOF"]
 
 
@@ -160,20 +159,20 @@ def lost_its_end(error: grpc.aio.AioRpcError) -> bool:
     )
 
 
-async def abandon(stream: Stream, ends: asyncio.Queue[object], within: float) -> None:
-    """End a stream that has :func:`lost_its_end`; ``ends`` holds what its done-callback was given.
+async def abandon(stream: Stream, within: float) -> None:
+    """End a stream that has :func:`lost_its_end`, at the latest after so many seconds.
 
     GRPC takes it for done and cancels it no more; while messages on it are unread its core would
     keep the call, and a task that waits for its status, for ever. Read to the end, the status
-    comes, that task ends and the callback is called again.
+    takes the place of the made-up one, and that task ends.
     """
     core = cast("_Core", vars(stream)["_cython_call"])
     try:
         async with asyncio.timeout(within):
-            await ends.get()
             while await core.receive_serialized_message() is not _END:
                 pass
-            await ends.get()
+            while await stream.code() is grpc.StatusCode.INTERNAL:  # noqa: ASYNC110 - no event
+                await asyncio.sleep(_MOMENT)
     except TimeoutError:
         core.cancel("its end was lost")
 

@@ -124,9 +124,6 @@ class Over:
     async def code(self) -> object:
         return grpc.StatusCode.OK
 
-    def add_done_callback(self, callback: Callable[[object], None]) -> None:
-        callback(self)
-
 
 @pytest.mark.parametrize(
     "answer",

@@ -100,7 +100,9 @@ async def test_a_stream_that_ends_while_pushes_are_answered_ends_the_session_as_
         for _turn in range(5):
             assert "the server ended the stream" in await fate(nacos, push_and_end)
         calls = [task for task in asyncio.all_tasks() if "_handle_status" in repr(task)]
-        assert calls == []
+        if calls:  # gRPC's thread may be about to end one; a leaked one never ends
+            await asyncio.wait(calls, timeout=5)
+        assert [call for call in calls if not call.done()] == []
 
 
 class Over:

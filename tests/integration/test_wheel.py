@@ -9,7 +9,7 @@ from typing import cast
 import aiohttp
 import pytest
 
-from rig.process import Process
+from meshbridge.testing.process import Process
 from rig.stranger import ROOT, Stranger
 
 THIRD_PARTY = ROOT / "tests" / "third_party"

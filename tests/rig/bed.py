@@ -9,11 +9,13 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from pathlib import Path
 SOURCES = Path(__file__).resolve().parent.parent / "peers" / "servers"
 SHIM = SOURCES / "loopback.c"
 PARENT = SOURCES / "pom.xml"
+VERSIONS = SOURCES.parent / "versions.toml"
 
 
 class Missing(Exception):  # noqa: N818 - it says what happened
@@ -45,6 +48,12 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(pom.parent.name for pom in SOURCES.glob("*/pom.xml")))
 
 
+def versions(kind: str) -> dict[str, str]:
+    """Return the pinned versions of a kind: ``maven``, ``envoy`` or ``istio``."""
+    pinned: dict[str, dict[str, str]] = tomllib.loads(VERSIONS.read_text())
+    return pinned[kind]
+
+
 def cache() -> Path:
     """Return the folder that holds what was built."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -57,7 +66,7 @@ def build(name: str) -> Built:
     Raises Missing or BuildFailed.
     """
     _need("java", name)
-    folder = _folder(name, PARENT, *_sources(name))
+    folder = _folder(name, PARENT, *(path for part in _parts(name) for path in _sources(part)))
     if not folder.exists():
         _need("mvn", name)
         with _building(folder) as new:
@@ -82,12 +91,28 @@ def _preload(name: str) -> Path | None:
     return library
 
 
+def _parts(name: str) -> tuple[str, ...]:
+    """Return the folders it is made of: its own, and those whose sources its pom names."""
+    pom = (SOURCES / name / "pom.xml").read_text()
+    return (name, *sorted(set(re.findall(r"\.\./([a-z0-9-]+)/src/", pom))))
+
+
+def _definitions(name: str) -> list[str]:
+    """Return Maven's arguments for the versions that its pom names."""
+    pom = (SOURCES / name / "pom.xml").read_text()
+    named = set(re.findall(r"\$\{([a-z0-9]+)\.version\}", pom))
+    pinned = versions("maven")
+    return [f"-D{each}.version={pinned[each]}" for each in sorted(named & pinned.keys())]
+
+
 def _sources(name: str) -> list[Path]:
     return sorted(path for path in (SOURCES / name).rglob("*") if path.is_file())
 
 
 def _folder(name: str, *made_of: Path) -> Path:
     content = hashlib.sha256()
+    if name in names():
+        content.update(" ".join(_definitions(name)).encode())
     for path in made_of:
         text = path.read_bytes()
         content.update(f"{path.relative_to(SOURCES)} {len(text)}\n".encode())
@@ -122,10 +147,12 @@ def _building(folder: Path) -> Generator[Path | None]:
 def _run_maven(name: str, new: Path) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary) / "servers"
-        (work / name).parent.mkdir()
+        work.mkdir()
         shutil.copy(PARENT, work)
-        shutil.copytree(SOURCES / name, work / name)
-        _run(["mvn", "-B", "-f", work / name / "pom.xml", "process-classes"], progress=name)
+        for part in _parts(name):
+            shutil.copytree(SOURCES / part, work / part)
+        pom = work / name / "pom.xml"
+        _run(["mvn", "-B", "-f", pom, *_definitions(name), "process-classes"], progress=name)
         target = work / name / "target"
         for part in ("classes", "lib", "classpath.txt"):
             shutil.move(target / part, new / part)

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
 
-from rig.process import Process
+from meshbridge.testing.process import Process
 
 
 class Bridge:

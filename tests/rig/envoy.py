@@ -11,7 +11,7 @@ from typing import Literal, Self
 
 import aiohttp
 
-from rig.process import Process
+from meshbridge.testing.process import Process
 
 VERSION = "1.40.0"
 

@@ -11,9 +11,10 @@ from typing import Self
 
 import aiohttp
 
+from meshbridge.testing.process import Process, ProcessFailed
 from rig.bed import build
+from rig.java import on_loopback
 from rig.ports import free_port
-from rig.process import Process, ProcessFailed
 
 GRPC, CLUSTER, RAFT = 1000, 1001, -1000
 """Where Nacos' other ports lie from the HTTP port; it cannot be told otherwise."""
@@ -43,7 +44,7 @@ class Nacos:
             "nacos",
             self._command(),
             directory=directory,
-            environment={"LD_PRELOAD": str(self._server.preload)} if self._server.preload else {},
+            environment=on_loopback(self._server),
         )
 
     async def __aenter__(self) -> Self:

@@ -12,7 +12,7 @@ from typing import Literal, Self
 import grpc
 import grpc.aio
 
-from rig.process import Process
+from meshbridge.testing.process import Process
 
 MAIN = Path(__file__).with_name("proxyless_main.py")
 ANSWER = re.compile(r"^(?:answer|failed): .*$", re.MULTILINE)

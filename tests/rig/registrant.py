@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from rig.process import Process, ProcessFailed
+from meshbridge.testing.process import Process, ProcessFailed
 
 MAIN = Path(__file__).with_name("registrant_main.py")
 ANSWER = re.compile(r"^(ready|done|failed: .*)$", re.MULTILINE)

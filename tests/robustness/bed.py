@@ -10,9 +10,9 @@ import aiohttp
 import msgspec
 import psutil
 
+from meshbridge.testing.process import ProcessFailed
 from rig.bridge import Bridge
 from rig.ports import free_port
-from rig.process import ProcessFailed
 
 MIB = 1024 * 1024
 

@@ -21,9 +21,9 @@ from robustness.subscriber import DeltaClient, StateClient, channel, open_stream
 from robustness.swinging import name_of
 
 from meshbridge.protos.gen.envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
+from meshbridge.testing.process import Process
 from meshbridge_xds.envoy.names import CDS, EDS, cluster_name
 from rig.distribution import install
-from rig.process import Process
 from rig.waiting import until
 
 pytestmark = pytest.mark.asyncio

@@ -2,18 +2,27 @@
  * Keeps a test server on the loopback interface.
  *
  * Some servers (the gRPC and Raft ports of Nacos, Dubbo's ports) listen on every address and offer no option for it.
- * Preloaded, this library answers their bind() to "any address" with a bind() to loopback of the same family; every
- * other bind() passes through. Built and preloaded by tests/rig (Linux only).
+ * Preloaded, this library answers their bind() to "any address" with a bind() to 127.0.0.1, or to the IPv4 address in
+ * LOOPBACK_ADDRESS (Dubbo registers no 127.*: it gets an address of its own on lo). Every other bind() passes through.
+ * Built and preloaded by tests/rig (Linux only).
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <netinet/in.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 typedef int (*bind_function)(int, const struct sockaddr *, socklen_t);
+
+static const char *wanted(void)
+{
+    const char *said = getenv("LOOPBACK_ADDRESS");
+    return said == NULL ? "127.0.0.1" : said;
+}
 
 int bind(int socket_number, const struct sockaddr *address, socklen_t length)
 {
@@ -29,12 +38,15 @@ int bind(int socket_number, const struct sockaddr *address, socklen_t length)
     if (address->sa_family == AF_INET && length >= sizeof(struct sockaddr_in)) {
         struct in_addr *host = &((struct sockaddr_in *)&local)->sin_addr;
         if (host->s_addr == htonl(INADDR_ANY))
-            host->s_addr = htonl(INADDR_LOOPBACK);
+            inet_pton(AF_INET, wanted(), host);
     } else if (address->sa_family == AF_INET6 && length >= sizeof(struct sockaddr_in6)) {
         struct in6_addr *host = &((struct sockaddr_in6 *)&local)->sin6_addr;
-        /* Java opens dual-stack sockets; the mapped IPv4 address is what its clients on 127.0.0.1 reach. */
-        if (IN6_IS_ADDR_UNSPECIFIED(host))
-            inet_pton(AF_INET6, "::ffff:127.0.0.1", host);
+        /* Java opens dual-stack sockets; the mapped IPv4 address is what its clients reach. */
+        if (IN6_IS_ADDR_UNSPECIFIED(host)) {
+            char mapped[INET6_ADDRSTRLEN];
+            snprintf(mapped, sizeof mapped, "::ffff:%s", wanted());
+            inet_pton(AF_INET6, mapped, host);
+        }
     }
     return next(socket_number, (const struct sockaddr *)&local, length);
 }

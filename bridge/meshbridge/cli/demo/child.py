@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from meshbridge import leash
+
 T = TypeVar("T")
 
-_LEASH = Path(__file__).with_name("leash.py")
 _LOOK_EVERY = 0.005
 """Seconds between two looks at a child: well below the times that the demo tells."""
 
@@ -47,7 +48,7 @@ class Child:
 
     def start(self) -> None:
         """Start it (again). Call from the main thread: the leash holds to the starting thread."""
-        leashed = (sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), *self._command)
+        leashed = (sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *self._command)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - the demo's own commands
                 leashed,

@@ -1,4 +1,7 @@
-"""A child process with a log, a sign that it is ready, and an end that cannot be forgotten."""
+"""A child process with a log, a sign that it is ready, and an end that cannot be forgotten.
+
+For tests against a registry that really runs: start it, freeze it, kill it, start it again.
+"""
 
 import asyncio
 import os
@@ -9,9 +12,11 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, ClassVar, Self
+from weakref import WeakSet
 
-LEASH = Path(__file__).with_name("leash.py")
+from meshbridge import leash
+
 SHOWN = 60
 """Lines of a failed process' log that go into the message."""
 
@@ -27,6 +32,9 @@ class Process:
     of several. Start it from the main thread only: the leash ends the program with the *thread*
     that started it.
     """
+
+    known: ClassVar["WeakSet[Process]"] = WeakSet()
+    """All there are: whoever reports a failed test finds their logs here."""
 
     def __init__(
         self,
@@ -45,6 +53,7 @@ class Process:
         self._environment = dict(environment or {})
         self._input = input
         self._child: subprocess.Popen[bytes] | None = None
+        self.known.add(self)
 
     def __repr__(self) -> str:
         """Say what it is and whether it runs."""
@@ -88,9 +97,9 @@ class Process:
     def start(self) -> None:
         """Start it (again); its log goes on in the same file."""
         self._directory.mkdir(parents=True, exist_ok=True)
-        leashed = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), *self._command]
+        leashed = [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *self._command]
         with self.log_file.open("ab") as log:
-            self._child = subprocess.Popen(
+            self._child = subprocess.Popen(  # noqa: S603 - the tests' own commands
                 leashed,
                 cwd=self._directory,
                 env={**os.environ, **self._environment},
@@ -123,6 +132,7 @@ class Process:
             return
         try:
             if child.poll() is None:
+                self.resume()  # a frozen one would not hear the request
                 child.terminate()
                 await self._ended(within)
         finally:
@@ -140,6 +150,14 @@ class Process:
     def send(self, number: signal.Signals) -> None:
         """Send it a signal, e.g. SIGSTOP to freeze it."""
         self._started().send_signal(number)
+
+    def pause(self) -> None:
+        """Freeze it and what it started, as a machine that hangs: its ports stay open."""
+        os.killpg(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after :meth:`pause`."""
+        os.killpg(self.pid, signal.SIGCONT)
 
     def write(self, line: str) -> None:
         """Give it a line on its standard input."""

@@ -23,4 +23,4 @@ def _tie_to(parent: int) -> None:
 if __name__ == "__main__":
     if sys.platform == "linux":
         _tie_to(int(sys.argv[1]))
-    os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606 - the caller's own command
+    os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606 - the caller's own command

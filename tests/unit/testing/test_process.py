@@ -10,10 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from rig.process import Process, ProcessFailed
+from meshbridge.testing.process import Process, ProcessFailed
 from rig.waiting import until
-
-RIG = Path(__file__).parents[1]
 
 
 async def soon() -> bool:
@@ -31,10 +29,9 @@ def test_a_child_ends_when_the_run_is_killed(tmp_path: Path) -> None:
     """Not even ``kill -9`` of the test run leaves a server behind."""
     program = textwrap.dedent(
         f"""
-        import sys, time
-        sys.path.insert(0, {str(RIG)!r})
+        import time
         from pathlib import Path
-        from rig.process import Process
+        from meshbridge.testing.process import Process
         child = Process("child", ["sleep", "600"], directory=Path({str(tmp_path)!r}))
         child.start()
         print(child.pid, flush=True)
@@ -92,3 +89,27 @@ def test_a_child_that_ignores_the_request_to_end_is_killed(tmp_path: Path) -> No
             return stubborn.exit_code
 
     assert asyncio.run(scenario()) == -signal.SIGKILL
+
+
+def test_a_paused_child_does_nothing_until_it_is_resumed(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        command = ["sh", "-c", "while :; do date +%N; sleep 0.01; done"]
+        async with Process("clock", command, directory=tmp_path) as clock:
+
+            async def ticks() -> int:
+                return clock.log.count("\n")
+
+            async def state() -> str:
+                return psutil.Process(clock.pid).status()
+
+            await until(ticks, lambda seen: seen > 2, within=5)
+            clock.pause()
+            await until(state, lambda seen: seen == psutil.STATUS_STOPPED, within=5)
+            frozen = await ticks()
+            clock.resume()
+            await until(ticks, lambda seen: seen > frozen, within=5)
+            clock.pause()
+
+        assert clock.exit_code == -signal.SIGTERM, "a frozen one is woken to end as it was asked"
+
+    asyncio.run(scenario())

@@ -9,6 +9,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 CONFIG ?= meshbridge.yaml
 TESTS ?=
+PEERS ?=
 BIN := .venv/bin
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/meshbridge
 ENVOY_VERSION := 1.40.0
@@ -22,7 +23,7 @@ PROTOS := $(shell find bridge/meshbridge/protos -name '*.proto') bridge/meshbrid
 # `make test TESTS='-k weights'` hands arguments on (a part is not held to the coverage of the whole). pytest answers 5 when it finds no test; that is no success.
 PYTEST = found() { [ $$? -ne 5 ] || echo "No test was found: nothing was proven." >&2; return 1; }; $(BIN)/pytest $(TESTS)
 
-.PHONY: help setup python envoy demo run test test-fast test-peers robustness bench lint format lock clean
+.PHONY: help setup python envoy demo run test test-fast peers test-peers robustness bench lint format lock clean
 
 help: ## Say what can be made
 	@echo "meshbridge: bridges service registries into an Istio or Envoy mesh."
@@ -105,8 +106,10 @@ test: setup envoy .wheels/.made ## Unit, contract and integration tests (real En
 test-fast: setup ## Unit and contract tests only, in seconds
 	@$(PYTEST) tests/unit tests/contract || found
 
-test-peers: setup envoy ## Against the real servers (Nacos; needs Java 17 or newer, Maven and a C compiler)
-	@$(BIN)/python tests/rig/bed.py
+peers: setup envoy ## Fetch and build the real servers, once per user (Java 17, Maven, Go and a C compiler; 15 minutes)
+	@PYTHONPATH=tests $(BIN)/python -m rig.fetch $(PEERS)
+
+test-peers: peers ## Against the real servers: registries, frameworks, istiod, Envoy
 	@$(PYTEST) tests/peers || found
 
 robustness: setup envoy ## Faults, repeated and seeded; takes long and writes a report

@@ -1,5 +1,7 @@
 """Fails every test that leaves a thread, task, file descriptor or child process behind, by name.
 
+A failed test is shown with what its servers wrote, and a run that is killed is cleared up after.
+
 Fixtures of a wider scope than one test are set up before the look and torn down after it, so a
 server shared by a module's tests is no leak of the first of them.
 """
@@ -9,11 +11,14 @@ import gc
 import os
 import threading
 import time
-from collections.abc import Hashable, Iterator
+from collections.abc import Generator, Hashable, Iterator, Mapping
 from pathlib import Path
 
 import psutil
 import pytest
+
+from rig.logs import sizes, written_since
+from rig.reaper import Run
 
 PATIENCE = 3.0
 """Seconds that what is being closed by other threads and processes has to disappear."""
@@ -87,3 +92,42 @@ def nothing_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         time.sleep(0.02)
     if left or tasks:
         pytest.fail("\n  ".join(["The test left behind:", *sorted(left), *tasks]), pytrace=False)
+
+
+RUN = pytest.StashKey[Run]()
+LOGS = pytest.StashKey[Mapping[Path, int]]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Mark the run, so that nothing of it is left even if it is killed."""
+    session.stash[RUN] = Run.begin()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _temporary_files_of_a_killed_run(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    request.session.stash[RUN].throw_away(tmp_path_factory.getbasetemp())
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run of which something still runs, and end that."""
+    if RUN in session.stash and (left := session.stash[RUN].end()):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        print("\nThe run left processes behind, now killed:", *left, sep="\n  ")  # noqa: T201
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Note how long the logs of the servers are that are there already."""
+    item.stash[LOGS] = sizes()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add to the report of a failure what the servers wrote meanwhile."""
+    report = yield
+    if report.failed:
+        report.sections.extend(written_since(item.stash[LOGS]))
+    return report

@@ -11,7 +11,8 @@ from typing import Never
 
 import pytest
 
-from rig.bed import Missing, in_ci
+from rig.bed import IstioPrograms, Missing, in_ci
+from rig.bed import istio as build_istio
 from rig.envoy import NoEnvoy, find_envoy
 from rig.nacos import Nacos
 
@@ -61,4 +62,13 @@ def envoy() -> Path:
     try:
         return find_envoy()
     except NoEnvoy as missing:
+        unavailable(missing)
+
+
+@pytest.fixture(scope="session")
+def istio() -> IstioPrograms:
+    """Return istiod and istioctl; raises rig.bed.BuildFailed."""
+    try:
+        return build_istio()
+    except Missing as missing:
         unavailable(missing)

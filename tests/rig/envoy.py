@@ -11,9 +11,10 @@ from typing import Literal, Self
 
 import aiohttp
 
-from meshbridge.testing.process import Process
+from meshbridge.testing import Process
+from rig.bed import versions
 
-VERSION = "1.40.0"
+VERSION = versions("envoy")["envoy"]
 
 
 class NoEnvoy(Exception):  # noqa: N818 - it says what happened

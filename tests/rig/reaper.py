@@ -1,0 +1,98 @@
+"""Clears up after a test run that was killed; a run that ends by itself clears up after itself.
+
+The leash ends what a killed run had started, but not what that had started in turn, and network
+namespaces, addresses and temporary files end with nobody. So each run starts this program, which
+holds the other end of a pipe: when the pipe closes without a farewell the run is dead, and
+everything that carries its mark goes. The mark is a variable that processes inherit.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+MARK = "MESHBRIDGE_TEST_RUN"
+FAREWELL = b"done"
+PATIENCE = 10.0
+"""Seconds in which killed processes have to be gone."""
+
+
+class Run:
+    """This test run, marked, with its reaper waiting."""
+
+    def __init__(self, mark: str, reaper: "subprocess.Popen[bytes]") -> None:
+        """Take over a reaper that was started for this mark, and begin to mark."""
+        self.mark = mark
+        self._reaper = reaper
+        self._outer = os.environ.get(MARK, "")
+        os.environ[MARK] = mark
+
+    @classmethod
+    def begin(cls) -> Self:
+        """Mark everything that this process starts from now on, and start the reaper."""
+        mark = f"{os.getpid()}-{time.time_ns()}"
+        unmarked = {name: value for name, value in os.environ.items() if name != MARK}
+        unmarked["PYTHONPATH"] = str(Path(__file__).resolve().parent.parent)
+        reaper = subprocess.Popen(
+            [sys.executable, "-m", "rig.reaper", mark],
+            stdin=subprocess.PIPE,
+            env=unmarked,
+            start_new_session=True,  # neither Ctrl-C nor a signal to the run's group ends it
+        )
+        return cls(mark, reaper)
+
+    def throw_away(self, folder: Path) -> None:
+        """Let the reaper delete a folder, too, if the run is killed."""
+        if self._reaper.stdin is not None:
+            self._reaper.stdin.write(f"{folder}\n".encode())
+            self._reaper.stdin.flush()
+
+    def end(self) -> list[str]:
+        """Send the reaper home; return what still runs and carries the mark, which is killed."""
+        os.environ[MARK] = self._outer
+        left = [" ".join(each.cmdline()) or each.name() for each in marked(self.mark)]
+        kill_marked(self.mark)
+        self._reaper.communicate(FAREWELL)
+        return left
+
+
+def marked(mark: str) -> Iterator[psutil.Process]:
+    """Find the processes with this mark, except the one that asks."""
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and process.environ().get(MARK) == mark:
+                yield process
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            continue  # it ended, or is somebody else's
+
+
+def kill_marked(mark: str) -> None:
+    """Kill them, and what they start meanwhile, until there are none."""
+    end = time.monotonic() + PATIENCE
+    while (found := list(marked(mark))) and time.monotonic() < end:
+        for process in found:
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
+        psutil.wait_procs(found, timeout=1)
+
+
+def main(mark: str) -> None:
+    """Wait for the run to end; clear up if it ended without a farewell."""
+    *folders, last = sys.stdin.buffer.read().split(b"\n")
+    if last == FAREWELL:
+        return
+    kill_marked(mark)
+    for folder in folders:
+        shutil.rmtree(folder.decode(), ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

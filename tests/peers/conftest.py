@@ -15,6 +15,16 @@ from rig.bed import IstioPrograms, Missing, in_ci
 from rig.bed import istio as build_istio
 from rig.envoy import NoEnvoy, find_envoy
 from rig.nacos import Nacos
+from rig.server import Server
+from rig.starts import table
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was started: which version, how fast, how large."""
+    if Server.starts:
+        terminalreporter.section("servers")
+        for line in table(Server.starts):
+            terminalreporter.write_line(line)
 
 
 def unavailable(reason: Exception) -> Never:

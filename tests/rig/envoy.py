@@ -7,12 +7,12 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 import aiohttp
 
-from meshbridge.testing import Process
 from rig.bed import versions
+from rig.server import Server
 
 VERSION = versions("envoy")["envoy"]
 
@@ -95,21 +95,23 @@ def _socket(host: str, port: int) -> dict[str, object]:
     return {"socket_address": {"address": host, "port_value": port}}
 
 
-class Envoy:
+class Envoy(Server):
     """Envoy with the given bootstrap; its admin interface is on a free port."""
+
+    within = 20.0
 
     def __init__(
         self, directory: Path, bootstrap: Mapping[str, object], *, name: str = "envoy"
     ) -> None:
-        """Write the bootstrap into ``directory``; raises NoEnvoy."""
-        directory.mkdir(parents=True, exist_ok=True)
-        self._admin_file = directory / f"{name}.admin"
-        configuration = directory / f"{name}.json"
-        configuration.write_text(json.dumps(bootstrap))
+        """Describe it; raises NoEnvoy."""
+        home = directory / name
+        self._admin_file = home / "admin"
+        self._configuration = home / "bootstrap.json"
+        self._bootstrap = json.dumps(bootstrap)
         command: list[str | Path] = [
             find_envoy(),
             "--config-path",
-            configuration,
+            self._configuration,
             "--admin-address-path",
             self._admin_file,
             "--concurrency",
@@ -118,14 +120,9 @@ class Envoy:
             "--log-level",
             "warning",
         ]
-        self.process = Process(name, command, directory=directory)
+        super().__init__(name, directory, command)
         self.admin = ""
         """``host:port`` of the admin interface."""
-
-    async def __aenter__(self) -> Self:
-        """Start it and wait for its admin interface; its listeners may not be there yet."""
-        await self.start()
-        return self
 
     async def __aexit__(
         self,
@@ -136,11 +133,25 @@ class Envoy:
         """End it; nobody's connections are waited for."""
         await self.process.kill()
 
-    async def start(self) -> None:
-        """Start it (again)."""
+    def configure(self) -> None:
+        """Write its bootstrap; its listeners may not be there when its admin interface is."""
         self._admin_file.unlink(missing_ok=True)
-        self.process.start()
-        await self.process.ready(self._has_admin, within=20)
+        self._configuration.write_text(self._bootstrap)
+
+    async def is_up(self) -> bool:
+        """Whether its admin interface answers."""
+        if not self._admin_file.exists():
+            return False
+        self.admin = self._admin_file.read_text().strip()
+        try:
+            return bool(self.admin) and bool(await self.get("/ready"))
+        except aiohttp.ClientError:
+            return False
+
+    async def version(self) -> str:
+        """Return the version that it says it is."""
+        said = json.loads(await self.get("/server_info"))["version"]
+        return str(said).split("/")[1]
 
     async def get(self, path: str) -> str:
         """Return what its admin interface answers to ``path``."""
@@ -162,12 +173,3 @@ class Envoy:
     async def is_live(self) -> bool:
         """Whether it calls itself ready: it has its first clusters and listeners."""
         return (await self.get("/ready")).strip() == "LIVE"
-
-    async def _has_admin(self) -> bool:
-        if not self._admin_file.exists():
-            return False
-        self.admin = self._admin_file.read_text().strip()
-        try:
-            return bool(self.admin) and bool(await self.get("/ready"))
-        except aiohttp.ClientError:
-            return False

@@ -3,6 +3,7 @@
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
@@ -12,11 +13,26 @@ import psutil
 from meshbridge.testing import Process
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One start of a server, for the table at the end of a run."""
+
+    kind: str
+    version: str
+    seconds: float
+    """Until it was ready."""
+    memory: int
+    """Resident, in bytes, when it was ready."""
+
+
 class Server(ABC):
     """A server in a process and a folder of its own; the context starts and stops it.
 
     A restart keeps its ports and, unless it is wiped meanwhile, its data.
     """
+
+    starts: ClassVar[list[Start]] = []
+    """Every start of every server in this run."""
 
     within: ClassVar[float] = 90.0
     """Seconds that it may take to be ready, on a machine that is busy."""
@@ -76,7 +92,10 @@ class Server(ABC):
         self.configure()
         self._read = len(self.process.log)
         self.process.start()
-        return await self.process.ready(self.is_up, within=self.within)
+        seconds = await self.process.ready(self.is_up, within=self.within)
+        kind = type(self).__name__
+        self.starts.append(Start(kind, await self.version(), seconds, self.memory()))
+        return seconds
 
     async def stop(self) -> None:
         """End it as an operator would."""

@@ -10,6 +10,7 @@ PYTHON ?= python3
 CONFIG ?= meshbridge.yaml
 TESTS ?=
 PEERS ?=
+RUNS ?= 20
 BIN := .venv/bin
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/meshbridge
 ENVOY_VERSION := 1.40.0
@@ -23,7 +24,7 @@ PROTOS := $(shell find bridge/meshbridge/protos -name '*.proto') bridge/meshbrid
 # `make test TESTS='-k weights'` hands arguments on (a part is not held to the coverage of the whole). pytest answers 5 when it finds no test; that is no success.
 PYTEST = found() { [ $$? -ne 5 ] || echo "No test was found: nothing was proven." >&2; return 1; }; $(BIN)/pytest $(TESTS)
 
-.PHONY: help setup python envoy demo run test test-fast peers test-peers robustness bench lint format lock clean
+.PHONY: help setup python envoy demo run test test-fast peers test-peers self-tests robustness bench lint format lock clean
 
 help: ## Say what can be made
 	@echo "meshbridge: bridges service registries into an Istio or Envoy mesh."
@@ -111,6 +112,9 @@ peers: setup envoy ## Fetch and build the real servers, once per user (Java 17, 
 
 test-peers: peers ## Against the real servers: registries, frameworks, istiod, Envoy
 	@$(PYTEST) tests/peers || found
+
+self-tests: peers ## The test bed's own tests, RUNS=20 times in a row; fails if one leaves anything behind
+	@PYTHONPATH=tests $(BIN)/python -m rig.repeat --runs $(RUNS) $(TESTS)
 
 robustness: setup envoy ## Faults, repeated and seeded; takes long and writes a report
 	@$(PYTEST) tests/robustness || found

@@ -56,17 +56,17 @@ class Run:
     def end(self) -> list[str]:
         """Send the reaper home; return what still runs and carries the mark, which is killed."""
         os.environ[MARK] = self._outer
-        left = [" ".join(each.cmdline()) or each.name() for each in marked(self.mark)]
+        left = [" ".join(each.cmdline()) or each.name() for each in processes_with(MARK, self.mark)]
         kill_marked(self.mark)
         self._reaper.communicate(FAREWELL)
         return left
 
 
-def marked(mark: str) -> Iterator[psutil.Process]:
-    """Find the processes with this mark, except the one that asks."""
+def processes_with(name: str, value: str) -> Iterator[psutil.Process]:
+    """Find the processes that inherited this variable, except the one that asks."""
     for process in psutil.process_iter():
         try:
-            if process.pid != os.getpid() and process.environ().get(MARK) == mark:
+            if process.pid != os.getpid() and process.environ().get(name) == value:
                 yield process
         except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
             continue  # it ended, or is somebody else's
@@ -75,7 +75,7 @@ def marked(mark: str) -> Iterator[psutil.Process]:
 def kill_marked(mark: str) -> None:
     """Kill them, and what they start meanwhile, until there are none."""
     end = time.monotonic() + PATIENCE
-    while (found := list(marked(mark))) and time.monotonic() < end:
+    while (found := list(processes_with(MARK, mark))) and time.monotonic() < end:
         for process in found:
             try:
                 process.kill()

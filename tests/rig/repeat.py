@@ -1,0 +1,106 @@
+"""``make self-tests``: runs the test bed's own tests many times and looks for what they leave.
+
+Each run gets a folder for its temporary files and another as its home, and a mark that all its
+processes inherit. What is in the folders afterwards, carries the mark, or is a network namespace,
+an address, a listening port or an entry of the shared temporary folder that was not there before,
+was left behind, and ends the series. (Whatever else writes there meanwhile is blamed, too.)
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import psutil
+
+from rig.making import cache, say
+from rig.reaper import processes_with
+
+TESTS = Path(__file__).resolve().parent.parent
+MARK = "MESHBRIDGE_SELF_TEST"
+PREFIX = "self-test."
+SHARED = Path(tempfile.gettempdir())
+"""Where programs leave things that look at no variable: Java, for one."""
+LOOK = (
+    ("network namespace", ("ip", "netns", "list")),
+    ("interface or address", ("ip", "-brief", "address")),
+)
+
+
+def main(words: list[str]) -> int:
+    """Run them; return 1 at the first run that fails or leaves something."""
+    parser = argparse.ArgumentParser(prog="make self-tests", description=__doc__)
+    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("tests", nargs="*", default=[str(TESTS / "peers" / "bed")])
+    chosen = parser.parse_args(words)
+    seconds: list[float] = []
+    for number in range(1, chosen.runs + 1):
+        begun = time.monotonic()
+        trouble = run_once(f"{os.getpid()}-{number}", chosen.tests)
+        seconds.append(time.monotonic() - begun)
+        if trouble:
+            say(f"run {number} of {chosen.runs}: {trouble}")
+            return 1
+        say(f"run {number} of {chosen.runs}: passed in {seconds[-1]:.0f} s, nothing left")
+    say(f"{chosen.runs} runs, {median(seconds):.0f} s each ({min(seconds):.0f}-{max(seconds):.0f})")
+    return 0
+
+
+def run_once(mark: str, tests: list[str]) -> str:
+    """Run the tests; return what went wrong or was left behind, empty if nothing."""
+    before = _system()
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
+        temporary, home = Path(folder) / "tmp", Path(folder) / "home"
+        temporary.mkdir()
+        home.mkdir()
+        environment = {
+            **os.environ,
+            MARK: mark,
+            "TMPDIR": str(temporary),
+            "HOME": str(home),
+            "XDG_CACHE_HOME": str(cache().parent.parent),
+        }
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
+        ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if ran.returncode != 0:
+            return f"failed:\n{ran.stdout[-8000:]}{ran.stderr[-2000:]}"
+        left = [
+            *(f"process {' '.join(each.cmdline())}" for each in processes_with(MARK, mark)),
+            *(f"file {path}" for root in (temporary, home) for path in _files(root)),
+            *sorted(_system() - before),
+        ]
+    return f"left behind: {', '.join(left)}" if left else ""
+
+
+def _files(root: Path) -> list[Path]:
+    return [path for path in root.rglob("*") if not path.is_dir()]
+
+
+def _system() -> set[str]:
+    """Return what the machine has that no process' end takes away, and its listening ports."""
+    found = {
+        f"listening port {each.laddr.port} of process {each.pid}"
+        for each in psutil.net_connections("tcp")
+        if each.laddr and each.status == psutil.CONN_LISTEN and _is_ours(each.pid)
+    }
+    found.update(f"file {each}" for each in SHARED.iterdir() if not each.name.startswith(PREFIX))
+    for what, command in LOOK:
+        said = subprocess.run(command, capture_output=True, text=True, check=False)
+        found.update(f"{what} {line}" for line in said.stdout.splitlines())
+    return found
+
+
+def _is_ours(pid: int | None) -> bool:
+    """Whether a run's process has it; nobody's is nobody else's, so ours."""
+    try:
+        return pid is None or MARK in psutil.Process(pid).environ()
+    except psutil.Error:
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

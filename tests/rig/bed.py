@@ -66,11 +66,11 @@ def build(name: str) -> Built:
 
     Raises Missing or BuildFailed.
     """
-    need("java", "openjdk-17-jdk-headless", f"a real {name}")
+    need("java", f"a real {name}")
     files = [PARENT, *(path for part in _parts(name) for path in _sources(part))]
     folder = place(name, SOURCES, files, _definitions(name))
     if not folder.exists():
-        need("mvn", "maven", f"a real {name}")
+        need("mvn", f"a real {name}")
         with making(folder) as new:
             if new is not None:
                 _run_maven(name, new)
@@ -86,7 +86,7 @@ def istio() -> IstioPrograms:
     """
     folder = place("istio", SOURCES, [ISTIO / "main.go", ISTIO / "go.mod", ISTIO / "go.sum"])
     if not folder.exists():
-        go = need("go", "golang-go", "a real istiod")
+        go = need("go", "a real istiod")
         with making(folder) as new:
             if new is not None:
                 _run_go(go, new)
@@ -99,7 +99,7 @@ def _preload(name: str) -> Path | None:
     folder = place("loopback", SOURCES, [SHIM])
     library = "loopback.so"
     if not folder.exists():
-        compiler = need("cc", "gcc", f"a real {name}")
+        compiler = need("cc", f"a real {name}")
         with making(folder) as new:
             if new is not None:
                 command: list[str | Path] = [

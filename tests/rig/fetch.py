@@ -4,6 +4,7 @@ Maven waits for the network and the Go compiler for the processors, so both work
 """
 
 import argparse
+import shutil
 import subprocess
 import sys
 import time
@@ -14,11 +15,11 @@ from functools import partial
 
 from rig.bed import build, in_ci, istio, names, versions
 from rig.envoy import NoEnvoy, find_envoy
-from rig.making import BuildFailed, Missing, cache, need, say
+from rig.making import PACKAGES, BuildFailed, Missing, Progress, cache, need, run, say
 
 ISTIO = "istio"
-PROGRAMS = {"ip": "iproute2", "nft": "nftables"}
-"""What the tests of network faults use, and Debian's packages of it."""
+NETWORK = ("ip", "nft")
+"""The programs that tests of network faults use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,18 @@ def main(words: list[str]) -> int:
     known = (*names(), ISTIO)
     parser = argparse.ArgumentParser(prog="make peers", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}")
-    chosen: list[str] = parser.parse_args(words).names
+    parser.add_argument(
+        "--install",
+        action="store_true",
+        help="first install programs that are missing: Debian's packages, as root",
+    )
+    arguments = parser.parse_args(words)
+    chosen: list[str] = arguments.names
     if unknown := sorted(set(chosen) - set(known)):
         parser.error(f"no {', '.join(unknown)}; there are {', '.join(known)}")
     begun = time.monotonic()
+    if arguments.install:
+        install_missing_programs()
     results = [*fetch(chosen or known), *(() if chosen else tools())]
     troubles = [each for each in results if each.trouble]
     for each in troubles:
@@ -61,11 +70,19 @@ def fetch(chosen: Iterable[str]) -> list[Result]:
 
 def tools() -> list[Result]:
     """Say which programs that nothing here builds are there."""
-    found = [
-        _attempt(program, partial(need, program, package, "network namespaces"))
-        for program, package in PROGRAMS.items()
-    ]
+    found = [_attempt(program, partial(need, program, "network namespaces")) for program in NETWORK]
     return [*found, _attempt(f"envoy {versions('envoy')['envoy']}", find_envoy)]
+
+
+def install_missing_programs() -> None:
+    """Install Debian's packages of the programs that are not there. Raises BuildFailed."""
+    missing = [package for program, package in PACKAGES.items() if not shutil.which(program)]
+    if missing:
+        say(f"packages: {' '.join(missing)}")
+        quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+        run(["apt-get", "update"], Progress("packages"), environment=quiet)
+        install = ["apt-get", "install", "--yes", "--no-install-recommends", *missing]
+        run(install, Progress("packages"), environment=quiet)
 
 
 def _attempt(name: str, make: Callable[[], object]) -> Result:

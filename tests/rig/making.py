@@ -16,6 +16,14 @@ EVERY = 5.0
 """Seconds between two lines of progress."""
 SHOWN = 40
 """Lines of a failed command's output that go into the message."""
+PACKAGES = {
+    "java": "openjdk-17-jdk-headless",
+    "mvn": "maven",
+    "cc": "gcc",
+    "ip": "iproute2",
+    "nft": "nftables",
+}
+"""Debian's packages of the programs that the peer tests need; its Go is too old for istiod."""
 
 
 class Missing(Exception):  # noqa: N818 - it says what happened
@@ -32,14 +40,13 @@ def cache() -> Path:
     return Path(base) / "meshbridge" / "peers"
 
 
-def need(program: str, package: str, what: str) -> str:
-    """Return where the program is; raises Missing. ``package`` is Debian's, ``what`` needs it."""
+def need(program: str, what: str) -> str:
+    """Return where the program is that ``what`` needs; raises Missing."""
     found = shutil.which(program)
     if found is None:
-        message = (
-            f"no `{program}` on the PATH (Debian, Ubuntu: apt-get install {package}): "
-            f"tests that need {what} cannot run"
-        )
+        package = PACKAGES.get(program)
+        remedy = f"apt-get install {package}" if package else "install 1.21 or newer from go.dev"
+        message = f"no `{program}` on the PATH ({remedy}): tests that need {what} cannot run"
         raise Missing(message)
     return found
 

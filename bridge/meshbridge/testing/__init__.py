@@ -1,6 +1,7 @@
 """The test kit for authors of adapters: the contract, a clock that jumps, real processes.
 
-It needs pytest and nothing else. See :class:`AdapterContract` for how to use it.
+It needs pytest and nothing else. See :class:`AdapterContract` for how to use it, and
+:mod:`meshbridge.testing.history` for runs in which something is broken while requests flow.
 """
 
 import pytest
@@ -10,8 +11,11 @@ pytest.register_assert_rewrite(
     *(f"meshbridge.testing.{module}" for module in ("checks", "contract", "stage"))
 )
 
+from meshbridge.testing.checker import Verdict, assert_holds, check, picture  # noqa: E402
 from meshbridge.testing.clock import Clock  # noqa: E402 - see above
 from meshbridge.testing.contract import AdapterContract  # noqa: E402
+from meshbridge.testing.history import Endpoint, History, Rules, View  # noqa: E402
+from meshbridge.testing.history_lines import from_lines, to_lines  # noqa: E402
 from meshbridge.testing.process import Process, ProcessFailed  # noqa: E402
 from meshbridge.testing.recording import Recorder, context  # noqa: E402
 from meshbridge.testing.registry import Ability, RegistryUnderTest  # noqa: E402
@@ -20,9 +24,19 @@ __all__ = [
     "Ability",
     "AdapterContract",
     "Clock",
+    "Endpoint",
+    "History",
     "Process",
     "ProcessFailed",
     "Recorder",
     "RegistryUnderTest",
+    "Rules",
+    "Verdict",
+    "View",
+    "assert_holds",
+    "check",
     "context",
+    "from_lines",
+    "picture",
+    "to_lines",
 ]

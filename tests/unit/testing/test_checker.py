@@ -1,0 +1,424 @@
+"""The checker accuses nobody who lost nothing, finds what was lost, and believes no empty run."""
+
+import runpy
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from unit.testing.simulation import ANCHOR, EVERY, OBSERVERS, RULES, Clock, Plan, plans, played
+
+from meshbridge.testing.checker import Difference, assert_holds, check, picture
+from meshbridge.testing.checker.truth import Truth
+from meshbridge.testing.history import (
+    Endpoint,
+    Event,
+    FaultBegan,
+    FaultEnded,
+    FaultSeen,
+    History,
+    Request,
+    Rules,
+    Same,
+    Sample,
+    Unreachable,
+    View,
+    Write,
+)
+from meshbridge.testing.history_lines import to_lines
+
+ONE, TWO, THREE = (Endpoint("a.file", f"10.0.0.{n}:80") for n in (1, 2, 3))
+BARE = Rules(rate=0, faults=0, gap=100, converge=5)
+"""Rules of a run that is only about what is shown."""
+PLAN = Plan((), (0.1, 0.1, 0.1), 0.02, (2.0, 1.0))
+Events = Callable[[Sequence[Event]], Sequence[Event]]
+
+
+def of(*events: Event, rules: Rules = BARE) -> History:
+    history = History(rules)
+    for event in events:
+        history.add(event)
+    return history
+
+
+def shows(at: float, *endpoints: Endpoint, observer: str = "envoy") -> Sample:
+    return Sample(at, at, observer, View(frozenset(endpoints)))
+
+
+def registered(at: float, *endpoints: Endpoint) -> Write:
+    return Write(at, at + 0.1, frozenset(endpoints))
+
+
+def removed(at: float, *endpoints: Endpoint) -> Write:
+    return Write(at, at + 0.1, removed=frozenset(endpoints))
+
+
+@given(plans)
+def test_a_run_that_loses_nothing_is_never_accused(plan: Plan) -> None:
+    """Whatever was written and however late the observers were, within what the rules allow."""
+    verdict = check(played(plan))
+    assert verdict.outcome == "held", str(verdict)
+    assert [*verdict.findings()] == []
+    assert len(verdict.convergences) == 3 * (
+        2 + sum(bool(step.added or step.removed) for step in plan.steps)
+    )
+
+
+@given(plans, st.sampled_from(OBSERVERS), st.data())
+def test_an_endpoint_lost_in_a_single_look_is_always_found(
+    plan: Plan, observer: str, data: st.DataObject
+) -> None:
+    seeing = [
+        round(each.asked / EVERY)
+        for each in played(plan).events
+        if isinstance(each, (Sample, Same)) and each.observer == observer
+    ]
+    place = data.draw(st.sampled_from(seeing[1:]))
+    verdict = check(played(replace(plan, steal=(observer, place))))
+    assert verdict.outcome == "broken"
+    assert [(each.observer, each.endpoint) for each in verdict.lost] == [(observer, ANCHOR)]
+
+
+@given(plans, st.data())
+def test_a_request_that_failed_is_always_found(plan: Plan, data: st.DataObject) -> None:
+    history = played(plan)
+    sent = [each for each in history.events if isinstance(each, Request)]
+    bad = replace(data.draw(st.sampled_from(sent)), by="", failure="status 503")
+    verdict = check(of(*history.events, bad, rules=history.rules))
+    assert verdict.outcome == "broken"
+    assert verdict.failed == (bad,)
+    assert "requests failed (1 times status 503)" in str(verdict)
+
+
+def test_an_answer_of_who_never_was_an_instance_of_the_host_is_found() -> None:
+    """Of who was one later or elsewhere, too; of who is one no more it is for others to say."""
+    elsewhere = Endpoint("b.file", "10.0.0.9:80")
+    asked = [
+        Request("a.file", 1.0, 1.1, ONE.address),
+        Request("a.file", 5.5, 5.6, ONE.address),
+        Request("a.file", 2.0, 2.1, TWO.address),
+        Request("a.file", 3.0, 3.1, elsewhere.address),
+        Request("a.file", 3.0, 3.1, ""),
+    ]
+    writes = registered(0.0, ONE, elsewhere), registered(4.0, TWO), removed(5.0, ONE)
+    verdict = check(of(*writes, *asked, shows(9.0, TWO, elsewhere)))
+    assert verdict.strangers == (asked[2], asked[3])
+    assert "2 requests answered by who never was" in str(verdict)
+
+
+def test_what_goes_with_its_removal_is_not_lost() -> None:
+    """While the removal is going on, or after it, even if it is back by then."""
+    for gone in (2.05, 2.5, 3.9):
+        events = registered(0, ONE), shows(1, ONE), removed(2, ONE), registered(3, ONE)
+        history = of(*events, shows(gone), shows(6, ONE), rules=replace(BARE, grace=1.0))
+        assert check(history).outcome == "held"
+
+
+def test_what_goes_when_the_grace_after_its_registration_is_over_is_lost() -> None:
+    events = registered(0, ONE), shows(1, ONE), removed(2, ONE), registered(3, ONE)
+    history = of(*events, shows(4.2), shows(6, ONE), rules=replace(BARE, grace=1.0))
+    (loss,) = check(history).lost
+    assert (loss.endpoint, loss.seen, loss.missing, loss.resting) == (ONE, 1, 4.2, False)
+
+
+def test_an_endpoint_at_rest_as_unhealthy_is_lost() -> None:
+    unhealthy = Sample(2, 2, "envoy", View(frozenset({ONE}), frozenset({ONE})))
+    verdict = check(of(registered(0, ONE), shows(1, ONE), unhealthy, shows(3, ONE)))
+    assert [each.resting for each in verdict.lost] == [True]
+    assert "2.00 s: envoy: a.file 10.0.0.1:80 at rest as unhealthy, there at 1.00 s" in str(
+        check(of(shows(0.0), registered(0, ONE), shows(1, ONE), unhealthy))
+    )
+
+
+def test_what_an_observer_shows_less_after_it_was_away_is_lost() -> None:
+    away = Unreachable(2, 2, "envoy", "refused")
+    verdict = check(of(registered(0, ONE), shows(1, ONE), away, shows(3), shows(4, ONE)))
+    assert [(each.seen, each.missing) for each in verdict.lost] == [(1, 3)]
+
+
+def test_what_was_not_shown_yet_cannot_be_lost() -> None:
+    assert check(of(registered(0, ONE), shows(1), shows(2, ONE))).lost == ()
+
+
+def test_the_time_to_the_truth_is_told_for_each_write_and_observer() -> None:
+    """And a write about another host does not count into it."""
+    other = Endpoint("b.file", "10.0.0.1:80")
+    events = shows(0), registered(1, ONE), registered(1.2, other), shows(2, ONE), shows(4, ONE)
+    verdict = check(of(*events, shows(5, ONE, other)))
+    took = {each.after: each.seconds for each in verdict.convergences}
+    assert took == {
+        "adding a.file 10.0.0.1:80": pytest.approx(0.9),
+        "adding b.file 10.0.0.1:80": pytest.approx(3.7),
+    }
+    assert verdict.slowest("envoy") == pytest.approx(3.7)
+    assert verdict.slowest("nobody") is None
+    assert "envoy: showed what was registered at most 3.70 s after 2 writes" in str(verdict)
+
+
+def test_a_fault_stops_the_time_to_the_truth() -> None:
+    fault = FaultBegan(2, "kill"), FaultSeen(3, "kill", "refused"), FaultEnded(42, "kill")
+    second = FaultBegan(41, "frost"), FaultSeen(41, "frost", "hangs"), FaultEnded(42.5, "frost")
+    events = shows(0), registered(1, ONE), *fault, *second, shows(43), shows(44, ONE)
+    took = {each.after: each.seconds for each in check(of(*events)).convergences}
+    assert took == {
+        "adding a.file 10.0.0.1:80": pytest.approx(0.9 + 1.5),
+        "the end of 'kill'": pytest.approx(1.5),
+        "the end of 'frost'": pytest.approx(1.5),
+    }
+
+
+def test_who_is_late_or_never_shows_the_truth_has_not_converged() -> None:
+    late = check(of(shows(0), registered(1, ONE), shows(7, ONE)))
+    assert [each.seconds for each in late.late] == [pytest.approx(5.9)]
+    assert "adding a.file 10.0.0.1:80: envoy after 5.90 s" in str(late)
+    never = check(of(shows(0), registered(1, ONE), shows(7)))
+    assert [each.seconds for each in never.late] == [None]
+    assert never.outcome == "broken"
+    assert "adding a.file 10.0.0.1:80: envoy never" in str(never)
+    assert "envoy: showed what was registered never" in str(never)
+    away = check(of(registered(1, ONE), Unreachable(7, 7, "envoy", "refused")))
+    assert [each.seconds for each in away.late] == [None]
+
+
+def test_a_run_that_ends_before_the_truth_was_due_is_void() -> None:
+    """It is no verdict on who had the time to show it and has not yet."""
+    verdict = check(of(shows(0), registered(1, ONE), shows(4)))
+    assert verdict.outcome == "void"
+    assert verdict.late == ()
+    assert "the run ended 2.90 s (without a fault) after adding a.file" in verdict.voids[0]
+    after = check(of(shows(0, ONE), registered(0, ONE), shows(9, ONE), removed(10, ONE)))
+    assert "the run ended 0.00 s" in after.voids[0]
+    endless = FaultBegan(2, "kill"), FaultSeen(3, "kill", "refused")
+    verdict = check(of(shows(0), registered(1, ONE), *endless, shows(99)))
+    assert "the run ended 0.90 s" in verdict.voids[0]
+
+
+def test_what_is_shown_at_the_end_is_compared_and_the_difference_told() -> None:
+    many = [Endpoint("b.file", f"10.0.1.{n}:80") for n in range(9)]
+    writes = registered(0, ONE, TWO), registered(1, *many), removed(2, TWO)
+    samples = shows(90, ONE, *many, observer="bridge"), shows(90, TWO), shows(90, ONE, TWO, *many)
+    away = Unreachable(90, 90, "istiod", "refused")
+    verdict = check(of(*writes, *samples[:2], away))
+    assert verdict.differences == (
+        Difference("envoy", tuple(sorted([ONE, *many])), (TWO,)),
+        Difference("istiod", unreachable="refused"),
+    )
+    text = str(verdict)
+    assert "envoy lacks a.file 10.0.0.1:80, b.file 10.0.1.0:80, " in text
+    assert "10.0.1.6:80 and 2 more and has besides a.file 10.0.0.2:80" in text
+    assert "istiod cannot be asked: refused" in text
+
+
+def test_a_write_of_unknown_outcome_may_have_happened_but_not_only_for_some() -> None:
+    unknown = Write(2, None, frozenset({TWO}), frozenset({ONE}))
+    writes = registered(0, ONE), unknown
+    for seen in ((ONE,), (TWO,), (ONE, TWO), ()):
+        both = shows(9, *seen, observer="bridge"), shows(9, *seen)
+        verdict = check(of(*writes, shows(1, ONE), shows(1, ONE, observer="bridge"), *both))
+        assert verdict.outcome == "held", str(verdict)
+    verdict = check(of(*writes, shows(9, ONE, TWO, observer="bridge"), shows(9, ONE)))
+    assert verdict.differences == (Difference("envoy", (TWO,)),)
+
+
+def test_writes_in_one_instant_leave_open_what_is_there() -> None:
+    writes = Write(1, 1, frozenset({ONE})), Write(1, 1, removed=frozenset({ONE}))
+    for truth in (Truth(writes), Truth(reversed(writes))):
+        assert not truth.surely(ONE, 2, 2)
+        assert truth.possibly(ONE, 2, 2)
+    assert not Truth([]).surely(ONE, 2, 2)
+    assert not Truth([]).possibly(ONE, 2, 2)
+    one_after_the_other = Truth([Write(0, 1, removed=frozenset({ONE})), registered(1, ONE)])
+    assert one_after_the_other.surely(ONE, 2, 2)
+
+
+def test_a_version_that_changes_without_a_write_is_found() -> None:
+    def version(at: float, number: str) -> Sample:
+        return Sample(at, at, "istiod", View(frozenset({ONE}), versions={"a.file": number}))
+
+    change = Write(10, 11, changed=frozenset({"a.file"}))
+    failed = Write(30, None, changed=frozenset({"a.file"}))
+    other = Write(20, 21, changed=frozenset({"b.file"}))
+    events = registered(0, ONE), version(1, "1"), change, version(15, "2"), other
+    verdict = check(of(*events, version(22, "3"), failed, version(60, "4"), shows(99, ONE)))
+    assert [(each.at, each.before, each.after) for each in verdict.restless] == [(22, "2", "3")]
+    assert "istiod: a.file: 2 -> 3" in str(verdict)
+
+
+def without(kind: type[Event]) -> Events:
+    return lambda events: [each for each in events if not isinstance(each, kind)]
+
+
+def late(events: Sequence[Event]) -> Sequence[Event]:
+    """Let all observers begin to look a second late."""
+    view = View(frozenset({ANCHOR}))
+    first = [Sample(1.0, 1.02, observer, view) for observer in OBSERVERS]
+    return [*first, *cut((Sample, Same), 0.0, 1.05)(events)]
+
+
+def cut(kinds: tuple[type[Event], ...], start: float, end: float) -> Events:
+    def change(events: Sequence[Event]) -> Sequence[Event]:
+        return [
+            each for each in events if not (isinstance(each, kinds) and start <= begun(each) < end)
+        ]
+
+    def begun(event: Event) -> float:
+        match event:
+            case Request(_, sent):
+                return sent
+            case Sample(asked) | Same(asked) | Unreachable(asked):
+                return asked
+            case _:
+                raise AssertionError(f"{event} has no such time")
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "rules", "reason"),
+    [
+        (without(FaultBegan), RULES, "faults that began: 0, to be 1 at least"),
+        (without(FaultSeen), RULES, "fault 'the bridge is away' was never seen"),
+        (without(Request), RULES, "no request was sent"),
+        (without(Write), RULES, "no write of the registry was noted"),
+        (cut((Request,), 0.0, 1.5), RULES, "0.50 s of load before the first fault"),
+        (cut((Request,), 0.0, 2.5), RULES, "0.00 s of load before the first fault"),
+        (cut((Request,), 4.0, 9.0), RULES, "s of load after the last fault"),
+        (cut((Request,), 3.5, 4.5), RULES, "requests/s after the last fault (0 of them failed)"),
+        (list, replace(RULES, rate=11), "10 requests/s before the first fault"),
+        (list, replace(RULES, observers=frozenset({"zoo"})), "zoo never looked"),
+        (list, replace(RULES, away=frozenset()), "bridge was not looked at for 1."),
+        (cut((Sample, Same), 3.5, 3.9), RULES, "envoy was not looked at for 0."),
+        (late, RULES, "istiod was not looked at for 1."),
+        (cut((Sample, Same, Unreachable), 4.0, 9.0), RULES, "istiod was not looked at for 1."),
+        (cut((Sample, Same, Unreachable), 0.0, 99.0), RULES, "nobody looked at what is shown"),
+    ],
+)
+def test_a_run_in_which_it_did_not_really_happen_is_void(
+    change: Events, rules: Rules, reason: str
+) -> None:
+    """The load, the fault, or the looking."""
+    history = of(*change(played(PLAN).events), rules=rules)
+    verdict = check(history)
+    assert verdict.outcome == "void"
+    assert any(reason in each for each in verdict.voids), verdict.voids
+    with pytest.raises(AssertionError, match="void: "):
+        assert_holds(history)
+
+
+def test_a_run_without_a_fault_counts_where_none_is_asked_for() -> None:
+    """Its load is then measured as a whole."""
+    events = without(FaultSeen)(without(FaultBegan)(played(PLAN).events))
+    assert check(of(*events, rules=replace(RULES, faults=0))).outcome == "held"
+    verdict = check(of(*events, rules=replace(RULES, faults=0, rate=11)))
+    assert verdict.voids == ("10 requests/s in the run (0 of them failed), to be 11 at least",)
+
+
+def test_load_after_a_fault_that_never_ends_counts_from_its_begin() -> None:
+    events = without(FaultEnded)(played(PLAN).events)
+    assert check(of(*events, rules=RULES)).outcome == "held"
+
+
+def test_nothing_at_all_is_void() -> None:
+    verdict = check(History())
+    assert verdict.outcome == "void"
+    assert "nobody looked at what is shown" in verdict.voids
+    assert picture(History())
+
+
+def test_what_is_found_in_a_void_run_is_told_nonetheless() -> None:
+    lost = registered(0, ONE), shows(1, ONE), shows(2), shows(9, ONE)
+    verdict = check(of(*lost, rules=replace(BARE, faults=1)))
+    assert verdict.outcome == "void"
+    assert "found nonetheless:\n1 endpoints lost" in str(verdict)
+
+
+def test_a_broken_run_fails_with_verdict_and_picture() -> None:
+    lost = registered(0, ONE, TWO, THREE), shows(1, ONE, TWO, THREE), shows(2), shows(9, ONE)
+    with pytest.raises(AssertionError) as raised:
+        assert_holds(of(*lost))
+    assert str(raised.value).startswith("3 endpoints lost that the registry had all the time:")
+    assert "\nenvoy    " in str(raised.value)
+
+
+def test_a_held_run_returns_its_verdict() -> None:
+    assert assert_holds(played(PLAN)).requests > 40
+
+
+def test_many_findings_of_a_kind_are_counted_and_not_all_told() -> None:
+    failed = [Request("a.file", n, n + 0.1, "", "status 503") for n in range(20)]
+    text = str(check(of(registered(0, ONE), *failed, shows(30, ONE))))
+    assert "20 of 20 requests failed (20 times status 503):" in text
+    assert "... and 12 more" in text
+
+
+def test_an_observer_that_repeats_what_it_never_showed_contradicts_itself() -> None:
+    for before in ([], [Unreachable(0, 0, "envoy", "refused")]):
+        with pytest.raises(ValueError, match="nothing was before"):
+            check(of(*before, Same(1, 1, "envoy")))
+
+
+def test_the_picture_shows_faults_writes_requests_and_each_observer() -> None:
+    """Drawn so that a slice of time is a second."""
+    events: list[Event] = [
+        Write(0, 0, frozenset({ONE})),
+        Write(5, 6, note="a weight", changed=frozenset({"a.file"})),
+        Write(30, None, note="unknown", changed=frozenset({"b.file"})),
+        FaultBegan(10, "kill"),
+        FaultSeen(12, "kill", "refused"),
+        FaultEnded(15, "kill"),
+        FaultBegan(60, "frost"),
+        *(Request("a.file", n, n, "") for n in (1, 2, 2, 2)),
+        Request("a.file", 40, 40, "", "status 503"),
+        shows(1, ONE),
+        *(Same(n, n, "envoy") for n in range(2, 20)),
+        Unreachable(20, 20, "envoy", "refused"),
+        Unreachable(21, 21, "envoy", "refused"),
+        shows(22),
+        *(Same(n, n, "envoy") for n in range(23, 30)),
+        shows(30.2, ONE),
+        shows(30.4),
+        shows(31, ONE),
+        shows(64.0, ONE),
+    ]
+    drawn = picture(of(*events)).splitlines()
+    assert [line.rstrip() for line in drawn[:5]] == [
+        "         0 s                                                       64.0 s",
+        "faults             [-!--]                                            [---",
+        "writes   W     W                       ?",
+        "requests  39                                     x",
+        "envoy     ===================..~~~~~~~~~=                               =",
+    ]
+    assert drawn[5] == "one mark is 1000 ms"
+
+
+def test_a_kept_history_is_judged_and_drawn_by_a_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*arguments: str) -> tuple[object, str, str]:
+        monkeypatch.setattr(sys, "argv", ["checker", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_module("meshbridge.testing.checker", run_name="__main__")
+        said = capsys.readouterr()
+        return ended.value.code, said.out, said.err
+
+    file = tmp_path / "history.jsonl"
+    file.write_text("\n".join(to_lines(played(PLAN))), encoding="utf-8")
+    code, out, _ = run(str(file))
+    assert (code, out.splitlines()[0][:5]) == (0, "held:")
+    assert "\nistiod   " in out
+    file.write_text("\n".join(to_lines(History())), encoding="utf-8")
+    code, out, _ = run(str(file))
+    assert (code, out[:5]) == (1, "void:")
+    file.write_text("nonsense", encoding="utf-8")
+    code, _, error = run(str(file))
+    assert (code, str(file) in error, "line 1" in error) == (2, True, True)
+    assert run(str(tmp_path / "none"))[0] == 2
+    code, _, error = run()
+    assert (code, error[:6]) == (2, "usage:")
+
+
+def test_the_clock_of_a_history_is_the_one_it_was_given() -> None:
+    assert History(clock=Clock(7.0)).now() == 7.0

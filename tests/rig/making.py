@@ -12,7 +12,7 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 
-EVERY = 5.0
+EVERY = 10.0
 """Seconds between two lines of progress."""
 SHOWN = 40
 """Lines of a failed command's output that go into the message."""

@@ -34,8 +34,9 @@ def test_clean():
 
 
 def test_every_kind_of_leak_fails_its_test_and_a_clean_test_passes(
-    pytester: pytest.Pytester,
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(CONFTEST.parent))
     pytester.makeconftest(CONFTEST.read_text() + "\nPATIENCE = 0.1\n")
     pytester.makepyfile(LEAKS)
 

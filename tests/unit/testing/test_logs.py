@@ -1,9 +1,6 @@
 """A failed test is shown with what its servers wrote."""
 
 import asyncio
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -32,6 +29,7 @@ def test_only_what_was_written_since_is_shown(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+CONFTEST = Path(__file__).parents[2] / "conftest.py"
 FAILING = """
 import asyncio
 from meshbridge.testing import Process
@@ -49,17 +47,11 @@ def test_it(tmp_path):
 
 
 def test_a_failed_test_shows_the_log_of_its_server(
-    tmp_path: Path, pytestconfig: pytest.Config
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "test_failing.py").write_text(FAILING)
-    options = [f"--rootdir={tmp_path}", f"--basetemp={tmp_path / 'new'}", "-pno:cacheprovider"]
-    ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-pconftest", *options, tmp_path],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(pytestconfig.rootpath / "tests")},
-    )
-    assert ran.returncode == 1, ran.stdout
-    assert "registry.log" in ran.stdout
-    assert "out of memory" in ran.stdout
+    monkeypatch.setenv("PYTHONPATH", str(CONFTEST.parent))
+    pytester.makeconftest(CONFTEST.read_text())
+    pytester.makepyfile(FAILING)
+    outcome = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:asyncio")
+    outcome.assert_outcomes(failed=1)
+    outcome.stdout.fnmatch_lines(["*registry.log*", "*out of memory*"])

@@ -12,6 +12,8 @@ no sign that it shows nothing.
 """
 
 import asyncio
+import errno
+import socket
 import time
 from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -23,11 +25,13 @@ import aiohttp
 from aiohttp import web
 
 from meshbridge.cli.demo.traffic import Answer, Load
+from meshbridge.testing.checker import check
 from meshbridge.testing.history import History, Request, View
 from meshbridge.testing.history_lines import to_lines
 from rig.backends import Backend
 from rig.envoy import Envoy
 from rig.observing_formats import bridge_view, configz_view, envoy_view, shards_view
+from rig.waiting import until
 
 RATE = 10.0
 """Looks a second."""
@@ -35,50 +39,56 @@ PATIENCE = 0.4
 """Seconds after which an observer that has not answered counts as unreachable."""
 
 
+class NoAnswer(Exception):  # noqa: N818 - it says what happened
+    """An observer cannot be asked; the message says why."""
+
+
 class Observer(Protocol):
     """Whom to ask, and how to read the answer."""
 
     name: str
 
-    def url(self) -> str:
-        """Return where it is asked now."""
+    async def look(self, session: aiohttp.ClientSession) -> View:
+        """Return what it shows now; raises NoAnswer."""
         ...
 
-    def read(self, answer: bytes) -> View:
-        """Return what the answer shows; raises msgspec.MsgspecError if it is no such answer."""
-        ...
+
+async def ask(session: aiohttp.ClientSession, url: str) -> bytes:
+    """Return what is answered with 200; raises NoAnswer."""
+    try:
+        async with session.get(url) as answer:
+            body = await answer.read()
+    except TimeoutError:
+        raise NoAnswer(f"no answer in {PATIENCE:g} s") from None
+    except (aiohttp.ClientError, OSError) as error:
+        raise NoAnswer(f"{type(error).__name__}: {error}") from None
+    if answer.status != 200:
+        raise NoAnswer(f"status {answer.status}")
+    return body
 
 
 @dataclass
 class BridgeObserver:
-    """A bridge, by the ``host:port`` of its status server."""
+    """What a bridge serves, by the ``host:port`` of its status server; 503 until it is ready."""
 
     status: str
     name: str = "bridge"
 
-    def url(self) -> str:
-        """Return where it lists its services; 503 until it has them."""
-        return f"http://{self.status}/api/services"
-
-    def read(self, answer: bytes) -> View:
-        """Return what it serves."""
-        return bridge_view(answer)
+    async def look(self, session: aiohttp.ClientSession) -> View:
+        """Return its services."""
+        return bridge_view(await ask(session, f"http://{self.status}/api/services"))
 
 
 @dataclass
 class EnvoyObserver:
-    """An Envoy, whose admin port is another after each start."""
+    """What an Envoy sends requests to; its admin port is another after each start."""
 
     envoy: Envoy
     name: str = "envoy"
 
-    def url(self) -> str:
-        """Return where it tells of its clusters."""
-        return f"http://{self.envoy.admin}/clusters?format=json"
-
-    def read(self, answer: bytes) -> View:
+    async def look(self, session: aiohttp.ClientSession) -> View:
         """Return the endpoints of its clusters."""
-        return envoy_view(answer)
+        return envoy_view(await ask(session, f"http://{self.envoy.admin}/clusters?format=json"))
 
 
 @dataclass
@@ -88,13 +98,9 @@ class ConfigzObserver:
     debug: str
     name: str = "istiod"
 
-    def url(self) -> str:
-        """Return where it shows its store."""
-        return f"{self.debug}/debug/configz"
-
-    def read(self, answer: bytes) -> View:
+    async def look(self, session: aiohttp.ClientSession) -> View:
         """Return what its ServiceEntries say."""
-        return configz_view(answer)
+        return configz_view(await ask(session, f"{self.debug}/debug/configz"))
 
 
 @dataclass
@@ -104,13 +110,9 @@ class ShardsObserver:
     debug: str
     name: str = "istiod shards"
 
-    def url(self) -> str:
-        """Return where it shows them."""
-        return f"{self.debug}/debug/endpointShardz"
-
-    def read(self, answer: bytes) -> View:
+    async def look(self, session: aiohttp.ClientSession) -> View:
         """Return its endpoints."""
-        return shards_view(answer)
+        return shards_view(await ask(session, f"{self.debug}/debug/endpointShardz"))
 
 
 def istiod_observers(debug: str) -> tuple[Observer, Observer]:
@@ -152,18 +154,35 @@ async def observing(
 async def _look(history: History, session: aiohttp.ClientSession, observer: Observer) -> None:
     asked = history.now()
     try:
-        async with session.get(observer.url()) as answer:
-            body = await answer.read()
-    except TimeoutError:
-        history.unreachable(observer.name, f"no answer in {PATIENCE:g} s", asked=asked)
-        return
-    except (aiohttp.ClientError, OSError) as error:
-        history.unreachable(observer.name, f"{type(error).__name__}: {error}", asked=asked)
-        return
-    if answer.status != 200:
-        history.unreachable(observer.name, f"status {answer.status}", asked=asked)
-        return
-    history.sample(observer.name, observer.read(body), asked=asked)
+        view = await observer.look(session)
+    except NoAnswer as why:
+        history.unreachable(observer.name, str(why), asked=asked)
+    else:
+        history.sample(observer.name, view, asked=asked)
+
+
+async def settled(history: History, *, within: float) -> float:
+    """Wait until all show what the registry has, after all that was noted; return the seconds.
+
+    Raises AssertionError with what is missing then.
+    """
+
+    async def look() -> tuple[str, ...]:
+        verdict = check(history)
+        waiting = [each for each in verdict.convergences if each.seconds is None]
+        behind = (f"{each.observer} does not show {each.after}" for each in waiting)
+        return (*map(str, verdict.differences), *behind)
+
+    _, took = await until(look, lambda left: not left, within=within, every=1 / RATE)
+    return took
+
+
+def refuses(address: str) -> bool:
+    """Whether nobody listens at ``host:port``: what shows that a process is really gone."""
+    host, _, port = address.rpartition(":")
+    with socket.socket() as probe:
+        probe.settimeout(PATIENCE)
+        return probe.connect_ex((host, int(port))) == errno.ECONNREFUSED
 
 
 def note_answers(

@@ -383,7 +383,7 @@ def test_the_picture_shows_faults_writes_requests_and_each_observer() -> None:
         shows(31, ONE),
         shows(64.0, ONE),
     ]
-    drawn = picture(of(*events)).splitlines()
+    drawn = picture(of(*events, rules=replace(BARE, gap=1))).splitlines()
     assert [line.rstrip() for line in drawn[:5]] == [
         "         0 s                                                       64.0 s",
         "faults             [-!--]                                            [---",
@@ -392,6 +392,13 @@ def test_the_picture_shows_faults_writes_requests_and_each_observer() -> None:
         "envoy     ===================..~~~~~~~~~=                               =",
     ]
     assert drawn[5] == "one mark is 1000 ms"
+
+
+def test_the_picture_has_holes_only_where_nobody_looked_for_too_long() -> None:
+    looks = shows(10, ONE), Same(20, 20, "envoy"), Same(64, 64, "envoy")
+    history = of(Write(0, 0, frozenset({ONE})), *looks, rules=replace(BARE, gap=10))
+    row = picture(history).splitlines()[4]
+    assert row == f"envoy    {' ' * 10}{'=' * 11}{' ' * 42}="
 
 
 def test_a_kept_history_is_judged_and_drawn_by_a_command(

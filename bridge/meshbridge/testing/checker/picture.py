@@ -1,7 +1,8 @@
 """Draws a history as text: a row for each observer, and marks for faults, writes and requests."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from math import inf
 
 from meshbridge.testing.checker.run import Look, Run, in_order
@@ -29,7 +30,8 @@ def picture(history: History) -> str:
     rows["requests"] = _requests(run, place)
     truth = Truth(run.writes)
     for observer, looks in sorted(run.looks.items()):
-        rows[observer] = _row((place(look.at), mark) for look, mark in _marks(run, truth, looks))
+        marks = [*_marks(run, truth, looks)]
+        rows[observer] = _filled(marks, place, history.rules.gap)
     name = max(map(len, rows))
     end = f"{span:.1f} s"
     lines = [f"{'':<{name}} {'0 s':<{WIDTH - len(end)}}{end}"]
@@ -85,6 +87,17 @@ def _marks(run: Run, truth: Truth, looks: Iterable[Look]) -> Iterator[tuple[Look
             mark = "=" if agrees else "." if look.view is None else "~"
         before, known = look, epoch
         yield look, mark
+
+
+def _filled(marks: Sequence[tuple[Look, str]], place: Place, gap: float) -> str:
+    """Return an observer's row; what it last showed stays until the next look, if that is near."""
+    drawn = _row((place(look.at), mark) for look, mark in marks)
+    slots = list(drawn)
+    for (before, mark), (look, _) in pairwise(marks):
+        if look.at - before.at <= gap:
+            for slot in range(place(before.at) + 1, place(look.at)):
+                slots[slot] = mark
+    return "".join(slots)
 
 
 def _row(marks: Iterable[tuple[int, str]]) -> str:

@@ -26,10 +26,11 @@ from aiohttp import web
 
 from meshbridge.cli.demo.traffic import Answer, Load
 from meshbridge.testing.checker import check
-from meshbridge.testing.history import History, Request, View
+from meshbridge.testing.history import Endpoint, History, Request, View
 from meshbridge.testing.history_lines import to_lines
 from rig.backends import Backend
 from rig.envoy import Envoy
+from rig.istiod import Istiod as ScriptedIstiod
 from rig.observing_formats import bridge_view, configz_view, envoy_view, shards_view
 from rig.waiting import until
 
@@ -115,6 +116,37 @@ class ShardsObserver:
         return shards_view(await ask(session, f"{self.debug}/debug/endpointShardz"))
 
 
+@dataclass
+class StoreObserver:
+    """The store of an istiod that this process plays."""
+
+    istiod: ScriptedIstiod
+    name: str = "istiod"
+
+    async def look(self, session: aiohttp.ClientSession) -> View:  # noqa: ARG002 - asks nobody
+        """Return what its ServiceEntries say."""
+        found = frozenset(
+            Endpoint.of(host, *_split(address))
+            for host in self.istiod.hosts()
+            for addresses in self.istiod.endpoints(host).values()
+            for address in addresses
+        )
+        return View(found, versions=_versions(self.istiod))
+
+
+def _versions(istiod: ScriptedIstiod) -> dict[str, str]:
+    versions: dict[str, list[str]] = {}
+    for stored in istiod.store.values():
+        for host in stored.spec.hosts:
+            versions.setdefault(host, []).append(stored.version)
+    return {host: "+".join(sorted(each)) for host, each in versions.items()}
+
+
+def _split(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host, int(port)
+
+
 def istiod_observers(debug: str) -> tuple[Observer, Observer]:
     """Return both observers of one istiod: its store, and what follows from it."""
     return ConfigzObserver(debug), ShardsObserver(debug)
@@ -179,10 +211,9 @@ async def settled(history: History, *, within: float) -> float:
 
 def refuses(address: str) -> bool:
     """Whether nobody listens at ``host:port``: what shows that a process is really gone."""
-    host, _, port = address.rpartition(":")
     with socket.socket() as probe:
         probe.settimeout(PATIENCE)
-        return probe.connect_ex((host, int(port))) == errno.ECONNREFUSED
+        return probe.connect_ex(_split(address)) == errno.ECONNREFUSED
 
 
 def note_answers(

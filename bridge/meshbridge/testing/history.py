@@ -4,9 +4,10 @@ A test that breaks something while requests flow is easily wrong about what it p
 not judge while it runs; it only notes, and :mod:`meshbridge.testing.checker` judges afterwards::
 
     history = History(Rules(grace=1.0, away=frozenset({"bridge"})))
-    with history.writing(adds=[Endpoint.of("orders.file", "10.1.0.1", 8080)]):
-        ...  # make the registry say so
-    ...  # observers call history.sample, the load calls history.request
+    history.begins_with([Endpoint.of("orders.file", "10.1.0.1", 8080)])
+    ...  # observers call history.sample, the load's answers are added as Request
+    with history.writing(adds=[Endpoint.of("orders.file", "10.1.0.2", 8080)]):
+        ...  # make the registry say so, with what it takes to be sure: repeat it in here
     fault = history.begin("kill -9 of the bridge")
     ...  # break it
     history.saw(fault, "port 18848 refuses")  # the fault took place: say how that was seen
@@ -216,6 +217,11 @@ class History:
                 self._faults[event.fault] = False
             case _:
                 pass
+
+    def begins_with(self, endpoints: Iterable[Endpoint]) -> None:
+        """Note what the registry has before anything else is noted."""
+        now = self.now()
+        self.add(Write(now, now, frozenset(endpoints), note="the first contents"))
 
     @contextmanager
     def writing(

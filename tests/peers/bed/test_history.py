@@ -78,8 +78,8 @@ async def running(directory: Path, *, rate: float = RATE) -> AsyncGenerator[Runn
         stack.enter_context(kept(history, directory / "history.jsonl"))
         backends = [await stack.enter_async_context(Addressed(name)) for name in "abc"]
         run = Running(Bed(directory), history, backends)
-        with history.writing(adds=endpoints(*backends[:2]), note="the first contents"):
-            run.write(backends[:2])
+        history.begins_with(endpoints(*backends[:2]))
+        run.write(backends[:2])
         bridge = await stack.enter_async_context(run.bed.bridge)
         await bridge.address("mcp")
         envoy = Envoy(directory, patient_bootstrap(run.bed, "DELTA_GRPC"))

@@ -344,7 +344,12 @@ def test_a_broken_run_fails_with_verdict_and_picture() -> None:
 
 
 def test_a_held_run_returns_its_verdict() -> None:
-    assert assert_holds(played(PLAN)).requests > 40
+    verdict = assert_holds(played(PLAN))
+    assert verdict.requests > 40
+    assert [str(each) for each in verdict.loads] == [
+        "10 requests/s before the first fault (0 of them failed)",
+        "10 requests/s after the last fault (0 of them failed)",
+    ]
 
 
 def test_many_findings_of_a_kind_are_counted_and_not_all_told() -> None:

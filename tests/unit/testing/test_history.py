@@ -49,6 +49,8 @@ def test_a_write_lasts_from_the_begin_of_its_block_to_the_end() -> None:
         clock.now = 2.0
     hosts = frozenset({"b.file"})
     assert history.events == [Write(1.0, 2.0, frozenset({ONE}), frozenset({TWO}), hosts, "swap")]
+    history.begins_with([TWO])
+    assert history.events[1] == Write(2.0, 2.0, frozenset({TWO}), note="the first contents")
 
 
 def test_a_write_that_fails_has_no_known_outcome() -> None:

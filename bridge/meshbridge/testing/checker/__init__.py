@@ -9,6 +9,7 @@ from meshbridge.testing.checker.picture import picture
 from meshbridge.testing.checker.verdict import (
     Convergence,
     Difference,
+    Load,
     Loss,
     Restless,
     Verdict,
@@ -17,6 +18,7 @@ from meshbridge.testing.checker.verdict import (
 __all__ = [
     "Convergence",
     "Difference",
+    "Load",
     "Loss",
     "Restless",
     "Verdict",

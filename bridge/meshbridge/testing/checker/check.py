@@ -14,7 +14,7 @@ from meshbridge.testing.checker.verdict import (
     Restless,
     Verdict,
 )
-from meshbridge.testing.checker.void import void_reasons
+from meshbridge.testing.checker.void import loads, void_reasons
 from meshbridge.testing.history import Endpoint, History, Rules
 
 
@@ -32,6 +32,7 @@ def check(history: History) -> Verdict:
         zero=run.zero,
         voids=(*void_reasons(run, rules), *_too_short(cut_off, rules)),
         requests=len(run.requests),
+        loads=tuple(loads(run)),
         failed=tuple(each for each in run.requests if each.failure),
         strangers=tuple(
             each

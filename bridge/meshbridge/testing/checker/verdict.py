@@ -12,6 +12,21 @@ SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """The requests of a part of the run."""
+
+    where: str
+    seconds: float
+    rate: float
+    """Requests sent a second, whatever came of them: a load is not gone because it fails."""
+    failed: int
+
+    def __str__(self) -> str:
+        """Return it as people read it."""
+        return f"{self.rate:.0f} requests/s {self.where} ({self.failed} of them failed)"
+
+
+@dataclass(frozen=True, slots=True)
 class Loss:
     """An observer let go of an endpoint that the registry had all the time."""
 
@@ -80,6 +95,8 @@ class Verdict:
     voids: tuple[str, ...]
     """Why the run proves nothing; empty if it counts."""
     requests: int
+    loads: tuple[Load, ...]
+    """Before the faults and after them, or in the whole run without any."""
     failed: tuple[Request, ...]
     strangers: tuple[Request, ...]
     """Requests answered by who never was an instance of their host."""
@@ -141,7 +158,7 @@ class Verdict:
             lines = [*found] or [f"held: {self.requests} requests, none failed; nothing lost"]
         elif found:
             lines += ["found nonetheless:", *found]
-        return "\n".join([*lines, *self._convergence_lines()])
+        return "\n".join([*lines, *map(str, self.loads), *self._convergence_lines()])
 
     def when(self, at: float) -> str:
         """Return a time as the text has it."""

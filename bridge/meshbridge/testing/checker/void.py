@@ -5,6 +5,7 @@ from itertools import pairwise
 from math import inf
 
 from meshbridge.testing.checker.run import Look, Run
+from meshbridge.testing.checker.verdict import Load
 from meshbridge.testing.history import Rules
 
 
@@ -30,28 +31,31 @@ def _without_load(run: Run, rules: Rules) -> Iterator[str]:
         return
     if not run.requests:
         yield "no request was sent"
+    for load in loads(run):
+        if load.seconds < rules.span:
+            yield f"{load.seconds:.2f} s of load {load.where}, to be {rules.span:g} s at least"
+        elif load.rate < rules.rate:
+            yield f"{load}, to be {rules.rate:g} at least"
+
+
+def loads(run: Run) -> Iterator[Load]:
+    """Yield the load on either side of the faults; of the run as a whole if there were none."""
+    if not run.requests:
         return
     first, last = run.requests[0].sent, run.requests[-1].sent
     if not run.faults:
-        yield from _thin(run, rules, "in the run", first, last)
+        yield _load(run, "in the run", first, last)
         return
-    yield from _thin(run, rules, "before the first fault", first, run.faults[0].begun)
+    yield _load(run, "before the first fault", first, run.faults[0].begun)
     repaired = max(each.begun if each.ended == inf else each.ended for each in run.faults)
-    yield from _thin(run, rules, "after the last fault", repaired, last)
+    yield _load(run, "after the last fault", repaired, last)
 
 
-def _thin(run: Run, rules: Rules, where: str, start: float, end: float) -> Iterator[str]:
-    if end - start < rules.span:
-        yield f"{max(0.0, end - start):.2f} s of load {where}, to be {rules.span:g} s at least"
-        return
+def _load(run: Run, where: str, start: float, end: float) -> Load:
     sent = [each for each in run.requests if start <= each.sent < end]
-    rate = len(sent) / (end - start)
-    if rate < rules.rate:
-        failed = sum(bool(each.failure) for each in sent)
-        yield (
-            f"{rate:.0f} requests/s {where} ({failed} of them failed),"
-            f" to be {rules.rate:g} at least"
-        )
+    failed = sum(bool(each.failure) for each in sent)
+    seconds = max(0.0, end - start)
+    return Load(where, seconds, len(sent) / seconds if seconds else 0.0, failed)
 
 
 def _unwatched(run: Run, rules: Rules) -> Iterator[str]:

@@ -34,7 +34,16 @@ abstract class Orders {
 
     /** Says that the application is ready, then carries out orders until there are no more; ends the program. */
     final void follow() throws IOException {
-        System.out.println(READY);
+        obeyFrom(READY);
+    }
+
+    /** Says that the application is ready and which version of its framework runs, then does the same. */
+    final void follow(String version) throws IOException {
+        obeyFrom(READY + " " + version);
+    }
+
+    private void obeyFrom(String ready) throws IOException {
+        System.out.println(ready);
         BufferedReader lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line = lines.readLine(); line != null; line = lines.readLine()) {
             answer(line.strip());

@@ -1,7 +1,9 @@
 """An application that takes orders while it runs: be slow, fail, and what its kind adds."""
 
+import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from meshbridge.testing.process import ProcessFailed
@@ -9,6 +11,9 @@ from rig.server import Server
 
 READY = re.compile(r"^PEER READY(?: (\S+))?\n", re.MULTILINE)
 """What it prints once it answers calls, and the version of its framework if it tells one."""
+
+AT_ONCE = 4
+"""So many start at the same time: more would only wait for each other's processor."""
 
 
 class Application(Server):
@@ -45,8 +50,14 @@ class Application(Server):
         Raises ProcessFailed when it refuses the order, ends, or takes longer than ``within``
         seconds.
         """
+        ended = f"{self.process.name} has ended: nobody takes {line!r}"
+        if not self.process.running:
+            raise ProcessFailed(ended)
         begun = len(self.process.log)
-        self.process.write(line)
+        try:
+            self.process.write(line)
+        except BrokenPipeError as gone:
+            raise ProcessFailed(ended) from gone
         words = re.escape(line)
         answer = re.compile(rf"^(DONE {words}|FAILED {words}: .*)\n", re.MULTILINE)
 
@@ -67,3 +78,33 @@ class Application(Server):
     async def fail(self, failing: bool) -> None:  # noqa: FBT001 - on or off is all there is to say
         """Let every call fail from now on, or no longer."""
         await self.order(f"fail {'on' if failing else 'off'}")
+
+
+async def start_all(*servers: Server) -> None:
+    """Start them at the same time, a few at once; raises an ExceptionGroup of those that failed."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def start(server: Server) -> None:
+        async with gate:
+            await server.start()
+
+    async with asyncio.TaskGroup() as tasks:
+        for server in servers:
+            tasks.create_task(start(server))
+
+
+async def stop_all(*servers: Server) -> None:
+    """Stop those that run at the same time."""
+    async with asyncio.TaskGroup() as tasks:
+        for server in servers:
+            tasks.create_task(server.stop())
+
+
+@asynccontextmanager
+async def running(*servers: Server) -> AsyncGenerator[None]:
+    """Start them at the same time, and stop them so at the end."""
+    try:
+        await start_all(*servers)
+        yield
+    finally:
+        await stop_all(*servers)

@@ -50,6 +50,9 @@ class Offer:
     weight: int | None = None
     tag: str = ""
     params: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What its URLs say besides; an application's instance has none of it."""
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What its URLs and its application's instance say besides, in Dubbo 3."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +127,11 @@ class Provider(Application):
         self.offer = offer
         self.ports = {protocol: free_port() for protocol in offer.protocols}
         protocols = ",".join(f"{protocol}:{port}" for protocol, port in self.ports.items())
-        command, environment = _program("Provider", directory, offer, protocols=protocols)
+        command, environment = _program(
+            "Provider", directory, offer, protocols=protocols, labels=""
+        )
+        labels = ";".join(f"{name}={value}" for name, value in offer.labels.items())
+        environment = {**environment, "DUBBO_LABELS": labels}
         super().__init__(offer.name, directory, command, environment=environment)
 
     def url(self, protocol: str) -> str:

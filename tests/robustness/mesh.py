@@ -15,10 +15,19 @@ from robustness.bed import Bed, Connected, Instances, document, replace
 from robustness.findings import Bar
 
 from meshbridge.cli.demo.traffic import Load
+from meshbridge.testing import Endpoint, History, Rules, check
 from meshbridge_xds.envoy.names import CDS
-from rig.backends import Backend
 from rig.envoy import Api, Envoy, bootstrap
 from rig.istiod import Istiod
+from rig.observing import (
+    Addressed,
+    BridgeObserver,
+    EnvoyObserver,
+    StoreObserver,
+    kept,
+    loading,
+    observing,
+)
 from rig.waiting import until
 
 RATE = 220.0
@@ -59,6 +68,28 @@ class Mesh:
             if url.endswith("/ServiceEntry")
         }
 
+    @asynccontextmanager
+    async def recorded(self, rules: Rules, file: Path) -> AsyncGenerator[History]:
+        """Send the load and look at all three until the block ends; note it all, and keep it."""
+        history = History(rules)
+        everyone = (
+            BridgeObserver(self.bed.status),
+            EnvoyObserver(self.envoy),
+            StoreObserver(self.istiod),
+        )
+        with kept(history, file):
+            history.begins_with(self.endpoints())
+            async with observing(history, *everyone), loading(history, self.load, HOST):
+                yield history
+
+    def endpoints(self) -> set[Endpoint]:
+        """Return what the file held at first."""
+        return {
+            Endpoint.of(f"{name}.file", address, port)
+            for name, instances in self.services.items()
+            for address, port in instances
+        }
+
     def judge_load(self, it: Bar, begun: float, first: float) -> None:
         """Hold the requests against their bar; ``first`` is when the first fault came."""
         answers = self.load.answers
@@ -74,6 +105,22 @@ class Mesh:
     def _rate(self, start: float, end: float) -> float:
         good = sum(not each.failure and start <= each.done < end for each in self.load.answers)
         return good / (end - start)
+
+
+def judge_history(it: Bar, history: History) -> None:
+    """Hold what a history says against its rules; a void one ends the test."""
+    verdict = check(history)
+    it.void_unless(not verdict.voids, "; ".join((*verdict.voids, *verdict.findings())))
+    rate = min(each.rate for each in verdict.loads)
+    it.at_least("requests sent a second before and after", rate, history.rules.rate, "1/s")
+    it.none(f"failed requests of {verdict.requests:,}", verdict.failed)
+    it.none("requests answered by who never was an instance", verdict.strangers)
+    it.none("endpoints lost by the bridge, Envoy or istiod", verdict.lost)
+    slowest = max(verdict.slowest(each) or 0.0 for each in ("bridge", "envoy", "istiod"))
+    it.at_most("slowest to show what the registry has again", slowest, history.rules.converge, "s")
+    it.none("observers that never did", verdict.late)
+    it.none("observers that differ from the registry at the end", verdict.differences)
+    it.none("versions that changed though nothing was written", verdict.restless)
 
 
 def _has_acknowledged(who: Connected) -> bool:
@@ -125,7 +172,7 @@ async def mesh(
     """
     bed = Bed(directory, traffic=traffic)
     async with AsyncExitStack() as stack:
-        backends = [await stack.enter_async_context(Backend(name)) for name in "abc"]
+        backends = [await stack.enter_async_context(Addressed(name)) for name in "abc"]
         services: dict[str, Instances] = {
             f"other-{number}": [(f"10.1.{number}.{place}", 8080) for place in range(1, 6)]
             for number in range(others)

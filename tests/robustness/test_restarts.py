@@ -3,24 +3,30 @@
 import asyncio
 import random
 import signal
-import socket
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from robustness.findings import Bar
-from robustness.mesh import QUIET, Mesh, mesh
+from robustness.mesh import QUIET, Mesh, judge_history, mesh
 
+from meshbridge.testing import History, Rules
 from rig.envoy import Api
-from rig.istiod import Istiod, Stored
+from rig.observing import refuses
 
 pytestmark = pytest.mark.asyncio
 KILLS = 20
 WITHIN = 60.0
 """Seconds for all kills."""
+RULES = Rules(
+    span=QUIET - 0.1,
+    gap=1.0,
+    faults=KILLS,
+    observers=frozenset({"bridge", "envoy", "istiod"}),
+    away=frozenset({"bridge"}),
+)
 CHANGES = (
     r"^(cluster_manager\.cluster_(added|modified|removed)"
     r"|listener_manager\.listener_(added|modified|removed)|cluster\.outbound.*\.membership_change)$"
@@ -31,13 +37,10 @@ CHANGES = (
 class Watch:
     """What happened while the bridge was killed."""
 
+    history: History
     kills: list[float] = field(default_factory=list[float])
     recoveries: list[float] = field(default_factory=list[float])
     """Seconds from a kill until both had acknowledged the next process' answer."""
-    refused: int = 0
-    """Kills after which the port was seen refusing."""
-    samples: int = 0
-    missing: list[str] = field(default_factory=list[str])
     versions: set[str] = field(default_factory=set[str])
     """Of all ServiceEntries together, as each process gave it."""
 
@@ -54,15 +57,14 @@ async def test_nobody_notices_that_the_bridge_is_killed_again_and_again(
     with bar(f"2, kill -9, Envoy {kind_of(api)}") as it:
         chance = it.chance()
         async with mesh(tmp_path, api) as m:
-            w = Watch()
             held, events = dict(m.istiod.store), len(m.istiod.events)
             before = await m.envoy.stats(CHANGES)
-            begun = time.monotonic()
-            async with m.load.running(), sampling(m.istiod, w, held):
+            async with m.recorded(RULES, tmp_path / "history.jsonl") as history:
+                w = Watch(history)
                 await asyncio.sleep(QUIET)
                 await kill_all(m, w, chance, it)
                 await asyncio.sleep(QUIET)
-            m.judge_load(it, begun, w.kills[0])
+            judge_history(it, history)
             judge(it, w)
             it.none("complaints in the bridge's log", m.bed.complaints())
             it.none(
@@ -80,11 +82,9 @@ async def test_nobody_notices_that_the_bridge_is_killed_again_and_again(
 
 def judge(it: Bar, w: Watch) -> None:
     """Hold the figures against their thresholds."""
-    it.void_unless(w.refused == len(w.kills), f"port refused after {w.refused} kills only")
     it.at_least("kills, each seen as a refusing port", len(w.kills), KILLS)
     it.at_most("all kills within", w.kills[-1] - w.kills[0], WITHIN, "s")
     it.at_most("slowest kill to both having acknowledged", max(w.recoveries), 5.0, "s")
-    it.none(f"ServiceEntries missing in {w.samples} samples", w.missing)
     it.at_most("versions of all ServiceEntries over all processes", len(w.versions), 1)
 
 
@@ -105,32 +105,10 @@ async def kill_all(m: Mesh, w: Watch, chance: random.Random, it: Bar) -> None:
 
 async def kill(m: Mesh, w: Watch) -> float:
     w.kills.append(killed := time.monotonic())
+    fault = w.history.begin("kill -9 of the bridge")
     await m.bed.bridge.process.kill()
-    with socket.socket() as probe:
-        died = m.bed.bridge.process.exit_code == -signal.SIGKILL
-        w.refused += died and probe.connect_ex(address(m.bed.xds)) != 0
+    if m.bed.bridge.process.exit_code == -signal.SIGKILL and refuses(m.bed.xds):
+        w.history.saw(fault, f"{m.bed.xds} refuses")
     m.bed.bridge.process.start()
+    w.history.end(fault)
     return killed
-
-
-def address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    return host, int(port)
-
-
-@asynccontextmanager
-async def sampling(istiod: Istiod, w: Watch, held: dict[str, Stored]) -> AsyncGenerator[None]:
-    """Look ten times a second whether istiod has lost anything."""
-
-    async def look() -> None:
-        while True:
-            w.samples += 1
-            w.missing.extend(held.keys() - istiod.store.keys())
-            await asyncio.sleep(0.1)
-
-    async with asyncio.TaskGroup() as tasks:
-        looking = tasks.create_task(look())
-        try:
-            yield
-        finally:
-            looking.cancel()

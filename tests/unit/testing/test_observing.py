@@ -10,11 +10,18 @@ import pytest
 from aiohttp import web
 
 from meshbridge.cli.demo.traffic import Answer, Load
+from meshbridge.protos.gen.istio.networking.v1alpha3.service_entry_pb2 import (
+    ServiceEntry,
+    ServicePort,
+)
+from meshbridge.protos.gen.istio.networking.v1alpha3.workload_entry_pb2 import WorkloadEntry
 from meshbridge.testing.history import Endpoint, History, Request, Same, Sample, Unreachable, View
 from meshbridge.testing.history_lines import from_lines
+from rig.istiod import Istiod, Stored
 from rig.observing import (
     Addressed,
     BridgeObserver,
+    StoreObserver,
     istiod_observers,
     kept,
     loading,
@@ -176,6 +183,36 @@ async def test_an_observer_that_refuses_is_unreachable() -> None:
         "istiod",
         "istiod shards",
     }
+
+
+async def test_the_store_of_a_played_istiod_shows_the_same_as_that_of_a_real_one() -> None:
+    """A host's ServiceEntries count together in both."""
+    ports = [ServicePort(name="http-80", number=80)]
+    first, second = (
+        Stored(
+            version=version,
+            created_at=0,
+            labels={},
+            annotations={},
+            spec=ServiceEntry(
+                hosts=["pay.file"],
+                ports=ports,
+                endpoints=[WorkloadEntry(address=address, ports={"http-80": 8080})],
+            ),
+        )
+        for version, address in (("2", "10.1.0.1"), ("1", "10.1.0.2"))
+    )
+    played, history = Istiod("", store={"shop/a": first, "shop/b": second}), History()
+    async with observing(history, StoreObserver(played)):
+        pass
+    (sample, same) = history.events
+    assert isinstance(sample, Sample)
+    assert sample.view.endpoints == {
+        Endpoint("pay.file", "10.1.0.1:8080"),
+        Endpoint("pay.file", "10.1.0.2:8080"),
+    }
+    assert sample.view.versions == {"pay.file": "1+2"}
+    assert isinstance(same, Same)
 
 
 async def test_an_answer_that_cannot_be_read_fails_the_run() -> None:

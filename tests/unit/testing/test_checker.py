@@ -1,59 +1,27 @@
-"""The checker accuses nobody who lost nothing, finds what was lost, and believes no empty run."""
+"""The checker accuses nobody who lost nothing, and finds what was lost."""
 
-import runpy
-import sys
-from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.testing.simulation import ANCHOR, EVERY, OBSERVERS, RULES, Clock, Plan, plans, played
+from unit.testing.short import BARE, ONE, PLAN, THREE, TWO, of, registered, removed, shows
+from unit.testing.simulation import ANCHOR, EVERY, OBSERVERS, Plan, plans, played
 
-from meshbridge.testing.checker import Difference, assert_holds, check, picture
+from meshbridge.testing.checker import Difference, assert_holds, check
 from meshbridge.testing.checker.truth import Truth
 from meshbridge.testing.history import (
     Endpoint,
-    Event,
     FaultBegan,
     FaultEnded,
     FaultSeen,
-    History,
     Request,
-    Rules,
     Same,
     Sample,
     Unreachable,
     View,
     Write,
 )
-from meshbridge.testing.history_lines import to_lines
-
-ONE, TWO, THREE = (Endpoint("a.file", f"10.0.0.{n}:80") for n in (1, 2, 3))
-BARE = Rules(rate=0, faults=0, gap=100, converge=5)
-"""Rules of a run that is only about what is shown."""
-PLAN = Plan((), (0.1, 0.1, 0.1), 0.02, (2.0, 1.0))
-Events = Callable[[Sequence[Event]], Sequence[Event]]
-
-
-def of(*events: Event, rules: Rules = BARE) -> History:
-    history = History(rules)
-    for event in events:
-        history.add(event)
-    return history
-
-
-def shows(at: float, *endpoints: Endpoint, observer: str = "envoy") -> Sample:
-    return Sample(at, at, observer, View(frozenset(endpoints)))
-
-
-def registered(at: float, *endpoints: Endpoint) -> Write:
-    return Write(at, at + 0.1, frozenset(endpoints))
-
-
-def removed(at: float, *endpoints: Endpoint) -> Write:
-    return Write(at, at + 0.1, removed=frozenset(endpoints))
 
 
 @given(plans)
@@ -183,19 +151,6 @@ def test_who_is_late_or_never_shows_the_truth_has_not_converged() -> None:
     assert [each.seconds for each in away.late] == [None]
 
 
-def test_a_run_that_ends_before_the_truth_was_due_is_void() -> None:
-    """It is no verdict on who had the time to show it and has not yet."""
-    verdict = check(of(shows(0), registered(1, ONE), shows(4)))
-    assert verdict.outcome == "void"
-    assert verdict.late == ()
-    assert "the run ended 2.90 s (without a fault) after adding a.file" in verdict.voids[0]
-    after = check(of(shows(0, ONE), registered(0, ONE), shows(9, ONE), removed(10, ONE)))
-    assert "the run ended 0.00 s" in after.voids[0]
-    endless = FaultBegan(2, "kill"), FaultSeen(3, "kill", "refused")
-    verdict = check(of(shows(0), registered(1, ONE), *endless, shows(99)))
-    assert "the run ended 0.90 s" in verdict.voids[0]
-
-
 def test_what_is_shown_at_the_end_is_compared_and_the_difference_told() -> None:
     many = [Endpoint("b.file", f"10.0.1.{n}:80") for n in range(9)]
     writes = registered(0, ONE, TWO), registered(1, *many), removed(2, TWO)
@@ -247,94 +202,6 @@ def test_a_version_that_changes_without_a_write_is_found() -> None:
     assert "istiod: a.file: 2 -> 3" in str(verdict)
 
 
-def without(kind: type[Event]) -> Events:
-    return lambda events: [each for each in events if not isinstance(each, kind)]
-
-
-def late(events: Sequence[Event]) -> Sequence[Event]:
-    """Let all observers begin to look a second late."""
-    view = View(frozenset({ANCHOR}))
-    first = [Sample(1.0, 1.02, observer, view) for observer in OBSERVERS]
-    return [*first, *cut((Sample, Same), 0.0, 1.05)(events)]
-
-
-def cut(kinds: tuple[type[Event], ...], start: float, end: float) -> Events:
-    def change(events: Sequence[Event]) -> Sequence[Event]:
-        return [
-            each for each in events if not (isinstance(each, kinds) and start <= begun(each) < end)
-        ]
-
-    def begun(event: Event) -> float:
-        match event:
-            case Request(_, sent):
-                return sent
-            case Sample(asked) | Same(asked) | Unreachable(asked):
-                return asked
-            case _:
-                raise AssertionError(f"{event} has no such time")
-
-    return change
-
-
-@pytest.mark.parametrize(
-    ("change", "rules", "reason"),
-    [
-        (without(FaultBegan), RULES, "faults that began: 0, to be 1 at least"),
-        (without(FaultSeen), RULES, "fault 'the bridge is away' was never seen"),
-        (without(Request), RULES, "no request was sent"),
-        (without(Write), RULES, "no write of the registry was noted"),
-        (cut((Request,), 0.0, 1.5), RULES, "0.50 s of load before the first fault"),
-        (cut((Request,), 0.0, 2.5), RULES, "0.00 s of load before the first fault"),
-        (cut((Request,), 4.0, 9.0), RULES, "s of load after the last fault"),
-        (cut((Request,), 3.5, 4.5), RULES, "requests/s after the last fault (0 of them failed)"),
-        (list, replace(RULES, rate=11), "10 requests/s before the first fault"),
-        (list, replace(RULES, observers=frozenset({"zoo"})), "zoo never looked"),
-        (list, replace(RULES, away=frozenset()), "bridge was not looked at for 1."),
-        (cut((Sample, Same), 3.5, 3.9), RULES, "envoy was not looked at for 0."),
-        (late, RULES, "istiod was not looked at for 1."),
-        (cut((Sample, Same, Unreachable), 4.0, 9.0), RULES, "istiod was not looked at for 1."),
-        (cut((Sample, Same, Unreachable), 0.0, 99.0), RULES, "nobody looked at what is shown"),
-    ],
-)
-def test_a_run_in_which_it_did_not_really_happen_is_void(
-    change: Events, rules: Rules, reason: str
-) -> None:
-    """The load, the fault, or the looking."""
-    history = of(*change(played(PLAN).events), rules=rules)
-    verdict = check(history)
-    assert verdict.outcome == "void"
-    assert any(reason in each for each in verdict.voids), verdict.voids
-    with pytest.raises(AssertionError, match="void: "):
-        assert_holds(history)
-
-
-def test_a_run_without_a_fault_counts_where_none_is_asked_for() -> None:
-    """Its load is then measured as a whole."""
-    events = without(FaultSeen)(without(FaultBegan)(played(PLAN).events))
-    assert check(of(*events, rules=replace(RULES, faults=0))).outcome == "held"
-    verdict = check(of(*events, rules=replace(RULES, faults=0, rate=11)))
-    assert verdict.voids == ("10 requests/s in the run (0 of them failed), to be 11 at least",)
-
-
-def test_load_after_a_fault_that_never_ends_counts_from_its_begin() -> None:
-    events = without(FaultEnded)(played(PLAN).events)
-    assert check(of(*events, rules=RULES)).outcome == "held"
-
-
-def test_nothing_at_all_is_void() -> None:
-    verdict = check(History())
-    assert verdict.outcome == "void"
-    assert "nobody looked at what is shown" in verdict.voids
-    assert picture(History())
-
-
-def test_what_is_found_in_a_void_run_is_told_nonetheless() -> None:
-    lost = registered(0, ONE), shows(1, ONE), shows(2), shows(9, ONE)
-    verdict = check(of(*lost, rules=replace(BARE, faults=1)))
-    assert verdict.outcome == "void"
-    assert "found nonetheless:\n1 endpoints lost" in str(verdict)
-
-
 def test_a_broken_run_fails_with_verdict_and_picture() -> None:
     lost = registered(0, ONE, TWO, THREE), shows(1, ONE, TWO, THREE), shows(2), shows(9, ONE)
     with pytest.raises(AssertionError) as raised:
@@ -363,74 +230,3 @@ def test_an_observer_that_repeats_what_it_never_showed_contradicts_itself() -> N
     for before in ([], [Unreachable(0, 0, "envoy", "refused")]):
         with pytest.raises(ValueError, match="nothing was before"):
             check(of(*before, Same(1, 1, "envoy")))
-
-
-def test_the_picture_shows_faults_writes_requests_and_each_observer() -> None:
-    """Drawn so that a slice of time is a second."""
-    events: list[Event] = [
-        Write(0, 0, frozenset({ONE})),
-        Write(5, 6, note="a weight", changed=frozenset({"a.file"})),
-        Write(30, None, note="unknown", changed=frozenset({"b.file"})),
-        FaultBegan(10, "kill"),
-        FaultSeen(12, "kill", "refused"),
-        FaultEnded(15, "kill"),
-        FaultBegan(60, "frost"),
-        *(Request("a.file", n, n, "") for n in (1, 2, 2, 2)),
-        Request("a.file", 40, 40, "", "status 503"),
-        shows(1, ONE),
-        *(Same(n, n, "envoy") for n in range(2, 20)),
-        Unreachable(20, 20, "envoy", "refused"),
-        Unreachable(21, 21, "envoy", "refused"),
-        shows(22),
-        *(Same(n, n, "envoy") for n in range(23, 30)),
-        shows(30.2, ONE),
-        shows(30.4),
-        shows(31, ONE),
-        shows(64.0, ONE),
-    ]
-    drawn = picture(of(*events, rules=replace(BARE, gap=1))).splitlines()
-    assert [line.rstrip() for line in drawn[:5]] == [
-        "         0 s                                                       64.0 s",
-        "faults             [-!--]                                            [---",
-        "writes   W     W                       ?",
-        "requests  39                                     x",
-        "envoy     ===================..~~~~~~~~~=                               =",
-    ]
-    assert drawn[5] == "one mark is 1000 ms"
-
-
-def test_the_picture_has_holes_only_where_nobody_looked_for_too_long() -> None:
-    looks = shows(10, ONE), Same(20, 20, "envoy"), Same(64, 64, "envoy")
-    history = of(Write(0, 0, frozenset({ONE})), *looks, rules=replace(BARE, gap=10))
-    row = picture(history).splitlines()[4]
-    assert row == f"envoy    {' ' * 10}{'=' * 11}{' ' * 42}="
-
-
-def test_a_kept_history_is_judged_and_drawn_by_a_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def run(*arguments: str) -> tuple[object, str, str]:
-        monkeypatch.setattr(sys, "argv", ["checker", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            runpy.run_module("meshbridge.testing.checker", run_name="__main__")
-        said = capsys.readouterr()
-        return ended.value.code, said.out, said.err
-
-    file = tmp_path / "history.jsonl"
-    file.write_text("\n".join(to_lines(played(PLAN))), encoding="utf-8")
-    code, out, _ = run(str(file))
-    assert (code, out.splitlines()[0][:5]) == (0, "held:")
-    assert "\nistiod   " in out
-    file.write_text("\n".join(to_lines(History())), encoding="utf-8")
-    code, out, _ = run(str(file))
-    assert (code, out[:5]) == (1, "void:")
-    file.write_text("nonsense", encoding="utf-8")
-    code, _, error = run(str(file))
-    assert (code, str(file) in error, "line 1" in error) == (2, True, True)
-    assert run(str(tmp_path / "none"))[0] == 2
-    code, _, error = run()
-    assert (code, error[:6]) == (2, "usage:")
-
-
-def test_the_clock_of_a_history_is_the_one_it_was_given() -> None:
-    assert History(clock=Clock(7.0)).now() == 7.0

@@ -141,3 +141,7 @@ def test_a_line_that_is_no_event_is_named() -> None:
     ):
         with pytest.raises(Unreadable, match=words):
             from_lines(lines)
+
+
+def test_the_clock_of_a_history_is_the_one_it_was_given() -> None:
+    assert History(clock=Clock(7.0)).now() == 7.0

@@ -1,0 +1,127 @@
+"""A run whose load, fault or looking did not really happen is void, whatever else it shows."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+from unit.testing.short import BARE, ONE, PLAN, of, registered, removed, shows
+from unit.testing.simulation import ANCHOR, OBSERVERS, RULES, played
+
+from meshbridge.testing.checker import assert_holds, check, picture
+from meshbridge.testing.history import (
+    Event,
+    FaultBegan,
+    FaultEnded,
+    FaultSeen,
+    History,
+    Request,
+    Rules,
+    Same,
+    Sample,
+    Unreachable,
+    View,
+    Write,
+)
+
+Events = Callable[[Sequence[Event]], Sequence[Event]]
+
+
+def without(kind: type[Event]) -> Events:
+    return lambda events: [each for each in events if not isinstance(each, kind)]
+
+
+def late(events: Sequence[Event]) -> Sequence[Event]:
+    """Let all observers begin to look a second late."""
+    view = View(frozenset({ANCHOR}))
+    first = [Sample(1.0, 1.02, observer, view) for observer in OBSERVERS]
+    return [*first, *cut((Sample, Same), 0.0, 1.05)(events)]
+
+
+def cut(kinds: tuple[type[Event], ...], start: float, end: float) -> Events:
+    def change(events: Sequence[Event]) -> Sequence[Event]:
+        return [
+            each for each in events if not (isinstance(each, kinds) and start <= begun(each) < end)
+        ]
+
+    def begun(event: Event) -> float:
+        match event:
+            case Request(_, sent):
+                return sent
+            case Sample(asked) | Same(asked) | Unreachable(asked):
+                return asked
+            case _:
+                raise AssertionError(f"{event} has no such time")
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "rules", "reason"),
+    [
+        (without(FaultBegan), RULES, "faults that began: 0, to be 1 at least"),
+        (without(FaultSeen), RULES, "fault 'the bridge is away' was never seen"),
+        (without(Request), RULES, "no request was sent"),
+        (without(Write), RULES, "no write of the registry was noted"),
+        (cut((Request,), 0.0, 1.5), RULES, "0.50 s of load before the first fault"),
+        (cut((Request,), 0.0, 2.5), RULES, "0.00 s of load before the first fault"),
+        (cut((Request,), 4.0, 9.0), RULES, "s of load after the last fault"),
+        (cut((Request,), 3.5, 4.5), RULES, "requests/s after the last fault (0 of them failed)"),
+        (list, replace(RULES, rate=11), "10 requests/s before the first fault"),
+        (list, replace(RULES, observers=frozenset({"zoo"})), "zoo never looked"),
+        (list, replace(RULES, away=frozenset()), "bridge was not looked at for 1."),
+        (cut((Sample, Same), 3.5, 3.9), RULES, "envoy was not looked at for 0."),
+        (late, RULES, "istiod was not looked at for 1."),
+        (cut((Sample, Same, Unreachable), 4.0, 9.0), RULES, "istiod was not looked at for 1."),
+        (cut((Sample, Same, Unreachable), 0.0, 99.0), RULES, "nobody looked at what is shown"),
+    ],
+)
+def test_a_run_in_which_it_did_not_really_happen_is_void(
+    change: Events, rules: Rules, reason: str
+) -> None:
+    """The load, the fault, or the looking."""
+    history = of(*change(played(PLAN).events), rules=rules)
+    verdict = check(history)
+    assert verdict.outcome == "void"
+    assert any(reason in each for each in verdict.voids), verdict.voids
+    with pytest.raises(AssertionError, match="void: "):
+        assert_holds(history)
+
+
+def test_a_run_without_a_fault_counts_where_none_is_asked_for() -> None:
+    """Its load is then measured as a whole."""
+    events = without(FaultSeen)(without(FaultBegan)(played(PLAN).events))
+    assert check(of(*events, rules=replace(RULES, faults=0))).outcome == "held"
+    verdict = check(of(*events, rules=replace(RULES, faults=0, rate=11)))
+    assert verdict.voids == ("10 requests/s in the run (0 of them failed), to be 11 at least",)
+
+
+def test_load_after_a_fault_that_never_ends_counts_from_its_begin() -> None:
+    events = without(FaultEnded)(played(PLAN).events)
+    assert check(of(*events, rules=RULES)).outcome == "held"
+
+
+def test_nothing_at_all_is_void() -> None:
+    verdict = check(History())
+    assert verdict.outcome == "void"
+    assert "nobody looked at what is shown" in verdict.voids
+    assert picture(History())
+
+
+def test_what_is_found_in_a_void_run_is_told_nonetheless() -> None:
+    lost = registered(0, ONE), shows(1, ONE), shows(2), shows(9, ONE)
+    verdict = check(of(*lost, rules=replace(BARE, faults=1)))
+    assert verdict.outcome == "void"
+    assert "found nonetheless:\n1 endpoints lost" in str(verdict)
+
+
+def test_a_run_that_ends_before_the_truth_was_due_is_void() -> None:
+    """It is no verdict on who had the time to show it and has not yet."""
+    verdict = check(of(shows(0), registered(1, ONE), shows(4)))
+    assert verdict.outcome == "void"
+    assert verdict.late == ()
+    assert "the run ended 2.90 s (without a fault) after adding a.file" in verdict.voids[0]
+    after = check(of(shows(0, ONE), registered(0, ONE), shows(9, ONE), removed(10, ONE)))
+    assert "the run ended 0.00 s" in after.voids[0]
+    endless = FaultBegan(2, "kill"), FaultSeen(3, "kill", "refused")
+    verdict = check(of(shows(0), registered(1, ONE), *endless, shows(99)))
+    assert "the run ended 0.90 s" in verdict.voids[0]

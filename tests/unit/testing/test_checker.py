@@ -92,6 +92,13 @@ def test_what_goes_when_the_grace_after_its_registration_is_over_is_lost() -> No
     assert (loss.endpoint, loss.seen, loss.missing, loss.resting) == (ONE, 1, 4.2, False)
 
 
+def test_what_goes_while_an_observer_answers_is_not_lost() -> None:
+    """Its answer may be of any moment since it was asked."""
+    slow = Sample(2.0, 2.6, "envoy", View(frozenset()))
+    history = of(registered(0, ONE), shows(1, ONE), removed(2.5, ONE), slow)
+    assert check(history).outcome == "held"
+
+
 def test_an_endpoint_at_rest_as_unhealthy_is_lost() -> None:
     unhealthy = Sample(2, 2, "envoy", View(frozenset({ONE}), frozenset({ONE})))
     verdict = check(of(registered(0, ONE), shows(1, ONE), unhealthy, shows(3, ONE)))
@@ -124,6 +131,21 @@ def test_the_time_to_the_truth_is_told_for_each_write_and_observer() -> None:
     assert verdict.slowest("envoy") == pytest.approx(3.7)
     assert verdict.slowest("nobody") is None
     assert "envoy: showed what was registered at most 3.70 s after 2 writes" in str(verdict)
+
+
+def test_an_answer_that_was_asked_for_before_a_write_counts_when_it_shows_it() -> None:
+    """What it shows of the time before is no sign; and its time is the one when it was there."""
+    for seen, took in (((), 2.9), ((ONE,), 0.9)):
+        early = Sample(0.5, 2, "envoy", View(frozenset(seen)))
+        verdict = check(of(shows(0), registered(1, ONE), early, shows(4, ONE)))
+        assert [each.seconds for each in verdict.convergences] == [pytest.approx(took)]
+
+
+def test_who_begins_to_look_late_is_not_late_to_show() -> None:
+    """Its time begins with its first answer."""
+    away = Unreachable(1, 1, "envoy", "refused")
+    verdict = check(of(registered(0, ONE), away, shows(9), shows(10, ONE)))
+    assert [each.seconds for each in verdict.convergences] == [pytest.approx(1)]
 
 
 def test_a_fault_stops_the_time_to_the_truth() -> None:

@@ -100,6 +100,13 @@ def test_load_after_a_fault_that_never_ends_counts_from_its_begin() -> None:
     assert check(of(*events, rules=RULES)).outcome == "held"
 
 
+def test_evidence_of_another_time_is_none_for_a_fault() -> None:
+    events = without(FaultSeen)(played(PLAN).events)
+    for at, outcome in ((1.9, "void"), (2.0, "held"), (3.0, "held"), (3.1, "void")):
+        seen = FaultSeen(at, "the bridge is away", "refused")
+        assert check(of(*events, seen, rules=RULES)).outcome == outcome
+
+
 def test_nothing_at_all_is_void() -> None:
     verdict = check(History())
     assert verdict.outcome == "void"

@@ -31,7 +31,8 @@ class Offer:
     name: str
     """Its own name, which its answers carry."""
     host: str
-    app: str = "shop"
+    app: str = ""
+    """The application that it is an instance of; empty for one of its own name."""
     release: Literal[2, 3] = 3
     registry: str = ""
     """``zookeeper://HOST:PORT`` or ``nacos://HOST:PORT``; without one it is called by its URL."""
@@ -61,7 +62,8 @@ class Need:
 
     name: str
     host: str
-    app: str = "web"
+    app: str = ""
+    """The application that it is an instance of; empty for one of its own name."""
     release: Literal[2, 3] = 3
     url: str = ""
     """A provider's URL; without one it asks its registry."""
@@ -193,7 +195,8 @@ def _program(
 ) -> tuple[Sequence[str], Mapping[str, str]]:
     """Return the command and the environment; ``words`` say what the options say in another way."""
     built = build(f"dubbo{options.release}")
-    said = {each.name: _word(getattr(options, each.name)) for each in fields(options)} | words
+    said = {each.name: _word(getattr(options, each.name)) for each in fields(options)}
+    said |= {"app": options.app or options.name, **words}
     command = java(
         built,
         f"meshbridge.peers.{main}",

@@ -1,4 +1,4 @@
-"""The adapter that docs/adapters.md shows keeps the contract that it is shown with."""
+"""The adapter that docs/adapters.md shows keeps the contract and the test it is shown with."""
 
 import re
 import sys
@@ -12,13 +12,15 @@ from meshbridge.testing import AdapterContract, RegistryUnderTest
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "adapters.md"
 
+NAMES = ("meshbridge_catalog", "test_catalog", "test_catalog_faults")
+
 
 @pytest.fixture(autouse=True, scope="module")
 def modules() -> Iterator[dict[str, ModuleType]]:
-    """Import the page's two pieces of Python under the names that the page gives them."""
+    """Import the page's pieces of Python under the names that the page gives them."""
     pieces = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     made: dict[str, ModuleType] = {}
-    for name, code in zip(("meshbridge_catalog", "test_catalog"), pieces, strict=True):
+    for name, code in zip(NAMES, pieces, strict=True):
         made[name] = sys.modules[name] = ModuleType(name)
         exec(compile(code, f"{PAGE.name}:{name}", "exec"), made[name].__dict__)  # noqa: S102
     yield made
@@ -34,3 +36,7 @@ class TestDocumentedAdapter(AdapterContract):
         made: object = sys.modules["test_catalog"].CatalogServer()
         assert isinstance(made, RegistryUnderTest)
         return made
+
+
+def test_half_an_answer_is_an_outage_as_the_page_shows(modules: dict[str, ModuleType]) -> None:
+    modules["test_catalog_faults"].test_half_an_answer_is_an_outage()

@@ -6,16 +6,22 @@ from typing import ClassVar
 import pytest
 
 from meshbridge import Adapter, Context
-from meshbridge.testing import Ability, AdapterContract, RegistryUnderTest
+from meshbridge.testing import (
+    Ability,
+    AdapterContract,
+    FaultProxy,
+    Refuse,
+    RegistryUnderTest,
+    Reset,
+)
 from meshbridge_nacos import Nacos as NacosAdapter
 from meshbridge_nacos import Options
 from rig.nacos import GRPC, Nacos
 from rig.ports import free_port
-from rig.proxy import Proxy
 
 
 class Namespace(RegistryUnderTest):
-    """An empty namespace of the shared server, reached through a proxy that can be cut.
+    """An empty namespace of the shared server, reached through a proxy that breaks.
 
     Instances are ephemeral and get no heartbeat: they last 15 s. Persistent ones would be dialled
     by Nacos itself, to check their health.
@@ -32,14 +38,14 @@ class Namespace(RegistryUnderTest):
         port = free_port(GRPC)
         self._server = server
         self._namespace = f"contract-{uuid.uuid4().hex}"
-        self._proxy = Proxy(port + GRPC, server.port + GRPC)
+        self._proxy = FaultProxy("127.0.0.1", server.port + GRPC, port=port + GRPC)
         self._address = f"127.0.0.1:{port}"
 
     async def start(self) -> None:
-        await self._proxy.mend()
+        await self._proxy.start()
 
     async def stop(self) -> None:
-        await self._proxy.cut()
+        await self._proxy.stop()
 
     def adapter(self, context: Context) -> Adapter:
         fields = {
@@ -65,7 +71,7 @@ class Namespace(RegistryUnderTest):
         )
 
     async def fail(self) -> None:
-        await self._proxy.cut()
+        await self._proxy.inject(Refuse(), Reset())
 
     async def recover(self) -> None:
         await self._proxy.mend()

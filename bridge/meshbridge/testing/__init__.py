@@ -14,6 +14,19 @@ pytest.register_assert_rewrite(
 from meshbridge.testing.checker import Verdict, assert_holds, check, picture  # noqa: E402
 from meshbridge.testing.clock import Clock  # noqa: E402 - see above
 from meshbridge.testing.contract import AdapterContract  # noqa: E402
+from meshbridge.testing.fault_proxy import FaultProxy  # noqa: E402
+from meshbridge.testing.faults import (  # noqa: E402
+    Corrupt,
+    Delay,
+    Direction,
+    Fault,
+    Flip,
+    Hang,
+    Refuse,
+    Reset,
+    Throttle,
+    Truncate,
+)
 from meshbridge.testing.history import Endpoint, History, Rules, View  # noqa: E402
 from meshbridge.testing.history_lines import from_lines, to_lines  # noqa: E402
 from meshbridge.testing.process import Process, ProcessFailed  # noqa: E402
@@ -24,13 +37,24 @@ __all__ = [
     "Ability",
     "AdapterContract",
     "Clock",
+    "Corrupt",
+    "Delay",
+    "Direction",
     "Endpoint",
+    "Fault",
+    "FaultProxy",
+    "Flip",
+    "Hang",
     "History",
     "Process",
     "ProcessFailed",
     "Recorder",
+    "Refuse",
     "RegistryUnderTest",
+    "Reset",
     "Rules",
+    "Throttle",
+    "Truncate",
     "Verdict",
     "View",
     "assert_holds",

@@ -23,7 +23,7 @@ from meshbridge.snapshot import EMPTY, Snapshot, Snapshots
 from meshbridge_mcp import Mcp
 from meshbridge_mcp.server import Options
 from rig.certificates import Authority
-from rig.istiod import BEFORE_1_24, MESH_CONFIG, NOW, Event, Istiod
+from rig.scripted_istiod import BEFORE_1_24, MESH_CONFIG, NOW, Event, ScriptedIstiod
 
 pytestmark = pytest.mark.asyncio
 
@@ -60,8 +60,8 @@ class Outlet:
     problems: Problems = field(default_factory=Problems)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
 
-    def istiod(self, types: tuple[str, ...] = NOW) -> Istiod:
-        return Istiod(self.address, types)
+    def istiod(self, types: tuple[str, ...] = NOW) -> ScriptedIstiod:
+        return ScriptedIstiod(self.address, types)
 
     def context(self) -> OutletContext:
         def listening(_what: str, where: str) -> None:
@@ -110,7 +110,7 @@ def change(outlet: Outlet, **services: Service | None) -> None:
     outlet.snapshots.publish(newest.with_changes(touched))
 
 
-def acknowledged(istiod: Istiod, times: int = 1) -> Callable[[], bool]:
+def acknowledged(istiod: ScriptedIstiod, times: int = 1) -> Callable[[], bool]:
     """Return whether so many ServiceEntry responses were applied and acknowledged."""
     return lambda: sum(url.endswith("/ServiceEntry") for url, _ in istiod.acknowledged) >= times
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from rig.bridge import Bridge
-from rig.istiod import Istiod
 from rig.ports import free_port
+from rig.scripted_istiod import ScriptedIstiod
 from rig.waiting import until
 
 pytestmark = pytest.mark.asyncio
@@ -40,7 +40,7 @@ async def test_services_of_a_file_reach_istiod_and_outlive_the_bridge(tmp_path: 
         "registries": [{"name": "shop", "adapter": "file", "path": str(file)}],
         "outlets": {"mcp": {"listen": f"127.0.0.1:{port}"}},
     }
-    istiod = Istiod(f"127.0.0.1:{port}")
+    istiod = ScriptedIstiod(f"127.0.0.1:{port}")
     async with Bridge(tmp_path, configuration) as bridge:
         await bridge.address("mcp")
         async with istiod.connected():

@@ -30,8 +30,8 @@ from meshbridge.testing.history import Endpoint, History, Request, View
 from meshbridge.testing.history_lines import to_lines
 from rig.backends import Backend
 from rig.envoy import Envoy
-from rig.istiod import Istiod as ScriptedIstiod
 from rig.observing_formats import bridge_view, configz_view, envoy_view, shards_view
+from rig.scripted_istiod import ScriptedIstiod
 from rig.waiting import until
 
 RATE = 10.0

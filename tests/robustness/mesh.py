@@ -18,7 +18,6 @@ from meshbridge.cli.demo.traffic import Load
 from meshbridge.testing import Endpoint, History, Rules, check
 from meshbridge_xds.envoy.names import CDS
 from rig.envoy import Api, Envoy, bootstrap
-from rig.istiod import Istiod
 from rig.observing import (
     Addressed,
     BridgeObserver,
@@ -28,6 +27,7 @@ from rig.observing import (
     loading,
     observing,
 )
+from rig.scripted_istiod import ScriptedIstiod
 from rig.waiting import until
 
 RATE = 220.0
@@ -43,7 +43,7 @@ class Mesh:
 
     bed: Bed
     envoy: Envoy
-    istiod: Istiod
+    istiod: ScriptedIstiod
     load: Load
     services: Mapping[str, Instances]
 
@@ -130,7 +130,7 @@ def _has_acknowledged(who: Connected) -> bool:
 
 
 @asynccontextmanager
-async def staying(istiod: Istiod) -> AsyncGenerator[None]:
+async def staying(istiod: ScriptedIstiod) -> AsyncGenerator[None]:
     """Connect again whenever the connection breaks."""
 
     async def stay() -> None:
@@ -181,7 +181,7 @@ async def mesh(
         replace(bed.file, document(services))
         await stack.enter_async_context(bed.bridge)
         await bed.ready()
-        istiod = Istiod(bed.mcp)
+        istiod = ScriptedIstiod(bed.mcp)
         await stack.enter_async_context(staying(istiod))
         envoy = await stack.enter_async_context(Envoy(directory, patient_bootstrap(bed, api)))
         load = Load(bed.traffic[-1], HOST, RATE)

@@ -24,7 +24,7 @@ from meshbridge_mcp.server import Options
 from meshbridge_xds import XdsOptions
 from meshbridge_xds.envoy.names import CDS, EDS, cluster_name
 from rig.control_plane import LOOPBACK, control_plane, endpoint, service
-from rig.istiod import Istiod
+from rig.scripted_istiod import ScriptedIstiod
 
 pytestmark = pytest.mark.asyncio
 ROUNDS = 400
@@ -122,7 +122,7 @@ class Returning:
         default_factory=lambda: {CDS: {}, EDS: {}}
     )
     state: dict[str, bytes] = field(default_factory=dict[str, bytes])
-    istiod: Istiod = field(default_factory=lambda: Istiod(""))
+    istiod: ScriptedIstiod = field(default_factory=lambda: ScriptedIstiod(""))
 
 
 async def test_whoever_comes_back_is_told_what_went_away_meanwhile(
@@ -186,7 +186,7 @@ async def come_back(server: Server, world: World, who: Returning) -> list[str]:
     return wrong
 
 
-def istiod_holds(istiod: Istiod, hosts: Contents) -> bool:
+def istiod_holds(istiod: ScriptedIstiod, hosts: Contents) -> bool:
     return istiod.hosts() == set(hosts) and all(
         istiod.endpoints(host)["http-80"] == each for host, each in hosts.items()
     )

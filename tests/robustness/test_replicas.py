@@ -17,8 +17,8 @@ from robustness.subscriber import DeltaClient, StateClient, channel, open_stream
 from meshbridge.protos.gen.envoy.config.cluster.v3.cluster_pb2 import Cluster
 from meshbridge.protos.gen.envoy.config.listener.v3.listener_pb2 import Listener
 from meshbridge_xds.envoy.names import CDS, EDS, LDS, RDS
-from rig.istiod import NOW, Istiod
 from rig.ports import free_port
+from rig.scripted_istiod import NOW, ScriptedIstiod
 from rig.waiting import until
 
 pytestmark = pytest.mark.asyncio
@@ -82,7 +82,7 @@ async def test_replicas_serve_the_same_bytes_and_versions(
         hash_seeds = [str(chance.randrange(1, 2**32)) for _ in range(REPLICAS)]
         traffic = (free_port(),)
         answers: list[Bytes] = []
-        istiod, events = Istiod(""), list[int]()
+        istiod, events = ScriptedIstiod(""), list[int]()
         async with AsyncExitStack() as stack:
             beds = [Bed(tmp_path, name=f"bridge-{n}", traffic=traffic) for n in range(REPLICAS)]
             for bed, hash_seed in zip(beds, hash_seeds, strict=True):
@@ -103,7 +103,7 @@ async def test_replicas_serve_the_same_bytes_and_versions(
         judge(it, answers, events)
 
 
-def has_answered(istiod: Istiod, wanted: int) -> bool:
+def has_answered(istiod: ScriptedIstiod, wanted: int) -> bool:
     return len(istiod.acknowledged) >= wanted
 
 

@@ -16,6 +16,7 @@ from robustness.mesh import HOST, patient_bootstrap
 from meshbridge.cli.demo.traffic import Load
 from meshbridge.testing import Endpoint, History, Rules, assert_holds, check, from_lines
 from rig.envoy import Envoy
+from rig.istiod import Istiod
 from rig.observing import (
     Addressed,
     BridgeObserver,
@@ -27,7 +28,6 @@ from rig.observing import (
     refuses,
     settled,
 )
-from rig.real_istiod import Istiod
 from rig.waiting import until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("istio", "envoy")]

@@ -15,8 +15,8 @@ from rig.backends import Backend
 from rig.bed import versions
 from rig.bridge import Bridge
 from rig.envoy import Envoy
+from rig.istiod import Istiod, istioctl, sidecar
 from rig.ports import free_port
-from rig.real_istiod import Istiod, istioctl, sidecar
 from rig.waiting import until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("istio")]

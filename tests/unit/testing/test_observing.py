@@ -17,7 +17,6 @@ from meshbridge.protos.gen.istio.networking.v1alpha3.service_entry_pb2 import (
 from meshbridge.protos.gen.istio.networking.v1alpha3.workload_entry_pb2 import WorkloadEntry
 from meshbridge.testing.history import Endpoint, History, Request, Same, Sample, Unreachable, View
 from meshbridge.testing.history_lines import from_lines
-from rig.istiod import Istiod, Stored
 from rig.observing import (
     Addressed,
     BridgeObserver,
@@ -30,6 +29,7 @@ from rig.observing import (
 )
 from rig.observing_formats import Bytes, bridge_view, configz_view, envoy_view, shards_view
 from rig.ports import free_port
+from rig.scripted_istiod import ScriptedIstiod, Stored
 
 pytestmark = pytest.mark.asyncio
 CAPTURED = Path(__file__).with_name("captured")
@@ -202,7 +202,7 @@ async def test_the_store_of_a_played_istiod_shows_the_same_as_that_of_a_real_one
         )
         for version, address in (("2", "10.1.0.1"), ("1", "10.1.0.2"))
     )
-    played, history = Istiod("", store={"shop/a": first, "shop/b": second}), History()
+    played, history = ScriptedIstiod("", store={"shop/a": first, "shop/b": second}), History()
     async with observing(history, StoreObserver(played)):
         pass
     (sample, same) = history.events

@@ -17,6 +17,9 @@ from typing import Self
 
 import psutil
 
+from rig.addresses import lives
+from rig.network import sweep
+
 MARK = "MESHBRIDGE_TEST_RUN"
 FAREWELL = b"done"
 PATIENCE = 10.0
@@ -92,6 +95,15 @@ def main(mark: str) -> None:
     kill_marked(mark)
     for folder in folders:
         shutil.rmtree(folder.decode(), ignore_errors=True)
+    _wait_for_its_end(int(mark.partition("-")[0]))  # what belongs to the living is not swept
+    sweep()
+
+
+def _wait_for_its_end(pid: int) -> None:
+    """Wait for a process that is ending: it closes its files a moment before it is gone."""
+    end = time.monotonic() + PATIENCE
+    while lives(pid) and time.monotonic() < end:
+        time.sleep(0.01)
 
 
 if __name__ == "__main__":

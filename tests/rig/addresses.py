@@ -1,0 +1,117 @@
+"""Addresses of this machine for one test each: Dubbo, for one, registers none of 127.*."""
+
+import os
+import random
+import re
+import subprocess
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import psutil
+
+from rig.making import Missing, need
+
+NET_ADMIN, SYS_ADMIN = 12, 21
+"""Numbers of the capabilities in linux/capability.h."""
+TRIES = 50
+LABELLED = re.compile(r" inet (?P<address>[\d.]+)[/ ].* lo:mb(?P<pid>\d+)\b")
+"""How ``ip`` shows a second address; its label says which process it is for."""
+
+_chance = random.SystemRandom()
+
+
+class NetworkFailed(Exception):  # noqa: N818 - it says what happened
+    """A program that changes the network refused to; the message carries its words."""
+
+
+def require_rights(what: str, *capabilities: int) -> None:
+    """See that this process may change the network. Raises Missing, naming ``what`` needs it."""
+    remedy = f"run as root on Linux: tests that need {what} cannot run"
+    status = Path("/proc/self/status")
+    if not status.exists():
+        raise Missing(f"no right to change the network ({remedy})")
+    held = int(dict(re.findall(r"^(\w+):\t(.*)$", status.read_text(), re.MULTILINE))["CapEff"], 16)
+    if not all(held >> capability & 1 for capability in capabilities):
+        raise Missing(f"no right to change the network (CAP_NET_ADMIN, {remedy})")
+
+
+def ip(*words: str) -> str:
+    """Run ``ip`` and return what it says; raises NetworkFailed."""
+    return checked(["ip", *words])
+
+
+def checked(command: Sequence[str], given: str = "") -> str:
+    """Run a command with the input, return its output; raises NetworkFailed."""
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise NetworkFailed(f"`{' '.join(command)}` failed: {done.stderr.strip()}")
+    return done.stdout
+
+
+def lives(pid: int) -> bool:
+    """Whether the process that made something can still take it away."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@contextmanager
+def second_address() -> Generator[str]:
+    """Give this machine another address on ``lo``, which no other test has, and take it away.
+
+    Raises Missing without the right to.
+    """
+    need("ip", "an address of their own")
+    require_rights("an address of their own", NET_ADMIN)
+    address = _added()
+    try:
+        yield address
+    finally:
+        _delete(address)
+
+
+def _added() -> str:
+    """Add one that is free: the kernel takes none twice."""
+    for _ in range(TRIES):
+        address = f"10.99.{_chance.randint(1, 254)}.{_chance.randint(1, 254)}"
+        try:
+            ip("address", "add", f"{address}/32", "dev", "lo", "label", f"lo:mb{os.getpid()}")
+        except NetworkFailed as failed:
+            if "exists" not in str(failed) and "assigned" not in str(failed):
+                raise
+        else:
+            return address
+    raise NetworkFailed(f"no free address in 10.99.0.0/16 found in {TRIES} tries")
+
+
+def sweep_addresses() -> list[str]:
+    """Delete the addresses of processes that are dead; return them."""
+    swept: list[str] = []
+    for line in ip("-oneline", "-4", "address", "show", "dev", "lo").splitlines():
+        found = LABELLED.search(line)
+        if found and not lives(int(found["pid"])):
+            with gone_already(partial(_is_gone, found["address"])):
+                _delete(found["address"])
+            swept.append(found["address"])
+    return swept
+
+
+def _delete(address: str) -> None:
+    ip("address", "delete", f"{address}/32", "dev", "lo")
+
+
+def _is_gone(address: str) -> bool:
+    return f" {address}/" not in ip("-oneline", "-4", "address", "show", "dev", "lo")
+
+
+@contextmanager
+def gone_already(look: Callable[[], bool]) -> Generator[None]:
+    """Let a deletion fail if another run, which sweeps too, was faster."""
+    try:
+        yield
+    except NetworkFailed:
+        if not look():
+            raise

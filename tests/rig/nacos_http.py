@@ -1,0 +1,193 @@
+"""What tests tell a Nacos and ask it over HTTP, in the words of its release."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypedDict
+
+import aiohttp
+
+IDENTITY = "peer"
+"""The header with which a member of the cluster identifies itself, to whom all is allowed."""
+
+
+PATIENCE = aiohttp.ClientTimeout(total=30)
+"""For an answer; who wants to see a frozen server waits for less."""
+
+
+class Listed(TypedDict):
+    """What Nacos lists of an instance; it tells more than this."""
+
+    ip: str
+    port: int
+    weight: float
+    healthy: bool
+    ephemeral: bool
+    metadata: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Paths:
+    """Where a release has what both of them do."""
+
+    naming: str
+    listing: str
+    listed: str
+    """The field of the answer that holds what is listed."""
+    state: str
+    ready: str
+    """What the state says when the server takes registrations."""
+    member: str
+    admin: str
+
+
+_PATHS = {
+    2: _Paths(
+        naming="/v1/ns",
+        listing="/v1/ns/instance/list",
+        listed="hosts",
+        state="/v1/ns/operator/metrics?onlyStatus=true",
+        ready='"UP"',
+        member="/v2/core/cluster/node/self",
+        admin="/v1/auth/users/admin",
+    ),
+    3: _Paths(
+        naming="/v3/admin/ns",
+        listing="/v3/client/ns/instance/list",
+        listed="data",
+        state="/v3/admin/core/state/readiness",
+        ready='"ok"',
+        member="/v3/admin/core/cluster/node/self",
+        admin="/v3/auth/user/admin",
+    ),
+}
+
+
+class NacosHttp:
+    """Nacos' HTTP interface; whatever Nacos refuses raises OSError with its answer."""
+
+    def __init__(self, address: str, release: Literal[2, 3], identity: str) -> None:
+        """Know where it is (``host:port``) and what it takes for a member of its cluster."""
+        self.address = address
+        self.identity = identity
+        self._paths = _PATHS[release]
+
+    async def register(
+        self,
+        service: str,
+        address: str,
+        port: int,
+        *,
+        weight: float = 1.0,
+        enabled: bool = True,
+        metadata: Mapping[str, str] | None = None,
+        cluster: str = "DEFAULT",
+        group: str = "DEFAULT_GROUP",
+        namespace: str = "public",
+        ephemeral: bool = False,
+    ) -> None:
+        """Register an instance over HTTP; a persistent one, which stays without anyone's lease."""
+        await self._instance(
+            "POST",
+            service,
+            address,
+            port,
+            groupName=group,
+            namespaceId=namespace,
+            weight=str(weight),
+            enabled=json.dumps(enabled),
+            metadata=json.dumps(metadata or {}),
+            clusterName=cluster,
+            ephemeral=json.dumps(ephemeral),
+        )
+
+    async def update(
+        self,
+        service: str,
+        address: str,
+        port: int,
+        *,
+        ephemeral: bool = False,
+        namespace: str = "public",
+        **fields: str,
+    ) -> None:
+        """Change fields of an instance as the console does; Nacos merges ``metadata``."""
+        await self._instance(
+            "PUT",
+            service,
+            address,
+            port,
+            namespaceId=namespace,
+            ephemeral=json.dumps(ephemeral),
+            **fields,
+        )
+
+    async def deregister(
+        self,
+        service: str,
+        address: str,
+        port: int,
+        *,
+        ephemeral: bool = False,
+        namespace: str = "public",
+    ) -> None:
+        """Remove an instance; the service stays listed without it for about a minute."""
+        await self._instance(
+            "DELETE",
+            service,
+            address,
+            port,
+            namespaceId=namespace,
+            ephemeral=json.dumps(ephemeral),
+        )
+
+    async def remove_service(self, service: str) -> None:
+        """Remove a service that has no instances left."""
+        await self._call("DELETE", f"{self._paths.naming}/service", serviceName=service)
+
+    async def instances(self, service: str) -> list[Listed]:
+        """Return the instances of a service that are switched on, in the cluster DEFAULT."""
+        answer = await self._call("GET", self._paths.listing, serviceName=service)
+        found: list[Listed] = json.loads(answer)[self._paths.listed]
+        return found
+
+    async def is_ready(self) -> bool:
+        """Whether it says of itself that it takes registrations."""
+        try:
+            return self._paths.ready in await self._call("GET", self._paths.state)
+        except (OSError, aiohttp.ClientError):
+            return False
+
+    async def version(self) -> str:
+        """Return the version that it tells the other members of a cluster."""
+        told = json.loads(await self._call("GET", self._paths.member))
+        return str(told["data"]["extendInfo"]["version"])
+
+    async def create_admin(self, password: str) -> None:
+        """Give it its first user, ``nacos``; only once in the life of its data."""
+        await self._call("POST", self._paths.admin, password=password)
+
+    async def _instance(
+        self, method: str, service: str, address: str, port: int, **fields: str
+    ) -> None:
+        await self._call(
+            method,
+            f"{self._paths.naming}/instance",
+            serviceName=service,
+            ip=address,
+            port=str(port),
+            **fields,
+        )
+
+    async def _call(self, method: str, path: str, **query: str) -> str:
+        url = f"http://{self.address}/nacos{path}"
+        headers = {IDENTITY: self.identity}
+        async with (
+            aiohttp.ClientSession(headers=headers, timeout=PATIENCE) as session,
+            session.request(method, url, params=query) as answer,
+        ):
+            text = await answer.text()
+            if answer.status != 200:
+                message = f"Nacos answered {answer.status} to {method} {path}: {text[:300]}"
+                raise OSError(message)
+            return text

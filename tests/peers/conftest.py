@@ -6,11 +6,13 @@ Without Java, Maven or a C compiler the tests of a server are skipped by name; i
 import asyncio
 import secrets
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Never
 
 import pytest
 
+from rig.addresses import second_address
 from rig.bed import IstioPrograms, Missing, in_ci
 from rig.bed import istio as build_istio
 from rig.envoy import NoEnvoy, find_envoy
@@ -64,6 +66,17 @@ def secured_nacos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nacos]:
 def own_nacos(tmp_path: Path) -> Nacos:
     """Return a Nacos to be started, killed and wiped by one test."""
     return make_nacos(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def host() -> Iterator[str]:
+    """Return an address of this run on the loopback interface: Dubbo registers no 127.*."""
+    with ExitStack() as stack:
+        try:
+            address = stack.enter_context(second_address())
+        except Missing as missing:
+            unavailable(missing)
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from socket import AF_INET
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import psutil
@@ -22,15 +21,6 @@ from rig.nacos import Nacos
 from rig.waiting import until
 
 pytestmark = pytest.mark.asyncio
-
-
-@pytest.fixture(scope="module")
-def host() -> str:
-    """Return an address of the loopback interface that Dubbo registers, which is none of 127.*."""
-    addresses = [each.address for each in psutil.net_if_addrs()["lo"] if each.family == AF_INET]
-    if all(each.startswith("127.") for each in addresses):
-        unavailable(Missing("no second address: `ip addr add 10.99.0.1/32 dev lo` gives one"))
-    return addresses[-1]
 
 
 @pytest.fixture(scope="module")

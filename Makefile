@@ -10,6 +10,7 @@ PYTHON ?= python3
 CONFIG ?= meshbridge.yaml
 TESTS ?=
 PEERS ?=
+PARTS ?=
 RUNS ?= 20
 BIN := .venv/bin
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/meshbridge
@@ -24,7 +25,7 @@ PROTOS := $(shell find bridge/meshbridge/protos -name '*.proto') bridge/meshbrid
 # `make test TESTS='-k weights'` hands arguments on (a part is not held to the coverage of the whole). pytest answers 5 when it finds no test; that is no success.
 PYTEST = found() { [ $$? -ne 5 ] || echo "No test was found: nothing was proven." >&2; return 1; }; $(BIN)/pytest $(TESTS)
 
-.PHONY: help setup python envoy demo run test test-fast peers test-peers self-tests robustness bench lint format lock clean
+.PHONY: help setup python envoy demo run test test-fast peers test-peers self-tests corpus robustness bench lint format lock clean
 
 help: ## Say what can be made
 	@echo "meshbridge: bridges service registries into an Istio or Envoy mesh."
@@ -115,6 +116,9 @@ test-peers: peers ## Against the real servers: registries, frameworks, istiod, E
 
 self-tests: peers ## The test bed's own tests, RUNS=20 times in a row; fails if one leaves anything behind
 	@PYTHONPATH=tests $(BIN)/python -m rig.repeat --runs $(RUNS) $(TESTS)
+
+corpus: setup ## Capture again what the real servers write, into tests/corpus (5 minutes; PARTS=nacos2 for one)
+	@PYTHONPATH=tests $(BIN)/python -m rig.corpus $(PARTS)
 
 robustness: setup envoy ## Faults, repeated and seeded; takes long and writes a report
 	@$(PYTEST) tests/robustness || found

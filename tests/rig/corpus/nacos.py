@@ -148,8 +148,10 @@ async def _odd_services(server: Nacos, base: str, orders: Orders) -> None:
         named = {"serviceName": name, "groupName": GROUP}
         await order(base, orders.service, {**named, "protectThreshold": "0"}, method="POST")
         unchecked = {"checkPort": "80", "useInstancePort4Check": "true"}
-        unchecked |= {"clusterName": DEFAULT, "healthChecker": json.dumps({"type": "NONE"})}
-        await order(base, orders.cluster, {**named, **unchecked}, method="PUT")
+        unchecked |= {"healthChecker": json.dumps({"type": "NONE"})}
+        for cluster in (DEFAULT, CLUSTER):
+            parameters = {**named, **unchecked, "clusterName": cluster}
+            await order(base, orders.cluster, parameters, method="PUT")
     version = {"version": "v1"}
     await server.register("mixed", "10.99.0.2", 8080, weight=2.5, metadata=version)
     await server.register("mixed", "10.99.0.3", 8080, enabled=False)

@@ -20,7 +20,9 @@ its own, so that ports are the same each time.
 
 """
 
-TAIL = """* JSON was written anew, one value a line; XML, and JSON inside of a text, is as it came.
+TAIL = """\
+* JSON was written anew, one value a line, with its fields by name, as was JSON inside of a text:
+  Java's maps give them in another order each time. XML is as it came.
 * Where a server lists what has no order (services, instances, configurations, children of a node)
   the list was sorted.
 

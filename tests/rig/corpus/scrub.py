@@ -15,6 +15,8 @@ Json = Mapping[str, "Json"] | list["Json"] | str | int | float | bool | None
 START = r"(?:(?<![0-9A-Za-z])|(?<=%3D)|(?<=%22)|(?<=%3A))"
 """Where a number or an id begins in plain text, and in text whose signs are percent-encoded."""
 END = r"(?![0-9A-Za-z])"
+WORD = r"(?:(?<![0-9A-Za-z])|(?<=%26)|(?<=%3F)|(?<=%22))"
+"""Where a name begins, likewise."""
 QUOTE = r"\\*\""
 """In JSON, and in JSON that is a text inside of JSON."""
 
@@ -42,13 +44,28 @@ RULES = (
     ),
     Rule(
         "process ids: all become 1",
-        re.compile(rf"(?<![0-9A-Za-z])(pid(?:=|%3D|{QUOTE}:{QUOTE}))\d+(?!\d)"),
+        re.compile(rf"{WORD}(pid(?:=|%3D|{QUOTE}:{QUOTE}))\d+(?!\d)"),
         r"\g<1>1",
     ),
     Rule(
         "UUIDs: numbered within a file",
         re.compile(rf"{START}[0-9a-f]{{8}}-(?:[0-9a-f]{{4}}-){{3}}[0-9a-f]{{12}}{END}"),
         "00000000-0000-4000-8000-{n:012}",
+    ),
+    Rule(
+        "ids that Nacos gives configurations: all become 1000000000000000000",
+        re.compile(rf"{START}\d{{19}}{END}"),
+        "1000000000000000000",
+    ),
+    Rule(
+        "sums of a text in which the above stands: all become zeros",
+        re.compile(rf"({QUOTE}md5{QUOTE}: *{QUOTE})[0-9a-f]{{32}}(?![0-9a-f])"),
+        r"\g<1>00000000000000000000000000000000",
+    ),
+    Rule(
+        "numbers of a server's requests: all become 1",
+        re.compile(rf"({QUOTE}requestId{QUOTE}: *{QUOTE})\d+(?!\d)"),
+        r"\g<1>1",
     ),
     Rule(
         "the folder of the application's classes, which Dubbo 3 tells: becomes /app/classes",
@@ -75,8 +92,36 @@ def ordered(document: Json) -> Json:
 
 
 def pretty(document: Json) -> str:
-    """Return the document as the files of the corpus have it."""
+    """Return the document as the files of the corpus have it, one value a line."""
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def by_name(document: Json) -> Json:
+    """Return the document with its fields in the order of their names.
+
+    So are those of JSON in its texts, unless that changed anything else: spaces or escapes.
+    """
+    match document:
+        case Mapping():
+            return {name: by_name(value) for name, value in sorted(document.items())}
+        case list():
+            return [by_name(value) for value in document]
+        case str() if document.startswith(("{", "[")):
+            return _sorted_text(document)
+        case _:
+            return document
+
+
+def _sorted_text(text: str) -> str:
+    try:
+        inner = parsed(text)
+    except ValueError:
+        return text
+    return text if _compact(inner) != text else _compact(by_name(inner))
+
+
+def _compact(document: Json) -> str:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
 def parsed(text: str) -> Json:

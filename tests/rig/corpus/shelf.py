@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from rig.corpus.http import Answer
-from rig.corpus.scrub import Json, ordered, parsed, pretty, scrub
+from rig.corpus.scrub import Json, by_name, ordered, parsed, pretty, scrub
 
 
 class Entry(TypedDict):
@@ -50,7 +50,7 @@ class Shelf:
         self, name: str, said: str | Json, *, what: str, asked: str, unordered: bool = False
     ) -> None:
         """Keep a JSON text, one value a line; ``unordered`` puts its lists in an order."""
-        document = parsed(scrub(said)) if isinstance(said, str) else parsed(scrub(json.dumps(said)))
+        document = by_name(parsed(scrub(said if isinstance(said, str) else json.dumps(said))))
         text = pretty(ordered(document) if unordered else document)
         self.put(f"{name}.json", text, what=what, asked=asked)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rig.corpus.guard import traces
 from rig.corpus.parts import PARTS
 from rig.corpus.report import index_text, readme
-from rig.corpus.scrub import Json, ordered, parsed, scrub
+from rig.corpus.scrub import Json, by_name, ordered, parsed, scrub
 from rig.corpus.shelf import Index, Shelf
 
 CORPUS = Path(__file__).resolve().parents[2] / "corpus"
@@ -107,6 +107,17 @@ def test_an_ordered_document_has_the_same_things_in_it_and_stays_ordered(documen
 
     assert things(once) == things(document)
     assert ordered(once) == once
+
+
+def test_fields_are_sorted_also_in_json_inside_of_a_text() -> None:
+    inner = r"""{"d":[1],"c":"{\"f\":1,\"e\":2}"}"""
+    text = json.dumps({"b": inner, "a": '{ "z": 1, "y": 2}', "0": "{"})
+
+    assert by_name(parsed(text)) == {
+        "0": "{",
+        "a": '{ "z": 1, "y": 2}',
+        "b": r'{"c":"{\"e\":2,\"f\":1}","d":[1]}',
+    }
 
 
 @pytest.mark.parametrize(

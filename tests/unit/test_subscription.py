@@ -311,6 +311,34 @@ def test_what_a_refused_response_also_said_is_said_as_it_is_now() -> None:
     assert said(subscription.respond()) == {"a": "1"}
 
 
+def test_what_was_refused_and_then_goes_is_said_to_be_gone() -> None:
+    """The subscriber may hold an older one from an earlier stream, and would keep it for ever."""
+    for emptied in (ResourceSet({}), some(a="bad").changed({"a": None})):
+        subscription = state(some(a="bad"))
+        assert said(subscription.respond()) == {"a": "bad"}
+        subscription.request(StateRequest(nonce="1", error="a is bad"))
+        assert subscription.respond() is None
+
+        subscription.offer(emptied)
+
+        assert said(subscription.respond()) == {}
+        subscription.request(StateRequest(nonce="2"))
+        assert not subscription.unsettled
+
+
+def test_what_was_refused_is_not_said_to_be_gone_twice() -> None:
+    """A response of the state of the world without it has said so."""
+    subscription = state(some(a="bad", b="1"))
+    assert said(subscription.respond()) == {"a": "bad", "b": "1"}
+    subscription.request(StateRequest(nonce="1", error="a is bad"))
+    assert said(subscription.respond()) == {"b": "1"}
+    subscription.request(StateRequest(nonce="2"))
+
+    subscription.offer(some(b="1"))
+
+    assert subscription.respond() is None
+
+
 def test_a_refused_removal_is_not_repeated() -> None:
     subscription = delta(resources := some(a="1"))
     subscription.respond()

@@ -40,6 +40,9 @@ class Subscription:
         self._interest = Interest(wildcard=kind.wildcard)
         self._holding = Holding()
         self._refusals = Refusals()
+        # Names that it refused and may hold from an earlier stream, which its requests do not tell
+        # in this variant; no response since was without them, which would have ended that.
+        self._unknown: set[str] = set()
         # What to look at next: names that may differ (None: all), names to tell of in any case,
         # and whether an answer is owed even if there is nothing to tell.
         self._doubtful: set[str] | None = None
@@ -118,7 +121,7 @@ class Subscription:
         for name in self._candidates(offered):
             now, held = self._interest.pick(offered, name), self.held.get(name)
             if now is None:
-                if held or name in self._due:
+                if held or name in self._due or name in self._unknown:
                     removed.append(name)
             elif self._refusals.has(now):
                 if held and held.body and name in self._due:
@@ -154,6 +157,7 @@ class Subscription:
         if self._whole:
             resources = offered.listed if complete else self._selection(offered)
         version = offered.version if resources is offered.listed else versions_version(resources)
+        self._unknown &= resources.keys()
         self._count += 1
         self.sent_version = version
         self._sent = Response(
@@ -182,7 +186,8 @@ class Subscription:
     def _candidates(self, offered: ResourceSet) -> list[str]:
         """Return the names that may be news and concern the subscriber, sorted."""
         if self._doubtful is None:
-            return sorted(self._interest.wanted(offered) | self.held.keys() | self._due)
+            held = self.held.keys() | self._unknown
+            return sorted(self._interest.wanted(offered) | held | self._due)
         return sorted(self._interest.among(self._doubtful | self._due))
 
     def _selection(self, offered: ResourceSet) -> dict[str, Resource]:
@@ -212,6 +217,8 @@ class Subscription:
             return Answer(words=error)
         for each in bad.values():
             self._refusals.add(each, error)
+        if self._whole:
+            self._unknown.update(bad.keys() - self.held.keys())
         held = ((name, self.held.get(name)) for name in bad)
         self._holding.drop(
             name for name, each in held if each and each.version == bad[name].version
@@ -226,6 +233,7 @@ class Subscription:
     def _accept(self, sent: Response) -> None:
         """Let the subscriber hold what was sent, but for what it has dropped since."""
         self.accepted_version = sent.version
+        self._unknown.difference_update(sent.resources)
         if sent.complete and self._interest.is_all(sent.complete):
             self._holding.share(sent.complete.listed)
             return
@@ -281,3 +289,4 @@ class Subscription:
             # It may ask for everything again before it answers, but has forgotten what it held.
             self._sent = replace(self._sent, complete=None)
         self._due &= self._interest.names
+        self._unknown &= self._interest.names

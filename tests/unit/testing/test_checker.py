@@ -133,6 +133,18 @@ def test_the_time_to_the_truth_is_told_for_each_write_and_observer() -> None:
     assert "envoy: showed what was registered at most 3.70 s after 2 writes" in str(verdict)
 
 
+def test_who_shows_one_write_after_the_other_is_not_late_for_the_first() -> None:
+    """It shows what there was after the first when the registry already has the second."""
+    events = shows(0), registered(1, ONE), registered(2, TWO), shows(1.9), shows(3, ONE)
+    took = {
+        each.after: each.seconds for each in check(of(*events, shows(4, ONE, TWO))).convergences
+    }
+    assert took == {
+        "adding a.file 10.0.0.1:80": pytest.approx(1.9),
+        "adding a.file 10.0.0.2:80": pytest.approx(1.9),
+    }
+
+
 def test_an_answer_that_was_asked_for_before_a_write_counts_when_it_shows_it() -> None:
     """What it shows of the time before is no sign; and its time is the one when it was there."""
     for seen, took in (((), 2.9), ((ONE,), 0.9)):

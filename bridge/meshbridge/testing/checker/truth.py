@@ -4,6 +4,7 @@ A write takes effect at some moment between its begin and its end. In between, a
 outcome nobody knows, an endpoint may be there or not, and nobody is blamed for either.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import inf
@@ -30,12 +31,16 @@ class Truth:
         """Take the writes, in any order."""
         self._records: dict[Endpoint, _Record] = {}
         self._hosts: dict[str, set[Endpoint]] = {}
+        moments = set[float]()
         for write in writes:
             span = (write.begun, inf if write.done is None else write.done)
+            moments.update(span)
             for endpoint in write.added:
                 self._record(endpoint).added.append(span)
             for endpoint in write.removed - write.added:
                 self._record(endpoint).removed.append(span)
+        self._moments = sorted(moments)
+        """When the truth may have changed; it was the same in between."""
 
     def surely(self, endpoint: Endpoint, start: float, end: float) -> bool:
         """Whether the registry had the endpoint at each moment from ``start`` to ``end``."""
@@ -73,11 +78,19 @@ class Truth:
         return self.possibly(endpoint, -inf, before)
 
     def agrees(self, look: Look, since: float, hosts: frozenset[str] | None = None) -> bool:
-        """Whether a look shows of some hosts, or of all, just what there was from ``since`` on."""
-        start = max(since, look.asked)
+        """Whether a look shows of some hosts, or of all, just what there was from ``since`` on.
+
+        What there was at one moment is enough, even if it was overtaken by the next write: who
+        follows a registry at a distance shows the one after the other.
+        """
         shown = {each for each in look.shown if hosts is None or each.host in hosts}
-        return self.surely_all(start, look.at, hosts) <= shown and all(
-            self.possibly(each, start, look.at) for each in shown
+        start = max(since, look.asked)
+        first, last = bisect_left(self._moments, since), bisect_left(self._moments, start)
+        earlier = (since, *self._moments[first:last]) if since < start else ()
+        return any(
+            self.surely_all(begin, end, hosts) <= shown
+            and all(self.possibly(each, begin, end) for each in shown)
+            for begin, end in ((start, look.at), *((each, each) for each in earlier))
         )
 
     def _of(self, hosts: Iterable[str] | None) -> Iterator[Endpoint]:

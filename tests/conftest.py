@@ -23,6 +23,9 @@ from rig.reaper import Run
 PATIENCE = 3.0
 """Seconds that what is being closed by other threads and processes has to disappear."""
 
+TASK_PATIENCE = 0.5
+"""Seconds that tasks have to end: gRPC learns on a thread of its own that a call is over."""
+
 DESCRIPTORS = Path("/dev/fd")
 
 
@@ -78,6 +81,9 @@ def nothing_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             loop = runner.get_loop()
         except RuntimeError:  # closed before
             return
+        deadline = time.monotonic() + TASK_PATIENCE
+        while asyncio.all_tasks(loop) and time.monotonic() < deadline:
+            loop.run_until_complete(asyncio.sleep(0.005))
         tasks.extend(f"task {each!r}" for each in asyncio.all_tasks(loop))
         close(runner)
 
@@ -110,8 +116,9 @@ def _temporary_files_of_a_killed_run(
     request.session.stash[RUN].throw_away(tmp_path_factory.getbasetemp())
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run of which something still runs, and end that."""
+    """Fail a run of which something still runs, and end that; pytest's own workers have ended."""
     if RUN in session.stash and (left := session.stash[RUN].end()):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         print("\nThe run left processes behind, now killed:", *left, sep="\n  ")  # noqa: T201

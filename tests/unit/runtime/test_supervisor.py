@@ -164,7 +164,16 @@ def test_an_outage_removes_nothing_and_is_shown() -> None:
         ExceptionGroup("several", [KeyError("a bug")]),
         asyncio.CancelledError(),
     ],
-    ids=str,
+    ids=[
+        "says a text",
+        "says nothing",
+        "changes before it lists",
+        "lists a text",
+        "removes what is stale",
+        "raises",
+        "raises several",
+        "cancels itself",
+    ],
 )
 def test_a_broken_adapter_harms_only_its_own_registry(broken: Script | Exception) -> None:
     """Nonsense, a bug and a watch that cancels itself are logged with what they are."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from rig import repeat
 from rig.reaper import processes_with
 from rig.repeat import MARK, run_once
 
@@ -15,6 +16,16 @@ LEAVES = {
         " stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)"
     ),
 }
+
+
+@pytest.fixture(autouse=True)
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a folder in the place of the machine, which others change meanwhile."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    monkeypatch.setattr(repeat, "SHARED", shared)
+    monkeypatch.setattr(repeat, "LOOK", (("name", ("ls", str(tmp_path))),))
+    return shared
 
 
 def run(folder: Path, body: str) -> str:
@@ -31,6 +42,13 @@ def run(folder: Path, body: str) -> str:
 @pytest.mark.parametrize("body", LEAVES.values(), ids=LEAVES)
 def test_what_is_left_is_found(tmp_path: Path, body: str) -> None:
     assert run(tmp_path, body).startswith("left behind: ")
+
+
+def test_what_a_run_leaves_on_the_machine_is_found(tmp_path: Path, machine: Path) -> None:
+    body = "import pathlib; pathlib.Path({!r}).touch()"
+
+    assert run(tmp_path, body.format(str(machine / "x"))) == f"left behind: file {machine / 'x'}"
+    assert run(tmp_path, body.format(str(tmp_path / "y"))) == "left behind: name y"
 
 
 def test_a_run_that_leaves_nothing_or_fails_is_told_apart(tmp_path: Path) -> None:

@@ -23,7 +23,11 @@ GENERATED := bridge/meshbridge/protos/gen
 PROTOS := $(shell find bridge/meshbridge/protos -name '*.proto') bridge/meshbridge/protos/build_hook.py
 
 # `make test TESTS='-k weights'` hands arguments on (a part is not held to the coverage of the whole). pytest answers 5 when it finds no test; that is no success.
-PYTEST = found() { [ $$? -ne 5 ] || echo "No test was found: nothing was proven." >&2; return 1; }; $(BIN)/pytest $(TESTS)
+# Two tests at a time on two processors, a file's tests one after the other (TESTS='-n 0': none beside another).
+BESIDE := --numprocesses auto --maxprocesses 8 --dist loadfile
+RUN_PYTEST = found() { [ $$? -ne 5 ] || echo "No test was found: nothing was proven." >&2; return 1; }; $(BIN)/pytest
+PYTEST = $(RUN_PYTEST) $(TESTS)
+PYTEST_BESIDE = $(RUN_PYTEST) $(BESIDE) $(TESTS)
 
 .PHONY: help setup python envoy demo run test test-fast peers test-peers self-tests corpus robustness bench lint format lock clean
 
@@ -103,10 +107,10 @@ run: setup ## Run the bridge with CONFIG=meshbridge.yaml until Ctrl-C
 	@$(BIN)/meshbridge run --config $(CONFIG)
 
 test: setup envoy .wheels/.made ## Unit, contract and integration tests (real Envoy, no Java); the pure core covered whole
-	@$(PYTEST) $(if $(TESTS),,--cov --cov-report=term) tests/unit tests/contract tests/integration || found
+	@$(PYTEST_BESIDE) $(if $(TESTS),,--cov --cov-report=term) tests/unit tests/contract tests/integration || found
 
 test-fast: setup ## Unit and contract tests only, in seconds
-	@$(PYTEST) tests/unit tests/contract || found
+	@$(PYTEST_BESIDE) tests/unit tests/contract || found
 
 peers: setup envoy ## Fetch and build the real servers, once per user (Java 17, Maven, Go and a C compiler; 15 minutes)
 	@PYTHONPATH=tests $(BIN)/python -m rig.fetch $(PEERS)

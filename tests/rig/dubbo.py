@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal, cast
+from typing import ClassVar, Literal, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -124,6 +124,8 @@ class Call(BaseModel):
 class Provider(Application):
     """A Dubbo application that offers both services over each of its protocols."""
 
+    kind: ClassVar[str] = "Dubbo provider"
+
     def __init__(self, directory: Path, offer: Offer) -> None:
         """Choose its ports; raises rig.bed.Missing or BuildFailed."""
         self.offer = offer
@@ -158,6 +160,8 @@ class Calling:
 
 class Consumer(Application):
     """A Dubbo application that calls one service when it is told to."""
+
+    kind: ClassVar[str] = "Dubbo consumer"
 
     def __init__(self, directory: Path, need: Need) -> None:
         """Describe it; raises rig.bed.Missing or BuildFailed."""

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import ClassVar, Literal
 
 import aiohttp
 
@@ -97,6 +97,8 @@ def _socket(host: str, port: int) -> dict[str, object]:
 
 class Envoy(Server):
     """Envoy with the given bootstrap; its admin interface is on a free port."""
+
+    kind: ClassVar[str] = "Envoy"
 
     within = 20.0
 

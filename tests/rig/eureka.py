@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypedDict
+from typing import ClassVar, TypedDict
 
 import aiohttp
 
@@ -35,6 +35,8 @@ class Eureka(Server):
 
     It takes 4 to 8 s to start. SIGTERM ends it at once, with exit code 143.
     """
+
+    kind: ClassVar[str] = "Eureka"
 
     def __init__(
         self,

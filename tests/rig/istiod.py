@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import ClassVar, cast
 
 import aiohttp
 
@@ -52,6 +52,8 @@ class Stored:
 
 class Istiod(Server):
     """Istiod with the given config sources; they must listen before it starts, or it ends."""
+
+    kind: ClassVar[str] = "istiod"
 
     def __init__(
         self,

@@ -27,6 +27,8 @@ class Nacos(NacosHttp, Server):
     It takes 7 to 15 s to start. SIGTERM ends it within 2 s, with exit code 143.
     """
 
+    kind: ClassVar[str] = "Nacos"
+
     within: ClassVar[float] = 120.0
 
     def __init__(

@@ -31,6 +31,9 @@ class Server(ABC):
     A restart keeps its ports and, unless it is wiped meanwhile, its data.
     """
 
+    kind: ClassVar[str]
+    """What the table at the end of a run calls it."""
+
     starts: ClassVar[list[Start]] = []
     """Every start of every server in this run."""
 
@@ -93,8 +96,7 @@ class Server(ABC):
         self._read = len(self.process.log)
         self.process.start()
         seconds = await self.process.ready(self.is_up, within=self.within)
-        kind = type(self).__name__
-        self.starts.append(Start(kind, await self.version(), seconds, self.memory()))
+        self.starts.append(Start(self.kind, await self.version(), seconds, self.memory()))
         return seconds
 
     async def stop(self) -> None:

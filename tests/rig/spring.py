@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal, cast
+from typing import ClassVar, Literal, cast
 
 import aiohttp
 from pydantic import BaseModel, ConfigDict
@@ -93,6 +93,8 @@ class SpringService(Application):
 
     It takes 3 to 6 s to start. A request that does not reach it raises aiohttp.ClientError.
     """
+
+    kind: ClassVar[str] = "Spring Cloud service"
 
     def __init__(self, directory: Path, member: Member) -> None:
         """Choose its port; raises rig.bed.Missing or BuildFailed."""

@@ -27,6 +27,8 @@ class ZooKeeper(Server):
     It takes less than a second to start. SIGTERM ends it at once, with exit code 143.
     """
 
+    kind: ClassVar[str] = "ZooKeeper"
+
     within: ClassVar[float] = 30.0
 
     def __init__(

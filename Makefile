@@ -112,7 +112,7 @@ test: setup envoy .wheels/.made ## Unit, contract and integration tests (real En
 test-fast: setup ## Unit and contract tests only, in seconds
 	@$(PYTEST_BESIDE) tests/unit tests/contract || found
 
-peers: setup envoy ## Fetch and build the real servers, once per user (Java 17, Maven, Go and a C compiler; 15 minutes)
+peers: setup envoy ## Fetch and build the real servers, once per user (Java 17, Maven, Go and a C compiler; 7 to 18 minutes)
 	@PYTHONPATH=tests $(BIN)/python -m rig.fetch $(PEERS)
 
 test-peers: peers ## Against the real servers: registries, frameworks, istiod, Envoy

@@ -339,6 +339,27 @@ def test_what_was_refused_is_not_said_to_be_gone_twice() -> None:
     assert subscription.respond() is None
 
 
+def test_what_was_taken_of_a_refused_response_is_said_to_be_gone() -> None:
+    """The good of it is held in the version that was sent, though a newer one was refused, too."""
+    subscription = delta(some(a="bad", b="1"), "a", "b")
+    assert said(subscription.respond()) == {"a": "bad", "b": "1"}
+    subscription.offer(some(b="bad"))
+    subscription.request(DeltaRequest(nonce="1", error="a is bad"))
+    assert said(subscription.respond()) == {"b": "bad"}
+    subscription.request(DeltaRequest(nonce="2", error="b is bad"))
+    assert said(subscription.respond()) == {}, "a is gone, told again"
+    subscription.request(DeltaRequest(nonce="3"))
+    assert subscription.respond() is None
+
+    subscription.offer(ResourceSet({}))
+
+    gone = subscription.respond()
+    assert gone is not None
+    assert gone.removed == ("b",)
+    subscription.request(DeltaRequest(nonce="4"))
+    assert subscription.respond() is None
+
+
 def test_a_refused_removal_is_not_repeated() -> None:
     subscription = delta(resources := some(a="1"))
     subscription.respond()

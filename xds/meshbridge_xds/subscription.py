@@ -40,8 +40,8 @@ class Subscription:
         self._interest = Interest(wildcard=kind.wildcard)
         self._holding = Holding()
         self._refusals = Refusals()
-        # Names that it refused and may hold from an earlier stream, which its requests do not tell
-        # in this variant; no response since was without them, which would have ended that.
+        # Names that it may hold in an older version though it has not said so: of responses that it
+        # refused it may have taken a part, and state of an earlier stream may not have been told.
         self._unknown: set[str] = set()
         # What to look at next: names that may differ (None: all), names to tell of in any case,
         # and whether an answer is owed even if there is nothing to tell.
@@ -157,7 +157,9 @@ class Subscription:
         if self._whole:
             resources = offered.listed if complete else self._selection(offered)
         version = offered.version if resources is offered.listed else versions_version(resources)
-        self._unknown &= resources.keys()
+        self._unknown.difference_update(gone)
+        if self._whole:
+            self._unknown &= resources.keys()  # it drops what is not among them
         self._count += 1
         self.sent_version = version
         self._sent = Response(
@@ -217,8 +219,8 @@ class Subscription:
             return Answer(words=error)
         for each in bad.values():
             self._refusals.add(each, error)
-        if self._whole:
-            self._unknown.update(bad.keys() - self.held.keys())
+        if self._whole or self._delta:
+            self._unknown.update(sent.resources.keys() - self.held.keys())
         held = ((name, self.held.get(name)) for name in bad)
         self._holding.drop(
             name for name, each in held if each and each.version == bad[name].version

@@ -89,14 +89,18 @@ class Server(ABC):
     async def start(self) -> float:
         """Start it and wait until it is ready; return the seconds that took.
 
-        Raises ProcessFailed with the end of its log.
+        Raises ProcessFailed with the end of its log; then it does not run.
         """
         self.home.mkdir(parents=True, exist_ok=True)
         self.configure()
         self._read = len(self.process.log)
         self.process.start()
-        seconds = await self.process.ready(self.is_up, within=self.within)
-        self.starts.append(Start(self.kind, await self.version(), seconds, self.memory()))
+        try:
+            seconds = await self.process.ready(self.is_up, within=self.within)
+            self.starts.append(Start(self.kind, await self.version(), seconds, self.memory()))
+        except BaseException:
+            await self.kill()
+            raise
         return seconds
 
     async def stop(self) -> None:

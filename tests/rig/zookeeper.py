@@ -89,7 +89,7 @@ class ZooKeeper(Server):
 
     async def version(self) -> str:
         """Return the version that it answers to ``srvr``, without the commit it was built from."""
-        answer = await self.ask("srvr")
+        answer = await self.ask("srvr", within=10)
         found = VERSION.search(answer)
         if found is None:
             message = f"no version in {answer!r}"

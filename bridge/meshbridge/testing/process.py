@@ -112,17 +112,23 @@ class Process:
     async def ready(self, sign: Callable[[], Awaitable[bool]], *, within: float) -> float:
         """Wait for the sign; return the seconds it took.
 
-        Raises ProcessFailed with the end of the log when it ended or took too long.
+        Raises ProcessFailed with the end of the log when it ended or took too long, also when the
+        sign itself hangs; what the sign raises goes on.
         """
         begun = time.monotonic()
-        while not await sign():
-            if not self.running:
-                message = f"{self.name} ended with {self.exit_code} before it was ready"
-                raise ProcessFailed(self._with_log(message))
-            if time.monotonic() - begun > within:
-                message = f"{self.name} was not ready within {within:g} s"
-                raise ProcessFailed(self._with_log(message))
-            await asyncio.sleep(0.02)
+        limit = asyncio.timeout(within)
+        try:
+            async with limit:
+                while not await sign():
+                    if not self.running:
+                        message = f"{self.name} ended with {self.exit_code} before it was ready"
+                        raise ProcessFailed(self._with_log(message))
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            message = f"{self.name} was not ready within {within:g} s"
+            raise ProcessFailed(self._with_log(message)) from None
         return time.monotonic() - begun
 
     async def stop(self, *, within: float = 15.0) -> None:

@@ -76,6 +76,24 @@ def test_a_child_that_ends_too_early_is_shown_with_its_log(tmp_path: Path) -> No
         asyncio.run(scenario())
 
 
+def test_a_sign_that_hangs_is_not_waited_for(tmp_path: Path) -> None:
+    async def hangs() -> bool:
+        await asyncio.Event().wait()
+        return True
+
+    async def own_limit() -> bool:
+        raise TimeoutError("of the sign")
+
+    async def scenario() -> None:
+        async with Process("server", ["sleep", "600"], directory=tmp_path) as server:
+            with pytest.raises(ProcessFailed, match=r"server was not ready within 0\.05 s"):
+                await server.ready(hangs, within=0.05)
+            with pytest.raises(TimeoutError, match="of the sign"):
+                await server.ready(own_limit, within=5)
+
+    asyncio.run(scenario())
+
+
 def test_a_child_that_ignores_the_request_to_end_is_killed(tmp_path: Path) -> None:
     async def scenario() -> int | None:
         command = ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.05; done"]

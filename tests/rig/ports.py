@@ -1,4 +1,10 @@
-"""Finds ports on loopback that nothing uses, for processes that cannot be given port 0."""
+"""Finds ports on loopback that nothing uses, for processes that cannot be given port 0.
+
+A port is handed out long before something listens there, so that it looks free to others
+meanwhile. So each process has ports of its own: those whose last three digits lie in its column,
+which it holds by a UDP socket as long as it lives. (By thousands, because Nacos' other ports lie a
+thousand away.)
+"""
 
 import itertools
 import random
@@ -7,10 +13,10 @@ from collections.abc import Callable
 
 LOWEST, HIGHEST = 20_000, 31_000
 """Below 32768, where Linux' own choices for clients begin: no connection takes one meanwhile."""
+THOUSAND, COLUMN = 1000, 25
+"""How wide a column is, and after how many ports it comes again."""
 
 _chance = random.SystemRandom()
-_choices: list[Callable[[], int]] = [lambda: _chance.randrange(LOWEST, HIGHEST)]
-"""Its one member says which port to try next."""
 
 
 def in_order(first: int, step: int) -> None:
@@ -24,9 +30,10 @@ def in_order(first: int, step: int) -> None:
 def free_port(*offsets: int) -> int:
     """Return a port that is free, as are those at each offset from it.
 
-    Raises OSError when fifty tries found none.
+    None is returned again before all others of this process' own were. Raises OSError when none
+    is free.
     """
-    for _ in range(50):
+    for _ in range((HIGHEST - LOWEST) // THOUSAND * COLUMN):
         port = _choices[0]()
         if all(_is_free(port + offset) for offset in (0, *offsets)):
             return port
@@ -42,3 +49,31 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def _claimed() -> tuple[socket.socket, list[int]]:
+    """Claim a column: return the socket that holds it, and its ports in any order."""
+    columns = list(range(0, THOUSAND, COLUMN))
+    _chance.shuffle(columns)
+    for column in columns:
+        claim = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            claim.bind(("127.0.0.1", LOWEST + column))
+        except OSError:
+            claim.close()
+            continue
+        # Without the last of each thousand: the port after it belongs to the next column.
+        ports = [
+            thousand + column + place
+            for thousand in range(LOWEST, HIGHEST, THOUSAND)
+            for place in range(COLUMN - 1)
+        ]
+        _chance.shuffle(ports)
+        return claim, ports
+    message = f"{len(columns)} test runs at once: no ports are left for another one"
+    raise OSError(message)
+
+
+_claim, _own = _claimed()
+_choices: list[Callable[[], int]] = [itertools.cycle(_own).__next__]
+"""Its one member says which port to try next."""

@@ -26,6 +26,8 @@ VERSIONS = SOURCES.parent / "versions.toml"
 
 GO_FLAGS = ("-mod=readonly", "-trimpath", "-tags=vtprotobuf,disable_pgv", "-ldflags=-s -w")
 """Istio's own tags; without symbols istiod has 141 MB instead of 206."""
+GO_PACKAGES = (".", "istio.io/istio/istioctl/cmd/istioctl")
+C_FLAGS = ("-shared", "-fPIC", "-O2", "-ldl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,8 @@ def istio() -> IstioPrograms:
 
     Raises Missing or BuildFailed.
     """
-    folder = place("istio", SOURCES, [ISTIO / "main.go", ISTIO / "go.mod", ISTIO / "go.sum"])
+    files = [ISTIO / "main.go", ISTIO / "go.mod", ISTIO / "go.sum"]
+    folder = place("istio", SOURCES, files, (*GO_FLAGS, *GO_PACKAGES))
     if not folder.exists():
         go = need("go", "a real istiod")
         with making(folder) as new:
@@ -96,23 +99,14 @@ def istio() -> IstioPrograms:
 def _preload(name: str) -> Path | None:
     if sys.platform != "linux":
         return None
-    folder = place("loopback", SOURCES, [SHIM])
+    folder = place("loopback", SOURCES, [SHIM], C_FLAGS)
     library = "loopback.so"
     if not folder.exists():
         compiler = need("cc", f"a real {name}")
         with making(folder) as new:
             if new is not None:
-                command: list[str | Path] = [
-                    compiler,
-                    "-shared",
-                    "-fPIC",
-                    "-O2",
-                    "-o",
-                    new / library,
-                    SHIM,
-                    "-ldl",
-                ]
-                run(command, Progress(library))
+                # The source comes first: what it needs is sought in the libraries behind it.
+                run([compiler, SHIM, *C_FLAGS, "-o", new / library], Progress(library))
     return folder / library
 
 
@@ -158,7 +152,6 @@ def _run_go(go: str, new: Path) -> None:
         environment = {"GOCACHE": cache, "GOFLAGS": "", "GOWORK": "off"}
         fetched = Progress("istio", ".zip: 200", "modules fetched")
         run([go, "mod", "download", "-x"], fetched, directory=ISTIO, environment=environment)
-        packages = [".", "istio.io/istio/istioctl/cmd/istioctl"]
-        command: list[str | Path] = [go, "build", "-v", *GO_FLAGS, "-o", f"{new}/", *packages]
+        command: list[str | Path] = [go, "build", "-v", *GO_FLAGS, "-o", f"{new}/", *GO_PACKAGES]
         compiled = Progress("istio", "/", "of about 2,050 packages compiled")
         run(command, compiled, directory=ISTIO, environment=environment)

@@ -28,6 +28,18 @@ class ProcessFailed(Exception):  # noqa: N818 - it says what happened
 class Process:
     """A program in a process group of its own; leaving the context ends the whole group.
 
+    ::
+
+        async with Process("registry", ["registryd", "--port", port], directory=tmp_path) as it:
+            await it.ready(answers, within=30)
+            it.pause()      # it hangs
+            it.resume()
+            await it.kill()  # it crashes
+            it.start()      # and comes back
+
+    It also ends when the test run is killed (on Linux; what it started itself does not, so a start
+    script should ``exec`` the server).
+
     Not asyncio's subprocess: that one belongs to one event loop, and a server may serve the tests
     of several. Start it from the main thread only: the leash ends the program with the *thread*
     that started it.
@@ -95,7 +107,12 @@ class Process:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
     def start(self) -> None:
-        """Start it (again); its log goes on in the same file."""
+        """Start it (again); its log goes on in the same file.
+
+        Raises ProcessFailed while it runs.
+        """
+        if self.running:
+            raise ProcessFailed(f"{self.name} runs already (pid {self.pid}): stop or kill it first")
         self._directory.mkdir(parents=True, exist_ok=True)
         leashed = [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *self._command]
         with self.log_file.open("ab") as log:
@@ -138,7 +155,7 @@ class Process:
             return
         try:
             if child.poll() is None:
-                self.resume()  # a frozen one would not hear the request
+                os.killpg(child.pid, signal.SIGCONT)  # a frozen one would not hear the request
                 child.terminate()
                 await self._ended(within)
         finally:
@@ -154,20 +171,26 @@ class Process:
         _close(child.stdin)
 
     def send(self, number: signal.Signals) -> None:
-        """Send it a signal, e.g. SIGSTOP to freeze it."""
-        self._started().send_signal(number)
+        """Send it a signal; raises ProcessFailed if it does not run."""
+        self._alive().send_signal(number)
 
     def pause(self) -> None:
-        """Freeze it and what it started, as a machine that hangs: its ports stay open."""
-        os.killpg(self.pid, signal.SIGSTOP)
+        """Freeze it and what it started, as a machine that hangs: its ports stay open.
+
+        Raises ProcessFailed if it does not run.
+        """
+        os.killpg(self._alive().pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on after :meth:`pause`."""
-        os.killpg(self.pid, signal.SIGCONT)
+        """Let it go on after :meth:`pause`; raises ProcessFailed if it does not run."""
+        os.killpg(self._alive().pid, signal.SIGCONT)
 
     def write(self, line: str) -> None:
-        """Give it a line on its standard input."""
-        entry = self._started().stdin
+        """Give it a line on its standard input.
+
+        Raises ProcessFailed if it does not run or takes no input, BrokenPipeError if it closed it.
+        """
+        entry = self._alive().stdin
         if entry is None:
             message = f"{self.name} was started without input"
             raise ProcessFailed(message)
@@ -192,6 +215,12 @@ class Process:
             message = f"{self.name} was not started"
             raise ProcessFailed(message)
         return self._child
+
+    def _alive(self) -> subprocess.Popen[bytes]:
+        child = self._started()
+        if child.poll() is not None:
+            raise ProcessFailed(self._with_log(f"{self.name} has ended with {child.returncode}"))
+        return child
 
     def _with_log(self, message: str) -> str:
         end = "\n".join(self.log.splitlines()[-SHOWN:])

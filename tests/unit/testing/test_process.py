@@ -76,6 +76,32 @@ def test_a_child_that_ends_too_early_is_shown_with_its_log(tmp_path: Path) -> No
         asyncio.run(scenario())
 
 
+def test_what_runs_is_not_started_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Process("server", ["sleep", "600"], directory=tmp_path) as server:
+            with pytest.raises(ProcessFailed, match=rf"runs already \(pid {server.pid}\)"):
+                server.start()
+
+    asyncio.run(scenario())
+
+
+def test_what_has_ended_takes_neither_signals_nor_input(tmp_path: Path) -> None:
+    """A fault that cannot happen must not look as if it did."""
+
+    async def scenario() -> None:
+        async with Process("server", ["sh", "-c", "echo gone; exit 3"], directory=tmp_path) as it:
+            await it.exited(within=5)
+            for order in (it.pause, it.resume):
+                with pytest.raises(ProcessFailed, match=r"server has ended with 3; [^$]*gone"):
+                    order()
+            with pytest.raises(ProcessFailed, match="server has ended with 3"):
+                it.send(signal.SIGSTOP)
+            with pytest.raises(ProcessFailed, match="server has ended with 3"):
+                it.write("x")
+
+    asyncio.run(scenario())
+
+
 def test_a_sign_that_hangs_is_not_waited_for(tmp_path: Path) -> None:
     async def hangs() -> bool:
         await asyncio.Event().wait()

@@ -72,6 +72,7 @@ def build(name: str) -> Built:
     files = [PARENT, *(path for part in _parts(name) for path in _sources(part))]
     folder = place(name, SOURCES, files, _definitions(name))
     if not folder.exists():
+        need("javac", f"a real {name}")
         need("mvn", f"a real {name}")
         with making(folder) as new:
             if new is not None:

@@ -4,7 +4,6 @@ Maven waits for the network and the Go compiler for the processors, so both work
 """
 
 import argparse
-import shutil
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ from functools import partial
 
 from rig.bed import build, in_ci, istio, names, versions
 from rig.envoy import NoEnvoy, find_envoy
-from rig.making import PACKAGES, BuildFailed, Missing, Progress, cache, need, run, say
+from rig.making import BuildFailed, Missing, Progress, cache, missing_packages, need, run, say
 
 ISTIO = "istio"
 NETWORK = ("ip", "nft")
@@ -48,7 +47,11 @@ def main(words: list[str]) -> int:
         parser.error(f"no {', '.join(unknown)}; there are {', '.join(known)}")
     begun = time.monotonic()
     if arguments.install:
-        install_missing_programs()
+        try:
+            install_missing_programs()
+        except (BuildFailed, OSError) as failed:
+            say(f"packages: FAILED: {failed}")
+            return 1
     results = [*fetch(chosen or known), *(() if chosen else tools())]
     troubles = [each for each in results if each.trouble]
     for each in troubles:
@@ -75,9 +78,11 @@ def tools() -> list[Result]:
 
 
 def install_missing_programs() -> None:
-    """Install Debian's packages of the programs that are not there. Raises BuildFailed."""
-    missing = [package for program, package in PACKAGES.items() if not shutil.which(program)]
-    if missing:
+    """Install Debian's packages of the programs that are not there, or too old.
+
+    Raises BuildFailed, or OSError where there is no apt-get.
+    """
+    if missing := missing_packages():
         say(f"packages: {' '.join(missing)}")
         quiet = {"DEBIAN_FRONTEND": "noninteractive"}
         run(["apt-get", "update"], Progress("packages"), environment=quiet)

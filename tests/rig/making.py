@@ -2,32 +2,60 @@
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 EVERY = 10.0
 """Seconds between two lines of progress."""
 SHOWN = 40
 """Lines of a failed command's output that go into the message."""
-PACKAGES = {
-    "java": "openjdk-17-jdk-headless",
-    "mvn": "maven",
-    "cc": "gcc",
-    "ip": "iproute2",
-    "nft": "nftables",
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What the peer tests want of a program that is not theirs."""
+
+    package: str = ""
+    """Debian's; empty where that is too old."""
+    remedy: str = ""
+    """What to do where no package helps."""
+    least: tuple[int, ...] = ()
+    """The oldest release that will do; empty where any will."""
+    asked: str = ""
+    """The word that makes it tell its release."""
+    told: str = ""
+    """What it tells then, as a regular expression with a group for each number of ``least``."""
+
+
+JDK = "openjdk-17-jdk-headless"
+PROGRAMS = {
+    "java": Program(JDK, least=(17,), asked="-version", told=r'version "(\d+)'),
+    "javac": Program(JDK, least=(17,), asked="-version", told=r"^javac (\d+)"),
+    "mvn": Program("maven"),
+    "cc": Program("gcc"),
+    "ip": Program("iproute2"),
+    "nft": Program("nftables"),
+    "go": Program(
+        remedy="install 1.21 or newer from go.dev",
+        least=(1, 21),
+        asked="version",
+        told=r"\bgo(\d+)\.(\d+)",
+    ),
 }
-"""Debian's packages of the programs that the peer tests need; its Go is too old for istiod."""
 
 
 class Missing(Exception):  # noqa: N818 - it says what happened
-    """A program is not installed; the message names it, the remedy and what is skipped."""
+    """A program is not there, or too old; the message says so, the remedy and what is skipped."""
 
 
 class BuildFailed(Exception):  # noqa: N818 - it says what happened
@@ -41,14 +69,58 @@ def cache() -> Path:
 
 
 def need(program: str, what: str) -> str:
-    """Return where the program is that ``what`` needs; raises Missing."""
+    """Return where the program is that ``what`` needs; raises Missing, also when it is too old."""
+    wanted = PROGRAMS[program]
     found = shutil.which(program)
     if found is None:
-        package = PACKAGES.get(program)
-        remedy = f"apt-get install {package}" if package else "install 1.21 or newer from go.dev"
-        message = f"no `{program}` on the PATH ({remedy}): tests that need {what} cannot run"
-        raise Missing(message)
-    return found
+        trouble = f"no `{program}` on the PATH"
+    elif not (trouble := _too_old(found, wanted)):
+        return found
+    remedy = wanted.remedy or f"apt-get install {wanted.package}"
+    raise Missing(f"{trouble} ({remedy}): tests that need {what} cannot run")
+
+
+def missing_packages() -> list[str]:
+    """Return Debian's packages of the programs that are not there, or too old."""
+    missing: set[str] = set()
+    for name, program in PROGRAMS.items():
+        try:
+            need(name, "")
+        except Missing:
+            missing.add(program.package)
+    _said.cache_clear()  # whoever installs these asks again
+    return sorted(missing - {""})
+
+
+def _too_old(found: str, wanted: Program) -> str:
+    """Say what is wrong with the program's release; empty if nothing is."""
+    if not wanted.least:
+        return ""
+    lines = _said(found, wanted.asked).splitlines()
+    told = next(filter(None, (re.search(wanted.told, line) for line in lines)), None)
+    if told and tuple(map(int, told.groups())) >= wanted.least:
+        return ""
+    least = ".".join(map(str, wanted.least))
+    said = told.string if told else next(iter(lines), "")
+    return f"`{found}` is not {least} or newer, it says `{said}`"
+
+
+@functools.cache
+def _said(program: str, word: str) -> str:
+    """Return what it says to that word; asked once, for it takes a moment."""
+    try:
+        done = subprocess.run(
+            [program, word],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    except OSError as failed:
+        return str(failed)
+    return done.stdout
 
 
 def place(name: str, root: Path, made_of: Sequence[Path], words: Sequence[str] = ()) -> Path:
@@ -126,7 +198,13 @@ def run(
         text=True,
         errors="replace",
     ) as child:
-        alarm = threading.Timer(within, child.kill)
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            child.kill()
+
+        alarm = threading.Timer(within, end)
         alarm.start()
         try:
             for line in child.stdout or ():
@@ -137,9 +215,10 @@ def run(
             if child.poll() is None:  # interrupted, or it has closed its output and is ending
                 child.terminate()
     if child.returncode != 0:
-        end = "\n".join(lines[-SHOWN:])
-        message = f"`{command[0]}` ended with {child.returncode}:\n{end}"
-        raise BuildFailed(message)
+        minutes = f"was not done within {within / 60:g} minutes"
+        how = minutes if late.is_set() else f"ended with {child.returncode}"
+        shown = "\n".join(lines[-SHOWN:])
+        raise BuildFailed(f"`{command[0]}` {how}:\n{shown}")
 
 
 def say(text: str) -> None:

@@ -6,16 +6,23 @@ from pathlib import Path
 import pytest
 
 from rig import bed
+from rig.making import Missing
 
 MAKES_WHAT_FOLLOWS_O = 'while [ $# -gt 1 ]; do [ "$1" = -o ] && made="$2"; shift; done'
 GO = f'{MAKES_WHAT_FOLLOWS_O}; [ -z "$made" ] || touch "$made/istiod" "$made/istioctl"'
 CC = f'{MAKES_WHAT_FOLLOWS_O}; touch "$made"'
 MAVEN = 'made=$(dirname "$3")/target; mkdir "$made" "$made/lib"; echo a.jar >"$made/classpath.txt"'
-PRETENDERS = {"go": GO, "cc": CC, "mvn": MAVEN, "java": ":"}
+PRETENDERS = {
+    "go": f'[ "$1" = version ] && echo go version go1.21; {GO}',
+    "cc": CC,
+    "mvn": MAVEN,
+    "java": """echo 'openjdk version "17"'""",
+    "javac": "echo javac 17",
+}
 
 
 @pytest.fixture(autouse=True)
-def pretenders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def pretenders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let tools be found that only pretend to build, and nothing be there that was built."""
     programs = tmp_path / "bin"
     programs.mkdir()
@@ -24,6 +31,7 @@ def pretenders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(programs), prepend=":")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return programs
 
 
 def test_istiod_is_built_once() -> None:
@@ -57,3 +65,22 @@ def test_the_library_that_keeps_ports_on_loopback_is_built_again_with_other_flag
 
     assert after.classpath == before.classpath
     assert after.preload != before.preload
+
+
+@pytest.mark.parametrize(
+    ("program", "script"),
+    [("java", """echo 'openjdk version "11.0.2"'"""), ("javac", "exit 1"), ("go", "echo go1.20")],
+)
+def test_nothing_is_built_with_what_is_too_old(pretenders: Path, program: str, script: str) -> None:
+    (pretenders / program).write_text(f"#!/bin/sh\n{script}\n")
+
+    with pytest.raises(Missing, match=f"`.*/{program}` is not (17|1.21) or newer"):
+        _ = bed.istio() if program == "go" else bed.build("zookeeper")
+
+
+def test_what_was_built_runs_without_what_builds(pretenders: Path) -> None:
+    built = bed.build("zookeeper")
+    for program in ("javac", "mvn", "cc"):
+        (pretenders / program).write_text("#!/bin/sh\nexit 1\n")
+
+    assert bed.build("zookeeper") == built

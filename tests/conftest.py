@@ -101,6 +101,8 @@ def nothing_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 RUN = pytest.StashKey[Run]()
+LEFT: list[str] = []
+"""What was left running at the end of the run, its workers' parts included."""
 LOGS = pytest.StashKey[Mapping[Path, int]]()
 
 
@@ -116,12 +118,24 @@ def _temporary_files_of_a_killed_run(
     request.session.stash[RUN].throw_away(tmp_path_factory.getbasetemp())
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object) -> None:
+    """Take over what a worker's part of the run has left; raises nothing if it crashed."""
+    told: dict[str, list[str]] = getattr(node, "workeroutput", {})
+    LEFT.extend(told.get("left", []))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail a run of which something still runs, and end that; pytest's own workers have ended."""
-    if RUN in session.stash and (left := session.stash[RUN].end()):
+    if RUN in session.stash:
+        LEFT.extend(session.stash[RUN].end())
+    output: dict[str, list[str]] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["left"] = LEFT  # only the run's first process decides how it ended
+    elif LEFT:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        print("\nThe run left processes behind, now killed:", *left, sep="\n  ")  # noqa: T201
+        print("\nThe run left processes behind, now killed:", *LEFT, sep="\n  ")  # noqa: T201
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -22,6 +22,8 @@ from rig.network import sweep
 
 MARK = "MESHBRIDGE_TEST_RUN"
 FAREWELL = b"done"
+MOMENT = 1.0
+"""Seconds that processes have to end by themselves."""
 PATIENCE = 10.0
 """Seconds in which killed processes have to be gone."""
 
@@ -59,18 +61,34 @@ class Run:
     def end(self) -> list[str]:
         """Send the reaper home; return what still runs and carries the mark, which is killed."""
         os.environ[MARK] = self._outer
-        left = [" ".join(each.cmdline()) or each.name() for each in processes_with(MARK, self.mark)]
-        kill_marked(self.mark)
-        self._reaper.communicate(FAREWELL)
+        try:
+            left = what_stays(self.mark)
+            kill_marked(self.mark)
+        finally:
+            self._reaper.communicate(FAREWELL)
         return left
 
 
-def processes_with(name: str, value: str) -> Iterator[psutil.Process]:
-    """Find the processes that inherited this variable, except the one that asks."""
+def what_stays(mark: str, name: str = MARK) -> list[str]:
+    """Return the command lines of the processes that carry the mark and do not end by themselves.
+
+    One that was just killed takes a moment to be gone.
+    """
+    end = time.monotonic() + MOMENT
+    while (found := [words for _, words in processes_with(name, mark)]) and time.monotonic() < end:
+        time.sleep(0.02)
+    return found
+
+
+def processes_with(name: str, value: str) -> Iterator[tuple[psutil.Process, str]]:
+    """Find the processes that inherited this variable, but the one that asks, and their commands.
+
+    One that has ended and was not waited for counts as gone.
+    """
     for process in psutil.process_iter():
         try:
             if process.pid != os.getpid() and process.environ().get(name) == value:
-                yield process
+                yield process, " ".join(process.cmdline()) or process.name()
         except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
             continue  # it ended, or is somebody else's
 
@@ -78,7 +96,7 @@ def processes_with(name: str, value: str) -> Iterator[psutil.Process]:
 def kill_marked(mark: str) -> None:
     """Kill them, and what they start meanwhile, until there are none."""
     end = time.monotonic() + PATIENCE
-    while (found := list(processes_with(MARK, mark))) and time.monotonic() < end:
+    while (found := [each for each, _ in processes_with(MARK, mark)]) and time.monotonic() < end:
         for process in found:
             try:
                 process.kill()

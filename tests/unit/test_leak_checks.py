@@ -55,3 +55,39 @@ def test_every_kind_of_leak_fails_its_test_and_a_clean_test_passes(
             "  child process *: *",
         ]
     )
+
+
+FORGOTTEN = """
+import subprocess
+
+import pytest
+
+kept = []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def server():
+    kept.append(subprocess.Popen(["sleep", "602"]))
+
+
+def test_it():
+    pass
+"""
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_server_that_the_run_forgot_fails_the_run(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: str
+) -> None:
+    """No test has left it, so no test can fail; nor does it matter which process ran the tests."""
+    monkeypatch.setenv("PYTHONPATH", str(CONFTEST.parent))
+    pytester.makeconftest(CONFTEST.read_text())
+    pytester.makepyfile(FORGOTTEN)
+
+    outcome = pytester.runpytest_subprocess(
+        "-p", "no:cacheprovider", "-p", "no:asyncio", "-n", workers
+    )
+
+    outcome.assert_outcomes(passed=1)
+    assert outcome.ret is pytest.ExitCode.TESTS_FAILED
+    outcome.stdout.fnmatch_lines(["The run left processes behind, now killed:", "  sleep 602"])

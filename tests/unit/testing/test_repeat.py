@@ -6,7 +6,7 @@ import pytest
 
 from rig import repeat
 from rig.reaper import processes_with
-from rig.repeat import MARK, run_once
+from rig.repeat import MARK, Outcome, run_once
 
 LEAVES = {
     "a file in the temporary folder": "import tempfile; tempfile.mkstemp()",
@@ -24,33 +24,48 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shared = tmp_path / "shared"
     shared.mkdir()
     monkeypatch.setattr(repeat, "SHARED", shared)
+    monkeypatch.setattr(repeat, "BESIDE", ())
     monkeypatch.setattr(repeat, "LOOK", (("name", ("ls", str(tmp_path))),))
     return shared
 
 
-def run(folder: Path, body: str) -> str:
+def run(folder: Path, body: str) -> Outcome:
     test = folder / "test_it.py"
     test.write_text(f"def test_it(): {body}\n")
     mark = f"mark of {folder}"
     try:
         return run_once(mark, [str(test), f"--rootdir={folder}", "-Wignore"])
     finally:
-        for process in processes_with(MARK, mark):
+        for process, _ in processes_with(MARK, mark):
             process.kill()
 
 
 @pytest.mark.parametrize("body", LEAVES.values(), ids=LEAVES)
 def test_what_is_left_is_found(tmp_path: Path, body: str) -> None:
-    assert run(tmp_path, body).startswith("left behind: ")
+    outcome = run(tmp_path, body)
+    assert not outcome.good
+    assert outcome.words.startswith("left behind: ")
+    assert "1 passed" in outcome.words
 
 
 def test_what_a_run_leaves_on_the_machine_is_found(tmp_path: Path, machine: Path) -> None:
     body = "import pathlib; pathlib.Path({!r}).touch()"
 
-    assert run(tmp_path, body.format(str(machine / "x"))) == f"left behind: file {machine / 'x'}"
-    assert run(tmp_path, body.format(str(tmp_path / "y"))) == "left behind: name y"
+    file = run(tmp_path, body.format(str(machine / "x")))
+    assert file.words.startswith(f"left behind: file {machine / 'x'} (")
+    name = run(tmp_path, body.format(str(tmp_path / "y")))
+    assert name.words.startswith("left behind: name y (")
+    assert not file.good
+    assert not name.good
 
 
-def test_a_run_that_leaves_nothing_or_fails_is_told_apart(tmp_path: Path) -> None:
-    assert run(tmp_path, "pass") == ""
-    assert run(tmp_path, "assert False").startswith("failed:\n")
+def test_a_run_that_leaves_nothing_and_one_that_proves_nothing_are_told_apart(
+    tmp_path: Path,
+) -> None:
+    good = run(tmp_path, "pass")
+    assert good.good
+    assert "1 passed" in good.words
+    for body in ("assert False", "import pytest; pytest.skip('no Java')"):
+        bad = run(tmp_path, body)
+        assert not bad.good
+        assert bad.words.startswith("failed:\n")

@@ -1,4 +1,4 @@
-"""The real servers: started once for all tests that do not stop them, built when they are missing.
+"""The real servers: started once for all tests that do not stop them; `make peers` builds them.
 
 Without Java, Maven or a C compiler the tests of a server are skipped by name; in CI that fails.
 """

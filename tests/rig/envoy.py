@@ -16,15 +16,22 @@ from rig.server import Server
 
 VERSION = versions("envoy")["envoy"]
 
+SKIPPED = "tests that need Envoy cannot run"
+
 
 class NoEnvoy(Exception):  # noqa: N818 - it says what happened
     """There is no Envoy to test with; the message says where it was sought."""
 
 
 def find_envoy() -> Path:
-    """Return the Envoy to use: MESHBRIDGE_ENVOY, else the private environment, else the PATH."""
+    """Return the Envoy to use: MESHBRIDGE_ENVOY, else the private environment, else the PATH.
+
+    Raises NoEnvoy.
+    """
     said = os.environ.get("MESHBRIDGE_ENVOY")
     if said:
+        if not os.access(said, os.X_OK):
+            raise NoEnvoy(f"MESHBRIDGE_ENVOY={said}: there is no program to run ({SKIPPED})")
         return Path(said)
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     private = base / "meshbridge" / f"envoy-{VERSION}"
@@ -33,10 +40,12 @@ def find_envoy() -> Path:
     on_path = shutil.which("envoy")
     if on_path:
         return Path(on_path)
-    message = f"no Envoy: MESHBRIDGE_ENVOY is not set, {private} and the PATH have none"
+    message = f"no Envoy in {private} nor on the PATH (`make envoy` installs it: {SKIPPED})"
     raise NoEnvoy(message)
 
 
+PATIENCE = aiohttp.ClientTimeout(total=10)
+"""For an answer of its admin interface."""
 Api = Literal["GRPC", "DELTA_GRPC"]
 """State of the world or incremental."""
 
@@ -147,7 +156,7 @@ class Envoy(Server):
         self.admin = self._admin_file.read_text().strip()
         try:
             return bool(self.admin) and bool(await self.get("/ready"))
-        except aiohttp.ClientError:
+        except (aiohttp.ClientError, TimeoutError):
             return False
 
     async def version(self) -> str:
@@ -158,7 +167,7 @@ class Envoy(Server):
     async def get(self, path: str) -> str:
         """Return what its admin interface answers to ``path``."""
         async with (
-            aiohttp.ClientSession() as session,
+            aiohttp.ClientSession(timeout=PATIENCE) as session,
             session.get(f"http://{self.admin}{path}") as answer,
         ):
             return await answer.text()
@@ -166,7 +175,7 @@ class Envoy(Server):
     async def stats(self, pattern: str) -> dict[str, int]:
         """Return its counters and gauges whose names match the regular expression."""
         async with (
-            aiohttp.ClientSession() as session,
+            aiohttp.ClientSession(timeout=PATIENCE) as session,
             session.get(f"http://{self.admin}/stats", params={"filter": pattern}) as answer,
         ):
             lines = re.findall(r"^(.*): (\d+)$", await answer.text(), re.MULTILINE)

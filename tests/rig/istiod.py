@@ -36,6 +36,10 @@ ENVIRONMENT = {
 }
 
 
+PATIENCE = aiohttp.ClientTimeout(total=10)
+"""For an answer of its debug interface."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A resource in istiod's store."""
@@ -103,7 +107,7 @@ class Istiod(Server):
         """Whether it answers that it is ready: it has an answer for every type it asked for."""
         try:
             async with (
-                aiohttp.ClientSession() as session,
+                aiohttp.ClientSession(timeout=PATIENCE) as session,
                 session.get(f"http://{self.debug}/ready") as answer,
             ):
                 return answer.status == 200
@@ -117,7 +121,7 @@ class Istiod(Server):
     async def get(self, path: str) -> object:
         """Return what ``/debug/...`` answers, as JSON."""
         async with (
-            aiohttp.ClientSession() as session,
+            aiohttp.ClientSession(timeout=PATIENCE) as session,
             session.get(f"http://{self.debug}{path}") as answer,
         ):
             return cast("object", await answer.json(content_type=None))

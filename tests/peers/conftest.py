@@ -5,8 +5,8 @@ Without Java, Maven or a C compiler the tests of a server are skipped by name; i
 
 import asyncio
 import secrets
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Never
 
@@ -44,22 +44,29 @@ def make_nacos(directory: Path, *, password: str = "") -> Nacos:
         unavailable(missing)
 
 
+@contextmanager
+def shared(server: Nacos) -> Generator[Nacos]:
+    """Run a server beyond the event loop of one test."""
+    try:
+        asyncio.run(server.start())
+        yield server
+    finally:
+        asyncio.run(server.stop())
+
+
 @pytest.fixture(scope="session")
 def nacos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nacos]:
     """Return a running Nacos; whoever uses it leaves it running and names services uniquely."""
-    server = make_nacos(tmp_path_factory.mktemp("nacos"))
-    asyncio.run(server.start())
-    yield server
-    asyncio.run(server.stop())
+    with shared(make_nacos(tmp_path_factory.mktemp("nacos"))) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
 def secured_nacos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nacos]:
     """Return a running Nacos that asks for a password."""
-    server = make_nacos(tmp_path_factory.mktemp("secured"), password=secrets.token_hex())
-    asyncio.run(server.start())
-    yield server
-    asyncio.run(server.stop())
+    folder = tmp_path_factory.mktemp("secured")
+    with shared(make_nacos(folder, password=secrets.token_hex())) as server:
+        yield server
 
 
 @pytest.fixture

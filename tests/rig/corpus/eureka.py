@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rig import ports
 from rig.corpus.apart import FIRST_PORT, HOST, STEP
-from rig.corpus.http import ask
+from rig.corpus.http import NOT_FOUND, OK, ask
 from rig.corpus.shelf import Shelf
 from rig.eureka import Eureka
 from rig.java import LOOPBACK
@@ -64,7 +64,7 @@ async def _comings_and_goings(folder: Path, shelf: Shelf) -> None:
         await scene.keep("deleted", "apps", APPS, "And one has gone.")
         await scene.keep("deleted", "delta", DELTA, "And one has gone: DELETED, and still UP.")
         gone = f"apps/USERS/{HOST}:users:8083"
-        await scene.keep("deleted", "instance", gone, "The one that has gone.")
+        await scene.keep("deleted", "instance", gone, "The one that has gone.", NOT_FOUND)
 
 
 class _Scene:
@@ -76,11 +76,14 @@ class _Scene:
         self.address = server.address
         self._shelf = shelf
 
-    async def keep(self, scene: str, name: str, path: str, what: str) -> None:
+    async def keep(self, scene: str, name: str, path: str, what: str, expected: int = OK) -> None:
         """Keep what it answers there, in both of its languages."""
         for language in ("json", "xml"):
             answer = await ask(
-                f"http://{self.address}", f"/eureka/{path}", accept=f"application/{language}"
+                f"http://{self.address}",
+                f"/eureka/{path}",
+                accept=f"application/{language}",
+                expected=expected,
             )
             self._shelf.put_answer(f"{scene}/{name}", answer, what=what)
         say(f"{self._shelf.part}: {scene}/{name}")

@@ -1,4 +1,4 @@
-"""Asks a server over HTTP and keeps what it answers, whatever that is."""
+"""Asks a server over HTTP, and keeps only an answer of the status that was expected."""
 
 import json
 from collections.abc import Mapping
@@ -9,6 +9,13 @@ from urllib.parse import urlencode
 import aiohttp
 
 Kind = Literal["json", "xml", "txt"]
+OK, NOT_FOUND = 200, 404
+SHOWN = 300
+"""Signs of an unexpected answer that go into the message."""
+
+
+class Unexpected(OSError):  # noqa: N818 - it says what happened
+    """An answer of another status; the message has the request, the status and the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +23,6 @@ class Answer:
     """An answer and how it was had."""
 
     asked: str
-    status: int
     kind: Kind
     text: str
 
@@ -28,23 +34,21 @@ async def ask(
     *,
     method: str = "GET",
     accept: str = "application/json",
+    expected: int = OK,
 ) -> Answer:
-    """Ask for the path; raises aiohttp.ClientError when there is no answer."""
+    """Ask for the path; raises Unexpected, or aiohttp.ClientError when there is no answer."""
     said = f"{path}?{urlencode(query)}" if query else path
     async with (
         aiohttp.ClientSession(headers={"Accept": accept}) as session,
         session.request(method, f"{base}{path}", params=query) as answer,
     ):
         text = await answer.text()
-        told = f"{method} {said}" + (f", answered {answer.status}" if answer.status != 200 else "")
-        return Answer(told, answer.status, _kind(answer.content_type, text), text)
-
-
-async def order(base: str, path: str, query: Mapping[str, str], *, method: str) -> None:
-    """Have something done; raises OSError with the answer when that is refused."""
-    answer = await ask(base, path, query, method=method)
-    if answer.status != 200:
-        raise OSError(f"{answer.asked}: {answer.text[:300]}")
+        asked = f"{method} {said}"
+        told = f"{asked}, answered {answer.status}"
+        if answer.status != expected:
+            raise Unexpected(f"{told}, not {expected}: {text[:SHOWN]}")
+        kind = _kind(answer.content_type, text)
+        return Answer(asked if answer.status == OK else told, kind, text)
 
 
 def _kind(content: str, text: str) -> Kind:

@@ -3,7 +3,12 @@
 import asyncio
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
+
+import aiohttp
+import grpc
 
 from meshbridge.testing import ProcessFailed
 from rig.bed import BuildFailed, Missing
@@ -13,6 +18,18 @@ from rig.corpus.shelf import Shelf
 from rig.making import say
 from rig.reaper import Run
 
+TROUBLES = (
+    Missing,
+    BuildFailed,
+    ProcessFailed,
+    AssertionError,
+    OSError,
+    EOFError,
+    aiohttp.ClientError,
+    grpc.RpcError,
+)
+"""What is told without a traceback: it says enough."""
+
 
 def main(name: str, folder: Path) -> int:
     """Capture it into the folder; return 1, having said why, if that failed."""
@@ -21,19 +38,31 @@ def main(name: str, folder: Path) -> int:
     begun = time.monotonic()
     apart.settle(folder)
     run = Run.begin()
+    troubles: list[str] = []
     try:
         asyncio.run(part.capture(folder / "running", shelf))
-    except (Missing, BuildFailed, ProcessFailed, AssertionError, OSError) as failed:
-        say(f"{name}: FAILED: {type(failed).__name__}: {failed}")
-        return 1
+    except* TROUBLES as failed:
+        troubles = [f"{type(each).__name__}: {each}" for each in _each(failed)]
     finally:
         left = run.end()
     if left:
-        say(f"{name}: FAILED: it left processes behind: {', '.join(left)}")
+        troubles.append(f"it left processes behind: {', '.join(left)}")
+    for trouble in troubles:
+        say(f"{name}: FAILED: {trouble}")
+    if troubles:
         return 1
     shelf.write(folder, part.versions())
     say(f"{name}: {len(shelf.texts)} files after {time.monotonic() - begun:.0f} s")
     return 0
+
+
+def _each(failed: ExceptionGroup[Exception]) -> Iterator[Exception]:
+    """Return what failed; a task's failure comes in a group."""
+    for error in failed.exceptions:
+        if isinstance(error, ExceptionGroup):
+            yield from _each(cast("ExceptionGroup[Exception]", error))
+        else:
+            yield error
 
 
 if __name__ == "__main__":

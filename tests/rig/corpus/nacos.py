@@ -8,7 +8,7 @@ from typing import TypedDict, cast
 
 from rig import ports
 from rig.corpus.apart import FIRST_PORT, HOST, STEP
-from rig.corpus.http import ask, order
+from rig.corpus.http import ask
 from rig.corpus.nacos_asked import DEFAULT, ORDERS, Orders, Release, of_all, of_service
 from rig.corpus.pushes import subscriber
 from rig.corpus.scrub import scrub
@@ -146,12 +146,12 @@ async def _odd_services(server: Nacos, base: str, orders: Orders) -> None:
     """Make the services that no application makes; their instances are checked by nobody."""
     for name in ("mixed", "sick", "empty"):
         named = {"serviceName": name, "groupName": GROUP}
-        await order(base, orders.service, {**named, "protectThreshold": "0"}, method="POST")
+        await ask(base, orders.service, {**named, "protectThreshold": "0"}, method="POST")
         unchecked = {"checkPort": "80", "useInstancePort4Check": "true"}
         unchecked |= {"healthChecker": json.dumps({"type": "NONE"})}
         for cluster in (DEFAULT, CLUSTER):
             parameters = {**named, **unchecked, "clusterName": cluster}
-            await order(base, orders.cluster, parameters, method="PUT")
+            await ask(base, orders.cluster, parameters, method="PUT")
     version = {"version": "v1"}
     await server.register("mixed", "10.99.0.2", 8080, weight=2.5, metadata=version)
     await server.register("mixed", "10.99.0.3", 8080, enabled=False)
@@ -159,7 +159,7 @@ async def _odd_services(server: Nacos, base: str, orders: Orders) -> None:
     for name, address in (("mixed", "10.99.0.4"), ("sick", "10.99.0.6"), ("sick", "10.99.0.7")):
         sick = {"serviceName": name, "groupName": GROUP, "ip": address, "port": "8080"}
         sick |= {"ephemeral": "false", "healthy": "false"}
-        await order(base, orders.instance, sick, method="POST")
+        await ask(base, orders.instance, sick, method="POST")
 
 
 async def _wait(base: str, release: Release) -> None:
@@ -190,8 +190,9 @@ async def _keep_answers(shelf: Shelf, base: str, release: Release) -> None:
         answer = await ask(base, each.path, each.query)
         shelf.put_answer(each.file, answer, what=each.what, unordered=True)
     for service in SERVICES:
-        for each in of_service(release, service.group, service.name, service.clusters):
-            answer = await ask(base, each.path, each.query)
+        named = (release, service.group, service.name, service.clusters)
+        for each in of_service(*named, empty=not service.instances):
+            answer = await ask(base, each.path, each.query, expected=each.expected)
             file, what = f"{service.folder}/{each.file}", f"{service.what}. {each.what}"
             shelf.put_answer(file, answer, what=what, unordered=True)
     say(f"{shelf.part}: HTTP is answered")

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rig.corpus.http import NOT_FOUND, OK
+
 Release = Literal[2, 3]
 Query = dict[str, str]
 DEFAULT = "DEFAULT"
@@ -18,6 +20,8 @@ class Question:
     path: str
     query: Query
     what: str
+    expected: int = OK
+    """The status that it is answered with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +42,13 @@ ORDERS = {
 
 
 def of_service(
-    release: Release, group: str, service: str, clusters: Sequence[str]
+    release: Release, group: str, service: str, clusters: Sequence[str], *, empty: bool
 ) -> list[Question]:
-    """Return what is asked about a service that has instances in these clusters."""
+    """Return what is asked about a service and these clusters.
+
+    In an ``empty`` one there are no instances, and so no clusters for consoles and administrators.
+    """
+    whole = NOT_FOUND if empty else OK
     name = {"serviceName": service, "groupName": group}
     client = "For clients: without what is switched off, and with protection applied"
     if release == 2:
@@ -53,6 +61,7 @@ def of_service(
                     "/nacos/v1/ns/catalog/instances",
                     {**name, "clusterName": cluster, **ALL},
                     f"For the console, cluster {cluster}: everything, as it is.",
+                    whole,
                 )
                 for cluster in clusters
             ),
@@ -78,6 +87,7 @@ def of_service(
                 "/nacos/v3/admin/ns/instance/list",
                 {**name, "clusterName": cluster},
                 f"For administrators, cluster {cluster}: everything, as it is.",
+                whole,
             )
             for cluster in clusters
         ),

@@ -13,6 +13,7 @@ from typing import Protocol, cast
 import grpc.aio
 from v2.nacos.transport.grpcauto import nacos_grpc_service_pb2
 
+from rig.corpus.http import OK, SHOWN, Unexpected
 from rig.scripted_nacos import Payload, pack
 from rig.waiting import until
 
@@ -66,7 +67,7 @@ class Subscriber:
         async def known() -> str:
             return await self.ask("HealthCheckRequest", {})
 
-        await until(known, lambda said: json.loads(said).get("resultCode") == 200, within=WITHIN)
+        await until(known, lambda said: json.loads(said).get("resultCode") == OK, within=WITHIN)
 
     async def listen(self) -> None:
         """Keep what is pushed and answer it, until cancelled."""
@@ -89,10 +90,15 @@ class Subscriber:
         return _read(reply).body.value.decode()
 
     async def subscribe(self, group: str, service: str) -> Heard:
-        """Subscribe a service, and return what the server says of it at once and a moment later."""
+        """Subscribe a service, and return what the server says of it at once and a moment later.
+
+        Raises Unexpected when it refuses.
+        """
         names: Message = {"namespace": "public", "groupName": group, "serviceName": service}
         words: Message = {**names, "subscribe": True, "clusters": "", "module": "naming"}
         answer = await self.ask("SubscribeServiceRequest", words)
+        if json.loads(answer).get("resultCode") != OK:
+            raise Unexpected(f"subscribing {group}@@{service}: {answer[:SHOWN]}")
 
         async def pushed() -> str | None:
             return self._pushes.get((group, service))

@@ -2,15 +2,20 @@
 
 import json
 import re
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
 from xml.etree import ElementTree as ET
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rig.corpus.guard import traces
+from rig.corpus.http import NOT_FOUND, OK, Answer, Unexpected, ask
 from rig.corpus.parts import PARTS
 from rig.corpus.report import index_text, readme
 from rig.corpus.scrub import Json, by_name, ordered, parsed, scrub
@@ -147,3 +152,42 @@ def test_a_shelf_keeps_nothing_twice(tmp_path: Path) -> None:
         "versions": {"server": "1"},
         "files": {"part/one.json": {"what": "Numbers.", "asked": "GET /"}},
     }
+
+
+@asynccontextmanager
+async def serving() -> AsyncGenerator[str]:
+    """Serve the status that the path says, and return where."""
+
+    async def answer(request: web.Request) -> web.Response:
+        status = int(request.match_info["status"])
+        return web.json_response({"said": status}, status=status)
+
+    application = web.Application()
+    application.router.add_get("/{status}", answer)
+    async with TestServer(application) as server:
+        yield str(server.make_url("")).rstrip("/")
+
+
+@pytest.mark.asyncio
+async def test_an_answer_is_kept_with_how_it_was_had() -> None:
+    async with serving() as server:
+        ok = await ask(server, "/200", {"a": "b c"})
+        gone = await ask(server, "/404", expected=NOT_FOUND)
+
+    assert ok == Answer("GET /200?a=b+c", "json", '{"said": 200}')
+    assert gone == Answer("GET /404, answered 404", "json", '{"said": 404}')
+
+
+@pytest.mark.parametrize(
+    ("path", "expected", "told"),
+    [
+        ("/500", OK, "GET /500?a=1, answered 500, not 200: {"),
+        ("/404", OK, "GET /404?a=1, answered 404, not 200: {"),
+        ("/200", NOT_FOUND, "GET /200?a=1, answered 200, not 404: {"),
+    ],
+)
+@pytest.mark.asyncio
+async def test_an_answer_of_another_status_is_not_kept(path: str, expected: int, told: str) -> None:
+    async with serving() as server:
+        with pytest.raises(Unexpected, match=re.escape(told)):
+            await ask(server, path, {"a": "1"}, expected=expected)

@@ -61,6 +61,10 @@ class Rules:
     """Requests a second to be sent before the first fault and after the last; 0 asks for none."""
     span: float = 1.0
     """Seconds of such load that there must be on either side."""
+    pause: float = 1.0
+    """Seconds without a request in which something may be missed, unless ``rate`` is 0."""
+    patience: float = 10.0
+    """Seconds that an answer may take; a request that takes longer has failed."""
     faults: int = 1
     """How many faults must have been at least; each must have been seen, too."""
     observers: frozenset[str] = frozenset()

@@ -66,6 +66,7 @@ def cut(kinds: tuple[type[Event], ...], start: float, end: float) -> Events:
         (cut((Request,), 0.0, 2.5), RULES, "0.00 s of load before the first fault"),
         (cut((Request,), 4.0, 9.0), RULES, "s of load after the last fault"),
         (cut((Request,), 3.5, 4.5), RULES, "requests/s after the last fault (0 of them failed)"),
+        (cut((Request,), 2.0, 3.05), RULES, "no request was sent for 1.20 s from 2.40 s on"),
         (list, replace(RULES, rate=11), "10 requests/s before the first fault"),
         (list, replace(RULES, observers=frozenset({"zoo"})), "zoo never looked"),
         (list, replace(RULES, away=frozenset()), "bridge was not looked at for 1."),
@@ -98,6 +99,44 @@ def test_a_run_without_a_fault_counts_where_none_is_asked_for() -> None:
 def test_load_after_a_fault_that_never_ends_counts_from_its_begin() -> None:
     events = without(FaultEnded)(played(PLAN).events)
     assert check(of(*events, rules=RULES)).outcome == "held"
+
+
+def long_fault(*requests: Request) -> History:
+    """Return a run of 200 requests/s on both sides of a fault of 28 s, with these besides."""
+    fault = FaultBegan(2, "kill"), FaultSeen(3, "kill", "refused"), FaultEnded(30, "kill")
+    looks = shows(0, ONE), shows(31, ONE), shows(36, ONE)
+    sent = (start + number / 200 for start in (0, 30) for number in range(400))
+    load = [Request("a.file", each, each + 0.01, ONE.address) for each in sent]
+    rules = Rules(rate=199, gap=100)
+    return of(registered(-0.1, ONE), *fault, *looks, *load, *requests, rules=rules)
+
+
+def test_a_load_that_stops_while_something_is_broken_proves_nothing() -> None:
+    verdict = check(long_fault())
+    (reason,) = verdict.voids
+    assert reason == "no request was sent for 28.00 s from 2.00 s on, to be 1 s at most"
+    assert check(of(*long_fault().events, rules=replace(BARE, pause=0.1))).outcome == "held"
+
+
+def test_a_request_that_is_answered_after_all_patience_is_lost() -> None:
+    """A load that waits for it and sends no other is not missed besides."""
+    late = Request("a.file", 2.0, 30.0, ONE.address)
+    verdict = check(long_fault(late))
+    assert verdict.outcome == "broken", str(verdict)
+    (failed,) = verdict.failed
+    assert (failed.sent, failed.failure) == (2.0, "no answer in 10 s")
+    assert "1 of 801 requests failed (1 times no answer in 10 s)" in str(verdict)
+    in_time = check(of(*long_fault(late).events, rules=replace(BARE, patience=28)))
+    assert in_time.outcome == "held"
+
+
+def test_a_load_waits_only_for_what_is_lost() -> None:
+    """One that waits for its answer and gets it in time has sent too few at a time."""
+    waits = [Request("a.file", 2.0 + n * 7, 2.0 + n * 7 + 7, ONE.address) for n in range(4)]
+    (reason,) = check(long_fault(*waits)).voids
+    assert reason == "no request was sent for 7.00 s from 23.00 s on, to be 1 s at most"
+    lost = [replace(each, failure="status 504") for each in waits]
+    assert check(long_fault(*lost)).outcome == "broken"
 
 
 def test_evidence_of_another_time_is_none_for_a_fault() -> None:

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import TypeVar
 
@@ -90,7 +90,10 @@ def in_order(history: History) -> Run:
     """Return what the history says; raises ValueError where it contradicts itself."""
     events = sorted(history.events, key=moment)
     moments = [moment(each) for each in events]
-    requests = sorted(_only(Request, events), key=lambda each: each.sent)
+    patience = history.rules.patience
+    requests = sorted(
+        (_in_time(each, patience) for each in _only(Request, events)), key=lambda each: each.sent
+    )
     return Run(
         zero=min([*moments[:1], *(each.sent for each in requests[:1])], default=0.0),
         end=max(moments, default=0.0),
@@ -123,6 +126,13 @@ def words(write: Write) -> str:
 def _some(endpoints: Sequence[Endpoint]) -> str:
     more = f" and {len(endpoints) - 1} more" if len(endpoints) > 1 else ""
     return f"{endpoints[0]}{more}"
+
+
+def _in_time(request: Request, patience: float) -> Request:
+    """Return the request, as one that failed if its answer came when nobody waits any more."""
+    if request.failure or request.done - request.sent <= patience:
+        return request
+    return replace(request, failure=f"no answer in {patience:g} s")
 
 
 def _only(kind: type[T], events: Iterable[Event]) -> list[T]:

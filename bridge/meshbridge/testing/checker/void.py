@@ -36,6 +36,26 @@ def _without_load(run: Run, rules: Rules) -> Iterator[str]:
             yield f"{load.seconds:.2f} s of load {load.where}, to be {rules.span:g} s at least"
         elif load.rate < rules.rate:
             yield f"{load}, to be {rules.rate:g} at least"
+    pause, begun = _longest_pause(run)
+    if pause > rules.pause:
+        yield (
+            f"no request was sent for {pause:.2f} s from {begun - run.zero:.2f} s on,"
+            f" to be {rules.pause:g} s at most"
+        )
+
+
+def _longest_pause(run: Run) -> tuple[float, float]:
+    """Return the longest time between two requests, and when it began.
+
+    While one is out that is lost in the end, there is none: a load that waits for it sends no
+    other, and what it waits for is found anyhow.
+    """
+    longest, reached = (0.0, 0.0), inf
+    for each in run.requests:
+        longest = max(longest, (each.sent - reached, reached))
+        last = each.done if each.failure else each.sent
+        reached = last if reached == inf else max(reached, last)
+    return longest
 
 
 def loads(run: Run) -> Iterator[Load]:

@@ -12,6 +12,9 @@ from rig.server import Server
 READY = re.compile(r"^PEER READY(?: (\S+))?\n", re.MULTILINE)
 """What it prints once it answers calls, and the version of its framework if it tells one."""
 
+SHOWN = 60
+"""Lines it wrote that go into a message at most."""
+
 AT_ONCE = 4
 """So many start at the same time: more would only wait for each other's processor."""
 
@@ -48,7 +51,7 @@ class Application(Server):
         """Give it an order and wait until it is carried out; return what it wrote meanwhile.
 
         Raises ProcessFailed when it refuses the order, ends, or takes longer than ``within``
-        seconds.
+        seconds; after such a one its next order must be another.
         """
         ended = f"{self.process.name} has ended: nobody takes {line!r}"
         if not self.process.running:
@@ -64,20 +67,48 @@ class Application(Server):
         async def answered() -> bool:
             return answer.search(self.process.log, begun) is not None
 
-        await self.process.ready(answered, within=within)
+        try:
+            await self.process.ready(answered, within=within)
+        except ProcessFailed as failed:
+            raise ProcessFailed(self._unanswered(line, begun, within)) from failed
         found = answer.search(self.process.log, begun)
         assert found is not None, "a log only grows"
         if found[1].startswith("FAILED"):
             raise ProcessFailed(f"{self.process.name}: {found[1]}")
         return found.string[begun : found.start()]
 
-    async def delay(self, seconds: float) -> None:
-        """Let every call take that much longer from now on."""
-        await self.order(f"delay {round(seconds * 1000)}")
+    def _unanswered(self, line: str, begun: int, within: float) -> str:
+        """Say what became of an order, and where to look; it was given where the log had got to."""
+        name, log = self.process.name, self.process.log_file
+        if self.process.running:
+            what = f"{name} did not carry out {line!r} within {within:g} s"
+        else:
+            what = f"{name} ended with {self.process.exit_code} before it had carried out {line!r}"
+        written = self.process.log[begun:].splitlines()[-SHOWN:]
+        since = "\n".join(written) if written else "nothing: it is frozen, or busy with it"
+        return f"{what}; since then it wrote into {log}:\n{since}"
 
-    async def fail(self, failing: bool) -> None:  # noqa: FBT001 - on or off is all there is to say
-        """Let every call fail from now on, or no longer."""
-        await self.order(f"fail {'on' if failing else 'off'}")
+    @asynccontextmanager
+    async def slow(self, seconds: float) -> AsyncGenerator[None]:
+        """Let every call take that much longer, until the context ends."""
+        async with self._told(f"delay {round(seconds * 1000)}", "delay 0"):
+            yield
+
+    @asynccontextmanager
+    async def failing(self) -> AsyncGenerator[None]:
+        """Let every call fail, until the context ends."""
+        async with self._told("fail on", "fail off"):
+            yield
+
+    @asynccontextmanager
+    async def _told(self, order: str, undo: str) -> AsyncGenerator[None]:
+        try:
+            await self.order(order)
+            yield
+        finally:
+            # One that has ended forgot it; what it was told late is undone, too.
+            if self.process.running:
+                await self.order(undo)
 
 
 async def start_all(*servers: Server) -> None:

@@ -120,6 +120,11 @@ class Call(BaseModel):
     answer: Who | None = None
     error: str = ""
 
+    @property
+    def ended(self) -> float:
+        """When it was answered or had failed, by time.monotonic()."""
+        return self.at + self.ms / 1000
+
 
 class Provider(Application):
     """A Dubbo application that offers both services over each of its protocols."""

@@ -3,7 +3,8 @@
 import asyncio
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -16,7 +17,7 @@ from peers.conftest import unavailable
 from meshbridge.testing import ProcessFailed
 from rig.application import running
 from rig.bed import Missing, versions
-from rig.dubbo import Call, Consumer, Need, Offer, Provider, Who
+from rig.dubbo import Call, Calling, Consumer, Need, Offer, Provider, Who
 from rig.nacos import Nacos
 from rig.waiting import until
 
@@ -148,11 +149,10 @@ async def test_an_answer_says_what_the_provider_saw_of_a_triple_call(market: Mar
 async def test_a_provider_is_as_slow_as_it_was_told(market: Market) -> None:
     provider, consumer = market.providers["both"], market.consumers["by-tri"]
 
-    await provider.delay(0.5)
-    (slow,) = await consumer.call()
-    await provider.delay(3)
-    (late,) = await consumer.call()
-    await provider.delay(0)
+    async with provider.slow(0.5):
+        (slow,) = await consumer.call()
+    async with provider.slow(3):
+        (late,) = await consumer.call()
     (quick,) = await consumer.call()
 
     assert slow.ok
@@ -166,9 +166,8 @@ async def test_a_provider_is_as_slow_as_it_was_told(market: Market) -> None:
 async def test_a_provider_fails_as_long_as_it_was_told(market: Market) -> None:
     provider, consumer = market.providers["both"], market.consumers["by-dubbo"]
 
-    await provider.fail(failing=True)
-    failed = await consumer.call(3)
-    await provider.fail(failing=False)
+    async with provider.failing():
+        failed = await consumer.call(3)
     (mended,) = await consumer.call()
 
     assert [call.ok for call in failed] == [False, False, False]
@@ -181,12 +180,25 @@ async def test_a_call_is_timed_by_the_clock_of_the_test(market: Market) -> None:
     (call,) = await market.consumers["by-dubbo"].call()
 
     assert before <= call.at
-    assert call.at + call.ms / 1000 <= time.monotonic()
+    assert call.ended <= time.monotonic()
 
 
 async def test_an_order_that_nobody_knows_is_refused(market: Market) -> None:
     with pytest.raises(ProcessFailed, match="a provider knows no such order"):
         await market.providers["both"].order("dance")
+
+
+async def test_an_order_that_is_not_carried_out_in_time_is_named(market: Market) -> None:
+    provider = market.providers["both"]
+
+    provider.pause()
+    try:
+        with pytest.raises(ProcessFailed, match=r"both did not carry out 'fail off' within 0.2 s"):
+            await provider.order("fail off", within=0.2)
+    finally:
+        provider.resume()
+
+    await provider.order("delay 0")  # carried out after the late one
 
 
 async def test_no_application_listens_beyond_the_loopback_interface(market: Market) -> None:
@@ -201,30 +213,60 @@ async def test_no_application_listens_beyond_the_loopback_interface(market: Mark
     assert {address for _, address in bound} <= {market.host, "127.0.0.1"}
 
 
-async def test_the_calls_of_a_killed_provider_go_to_the_other(
+async def test_the_calls_of_a_killed_provider_go_to_the_other_until_it_is_started_again(
     market: Market, tmp_path: Path
 ) -> None:
-    """The consumer retries: of those calls that were under way none is lost."""
+    """The consumer retries: not even the call is lost that the killed one was working on."""
     registry, host = f"zookeeper://{market.zookeeper.address}", market.host
     offer = Offer(name="a", host=host, app="pair", registry=registry, mode="interface", group="p")
     need = Need(name="web", host=host, registry=registry, mode="interface", group="p", retries=2)
     a, b = (Provider(tmp_path, each) for each in (offer, replace(offer, name="b")))
     consumer = Consumer(tmp_path, replace(need, timeout=PATIENT))
 
-    # The consumer last: it holds what a registry tells it back for up to 5 s once it has begun.
-    async with running(a, b), consumer, consumer.calling(every=0.02) as calling:
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(running(a, b))
+        await a.restart()  # before it is called: it would wait 10 s for its consumer to go
+        # The consumer late: it holds what a registry tells it back for up to 5 s once it has begun.
+        await stack.enter_async_context(consumer)
+        calling = await stack.enter_async_context(consumer.calling(every=0.02))
+        await answered(calling, "a", "b")
+        async with a.slow(2 * PATIENT):
+            await until(idle_for(calling), lambda seconds: seconds > 0.5, within=30)
+            before = time.monotonic()
+            await a.kill()
+        killed = time.monotonic()
+        await until(begun_after(calling, killed), lambda made: len(made) >= 50, within=30)
+        hit = [call for call in calling.made if call.ended > before]
+        await a.start()
+        await answered(calling, "a", "b")
 
-        async def made() -> list[Call]:
-            return calling.made
+    assert [call for call in hit if not call.ok] == []
+    assert [call.at < before for call in hit].count(True) == 1, "none was under way at the kill"
+    assert names([call for call in hit if call.at > killed]) == {"b"}
 
-        await until(made, lambda made: {"a", "b"} <= names(made), within=30)
-        await a.kill()
-        at = time.monotonic()
-        await until(made, lambda made: len([c for c in made if c.at > at]) >= 50, within=30)
 
-    after = [call for call in calling.made if call.at > at]
-    assert [call for call in after if not call.ok] == []
-    assert names(after) == {"b"}
+def begun_after(calling: Calling, at: float) -> Callable[[], Awaitable[list[Call]]]:
+    """Return a look at the calls that began after that."""
+
+    async def made() -> list[Call]:
+        return [call for call in calling.made if call.at > at]
+
+    return made
+
+
+def idle_for(calling: Calling) -> Callable[[], Awaitable[float]]:
+    """Return a look at how long no call has ended."""
+
+    async def seconds() -> float:
+        return time.monotonic() - calling.made[-1].ended
+
+    return seconds
+
+
+async def answered(calling: Calling, *by: str) -> None:
+    """Wait until these have answered calls that begin from now on."""
+    made = begun_after(calling, time.monotonic())
+    await until(made, lambda made: names(made) >= {*by}, within=30)
 
 
 def names(calls: list[Call]) -> set[str]:

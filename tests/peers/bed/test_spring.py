@@ -258,26 +258,24 @@ async def test_an_application_is_slow_and_fails_when_it_is_told_to(bed: Bed) -> 
     await bed.open()
     stock, depot = bed.behind
 
-    await depot.delay(0.5)
-    begun = time.monotonic()
-    assert (await bed.page.call("depot")).who.name == "depot"
-    assert time.monotonic() - begun >= 0.5
-    begun = time.monotonic()
-    assert len((await stock.chain()).links) == 2
-    assert time.monotonic() - begun >= 0.5
+    async with depot.slow(0.5):
+        begun = time.monotonic()
+        assert (await bed.page.call("depot")).who.name == "depot"
+        assert time.monotonic() - begun >= 0.5
+        begun = time.monotonic()
+        assert len((await stock.chain()).links) == 2
+        assert time.monotonic() - begun >= 0.5
 
-    await depot.delay(TIMEOUT + 2)
-    late = await bed.page.call("depot")
-    assert late.status == 502
-    assert "timed out" in late.error
+    async with depot.slow(TIMEOUT + 2):
+        late = await bed.page.call("depot")
+        assert late.status == 502
+        assert "timed out" in late.error
 
-    await depot.delay(0)
-    await depot.fail(failing=True)
-    assert (await depot.who()).status == 500
-    failed = await bed.page.call("depot")
-    assert failed.status == 502
-    assert "told to fail" in failed.error
-    assert (await bed.page.chain()).status == 502
+    async with depot.failing():
+        assert (await depot.who()).status == 500
+        failed = await bed.page.call("depot")
+        assert failed.status == 502
+        assert "told to fail" in failed.error
+        assert (await bed.page.chain()).status == 502
 
-    await depot.fail(failing=False)
     assert (await bed.page.call("depot")).status == 200

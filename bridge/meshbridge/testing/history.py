@@ -236,7 +236,11 @@ class History:
         changes: Iterable[str] = (),
         note: str = "",
     ) -> Generator[None]:
-        """Change the registry inside the block; if that fails, the outcome is noted as unknown."""
+        """Change the registry inside the block; if that fails, the outcome is noted as unknown.
+
+        Then nobody is blamed for showing these endpoints or not, until a later write that adds or
+        removes them succeeds: from its end on they are what that made them. So write them again.
+        """
         begun, done = self.now(), None
         try:
             yield

@@ -9,7 +9,6 @@ from unit.testing.short import BARE, ONE, PLAN, THREE, TWO, of, registered, remo
 from unit.testing.simulation import ANCHOR, EVERY, OBSERVERS, Plan, plans, played
 
 from meshbridge.testing.checker import Difference, assert_holds, check
-from meshbridge.testing.checker.truth import Truth
 from meshbridge.testing.history import (
     Endpoint,
     FaultBegan,
@@ -20,7 +19,6 @@ from meshbridge.testing.history import (
     Sample,
     Unreachable,
     View,
-    Write,
 )
 
 
@@ -199,41 +197,6 @@ def test_what_is_shown_at_the_end_is_compared_and_the_difference_told() -> None:
     assert "envoy lacks a.file 10.0.0.1:80, b.file 10.0.1.0:80, " in text
     assert "10.0.1.6:80 and 2 more and has besides a.file 10.0.0.2:80" in text
     assert "istiod cannot be asked: refused" in text
-
-
-def test_a_write_of_unknown_outcome_may_have_happened_but_not_only_for_some() -> None:
-    unknown = Write(2, None, frozenset({TWO}), frozenset({ONE}))
-    writes = registered(0, ONE), unknown
-    for seen in ((ONE,), (TWO,), (ONE, TWO), ()):
-        both = shows(9, *seen, observer="bridge"), shows(9, *seen)
-        verdict = check(of(*writes, shows(1, ONE), shows(1, ONE, observer="bridge"), *both))
-        assert verdict.outcome == "held", str(verdict)
-    verdict = check(of(*writes, shows(9, ONE, TWO, observer="bridge"), shows(9, ONE)))
-    assert verdict.differences == (Difference("envoy", (TWO,)),)
-
-
-def test_writes_in_one_instant_leave_open_what_is_there() -> None:
-    writes = Write(1, 1, frozenset({ONE})), Write(1, 1, removed=frozenset({ONE}))
-    for truth in (Truth(writes), Truth(reversed(writes))):
-        assert not truth.surely(ONE, 2, 2)
-        assert truth.possibly(ONE, 2, 2)
-    assert not Truth([]).surely(ONE, 2, 2)
-    assert not Truth([]).possibly(ONE, 2, 2)
-    one_after_the_other = Truth([Write(0, 1, removed=frozenset({ONE})), registered(1, ONE)])
-    assert one_after_the_other.surely(ONE, 2, 2)
-
-
-def test_a_version_that_changes_without_a_write_is_found() -> None:
-    def version(at: float, number: str) -> Sample:
-        return Sample(at, at, "istiod", View(frozenset({ONE}), versions={"a.file": number}))
-
-    change = Write(10, 11, changed=frozenset({"a.file"}))
-    failed = Write(30, None, changed=frozenset({"a.file"}))
-    other = Write(20, 21, changed=frozenset({"b.file"}))
-    events = registered(0, ONE), version(1, "1"), change, version(15, "2"), other
-    verdict = check(of(*events, version(22, "3"), failed, version(60, "4"), shows(99, ONE)))
-    assert [(each.at, each.before, each.after) for each in verdict.restless] == [(22, "2", "3")]
-    assert "istiod: a.file: 2 -> 3" in str(verdict)
 
 
 def test_a_broken_run_fails_with_verdict_and_picture() -> None:

@@ -1,7 +1,8 @@
 """What the registry had at a time, as far as its writes tell: surely, or possibly.
 
-A write takes effect at some moment between its begin and its end. In between, and after one whose
-outcome nobody knows, an endpoint may be there or not, and nobody is blamed for either.
+A write takes effect at some moment between its begin and its end. In between, an endpoint may be
+there or not, and nobody is blamed for either. After one whose outcome nobody knows that is so until
+the first later write of the endpoint is done whose outcome is known: what that did is the truth.
 """
 
 from bisect import bisect_left
@@ -22,6 +23,18 @@ class _Record:
 
     added: list[Span] = field(default_factory=list[Span])
     removed: list[Span] = field(default_factory=list[Span])
+    perhaps_added: list[Span] = field(default_factory=list[Span])
+    perhaps_removed: list[Span] = field(default_factory=list[Span])
+
+    def until_known(self, begun: float) -> Span:
+        """Return when a write of unknown outcome took effect, if it did.
+
+        It is over when the next one begins, although it may come while that is going on: who sees
+        the two in the other order sees what that one alone did.
+        """
+        later = (span for span in (*self.added, *self.removed) if span[0] >= begun)
+        first = min(later, key=lambda span: span[1], default=(inf, inf))
+        return begun, first[0]
 
 
 class Truth:
@@ -32,13 +45,24 @@ class Truth:
         self._records: dict[Endpoint, _Record] = {}
         self._hosts: dict[str, set[Endpoint]] = {}
         moments = set[float]()
+        unknown = list[Write]()
         for write in writes:
-            span = (write.begun, inf if write.done is None else write.done)
-            moments.update(span)
+            moments.add(write.begun)
+            if write.done is None:
+                unknown.append(write)
+                continue
+            moments.add(write.done)
             for endpoint in write.added:
-                self._record(endpoint).added.append(span)
+                self._record(endpoint).added.append((write.begun, write.done))
             for endpoint in write.removed - write.added:
-                self._record(endpoint).removed.append(span)
+                self._record(endpoint).removed.append((write.begun, write.done))
+        for write in unknown:
+            for endpoint in write.added:
+                record = self._record(endpoint)
+                record.perhaps_added.append(record.until_known(write.begun))
+            for endpoint in write.removed - write.added:
+                record = self._record(endpoint)
+                record.perhaps_removed.append(record.until_known(write.begun))
         self._moments = sorted(moments)
         """When the truth may have changed; it was the same in between."""
 
@@ -49,7 +73,8 @@ class Truth:
             return False
         added = max((span for span in record.added if span[1] <= start), default=None)
         return added is not None and not any(
-            gone[0] <= end and not _before(gone, added) for gone in record.removed
+            gone[0] <= end and not _before(gone, added)
+            for gone in (*record.removed, *record.perhaps_removed)
         )
 
     def possibly(self, endpoint: Endpoint, start: float, end: float) -> bool:
@@ -60,7 +85,7 @@ class Truth:
         return any(
             added[0] <= end
             and not any(gone[1] <= start and _after(gone, added) for gone in record.removed)
-            for added in record.added
+            for added in (*record.added, *record.perhaps_added)
         )
 
     def surely_all(

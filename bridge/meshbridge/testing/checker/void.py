@@ -24,6 +24,8 @@ def _without_fault(run: Run, rules: Rules) -> Iterator[str]:
     for fault in run.faults:
         if not any(fault.begun <= each.at <= fault.ended for each in fault.seen):
             yield f"fault {fault.name!r} was never seen to take place"
+        if fault.ended == inf:  # which would excuse everybody for being late
+            yield f"fault {fault.name!r} never ended: call History.end when it is repaired"
 
 
 def _without_load(run: Run, rules: Rules) -> Iterator[str]:

@@ -5,11 +5,12 @@ import socket
 from types import TracebackType
 from typing import Self
 
-from meshbridge.testing.fault_proxy_connection import Connection, Plan, stopped
+from meshbridge.testing.fault_proxy_connection import Connection, Plan
 from meshbridge.testing.fault_proxy_counts import Counts
+from meshbridge.testing.fault_proxy_port import Port
 from meshbridge.testing.faults import Fault, Refuse
 
-BACKLOG = 128
+LAST_PORT = 0xFFFF
 
 
 class FaultProxy:
@@ -32,14 +33,17 @@ class FaultProxy:
     def __init__(
         self, target_host: str, target_port: int, *, host: str = "127.0.0.1", port: int = 0
     ) -> None:
-        """Describe it; ``host`` is an IP address, and port 0 one that is free."""
-        self.host = host
-        self.port = port
-        """The port it takes connections on; it keeps it when it is started again."""
+        """Describe it; ``host`` is an IP address, and port 0 one that is free.
+
+        Raises ValueError for a target that no connection could ever be tried to.
+        """
+        _check_target(target_host, target_port)
         self._plan = Plan((target_host, target_port))
-        self._socket: socket.socket | None = None
-        self._accepting: asyncio.Task[None] | None = None
+        self._port = Port(host, port, self._take, self._plan.counts)
+        self._refusing = False
         self._connections: dict[Connection, asyncio.Task[None]] = {}
+        self._changing = asyncio.Lock()
+        """Held by whoever changes its state: each change is complete before the next begins."""
 
     async def __aenter__(self) -> Self:
         """Take connections."""
@@ -56,13 +60,27 @@ class FaultProxy:
         await self.stop()
 
     @property
+    def host(self) -> str:
+        """The address it takes connections on."""
+        return self._port.host
+
+    @property
+    def port(self) -> int:
+        """The port it takes connections on; it keeps it when it is started again."""
+        return self._port.number
+
+    @property
     def address(self) -> str:
         """Return ``host:port``."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def counts(self) -> Counts:
-        """What it did, over all its starts; goes on counting."""
+        """What it did, over all its starts; goes on counting.
+
+        Raises what it failed with, if it can take no connection any more.
+        """
+        self._port.check()
         return self._plan.counts
 
     @property
@@ -77,23 +95,25 @@ class FaultProxy:
 
     async def start(self) -> None:
         """Take connections, as far as the faults let it; raises OSError if the port is taken."""
-        if self._socket is not None:
-            raise RuntimeError(f"the proxy on {self.address} was started already")
-        self._bind()
-        await self._apply()
+        async with self._changing:
+            if self._port.opened:
+                raise RuntimeError(f"the proxy on {self.address} was started already")
+            self._port.open()
+            self._refusing = False
+            await self._apply()
 
     async def stop(self) -> None:
-        """Close the port and every connection, whatever state it is in."""
-        try:
-            await self._deafen()
-        finally:
-            self._unbind()
+        """Close the port and every connection, whatever state it is in; raises what failed."""
+        async with self._changing:
+            failure = self._port.close()
             ended = dict(self._connections)
             for connection in ended:
                 connection.end()
             if ended:
                 await asyncio.wait(ended.values())
             self._connections.clear()
+        if failure is not None:
+            raise failure
         for task in ended.values():
             task.result()
 
@@ -101,74 +121,38 @@ class FaultProxy:
         """Let these faults happen from now on, besides those injected before.
 
         Bytes that arrive from now on feel them, and what they end at once has ended on return.
+        Raises what it failed with, if it can take no connection any more.
         """
-        self._plan.faults += faults
-        await self._apply()
+        async with self._changing:
+            self._port.check()
+            self._plan.faults += faults
+            await self._apply()
 
     async def mend(self) -> None:
-        """Let no fault happen from now on; what a Hang, Delay or Throttle held back arrives."""
-        self._plan.faults = ()
-        await self._apply()
+        """Let no fault happen from now on; what a Hang, Delay or Throttle held back arrives.
+
+        Raises what it failed with, if it can take no connection any more.
+        """
+        async with self._changing:
+            self._port.check()
+            self._plan.faults = ()
+            await self._apply()
 
     async def _apply(self) -> None:
-        if self._socket is None:
+        if not self._port.opened:
             return
         refuses = any(isinstance(fault, Refuse) for fault in self._plan.faults)
-        if refuses and self._accepting is not None:
-            await self._deafen()
-            self._unbind()
-            self._bind()
+        if not refuses:
+            self._port.listen()
+        elif not self._refusing:
+            self._port.refuse()
             self._plan.counts.refusals += 1
-        elif not refuses and self._accepting is None:
-            self._socket.listen(BACKLOG)
-            self._accepting = asyncio.create_task(self._accept(self._socket))
+        self._refusing = refuses
         for connection in self._connections:
             connection.apply()
         ending = [task for connection, task in self._connections.items() if connection.over]
         if ending:
             await asyncio.wait(ending)
-
-    def _bind(self) -> None:
-        """Own the port. While nobody listens the system refuses, and gives it to nobody else."""
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        bound = socket.socket(family)
-        try:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            bound.bind((self.host, self.port))
-            bound.settimeout(0)
-        except OSError:
-            bound.close()
-            raise
-        self._socket = bound
-        self.port = int(bound.getsockname()[1])
-
-    def _unbind(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-
-    async def _deafen(self) -> None:
-        """Take no more connections."""
-        if self._accepting is not None:
-            accepting, self._accepting = self._accepting, None
-            await stopped(accepting)
-
-    async def _accept(self, listener: socket.socket) -> None:
-        # Not asyncio's server, nor its sock_accept: both have moments at which a connection is
-        # taken and belongs to nobody yet.
-        loop = asyncio.get_running_loop()
-        called = asyncio.Event()
-        loop.add_reader(listener, called.set)
-        try:
-            while await called.wait():
-                called.clear()
-                try:
-                    taken, _ = listener.accept()
-                except (BlockingIOError, ConnectionAbortedError):
-                    continue  # the client has gone again
-                self._take(taken)
-        finally:
-            loop.remove_reader(listener)
 
     def _take(self, taken: socket.socket) -> None:
         taken.settimeout(0)
@@ -181,3 +165,13 @@ class FaultProxy:
                 self._connections.pop(connection, None)
 
         task.add_done_callback(forget)
+
+
+def _check_target(host: str, port: int) -> None:
+    """Find now what would otherwise be an error in the middle of each connection."""
+    try:
+        host.encode("idna")
+    except UnicodeError as error:
+        raise ValueError(f"target_host must be a host's name or address, is {host!r}") from error
+    if not 0 <= port <= LAST_PORT:
+        raise ValueError(f"target_port must be from 0 to {LAST_PORT}, is {port}")

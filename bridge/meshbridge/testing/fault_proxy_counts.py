@@ -26,7 +26,9 @@ class Counts:
     taken: int = 0
     """Connections taken."""
     refusals: int = 0
-    """Times that it stopped listening. What the system refuses meanwhile, nobody can count."""
+    """Times that it began to refuse. What the system refuses meanwhile, nobody can count."""
+    starved: int = 0
+    """Times that a connection had to wait until the system had a file or memory for it again."""
     reset: int = 0
     """Connections that a Reset ended."""
     truncated: int = 0

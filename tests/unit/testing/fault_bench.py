@@ -118,7 +118,7 @@ class Bench:
 @asynccontextmanager
 async def bench(*faults: Fault) -> AsyncGenerator[Bench]:
     target = Target()
-    server = await asyncio.start_server(target.called, HERE, 0, limit=2**26)
+    server = await asyncio.start_server(target.called, HERE, 0, limit=2**26, backlog=4096)
     target.port = server.sockets[0].getsockname()[1]
     proxy = FaultProxy(HERE, target.port)
     await proxy.inject(*faults)

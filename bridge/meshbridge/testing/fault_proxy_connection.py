@@ -35,7 +35,7 @@ class _Way:
 
     def step(self, faults: tuple[Fault, ...], now: float) -> Break | Close | Hold | Wait | None:
         """Do the next thing that can be done and return None, or return why there is none."""
-        fate = self.stream.fate(faults, unsent=self.target.unsent)
+        fate = self.stream.fate(faults, now, unsent=self.target.unsent)
         held, self.held = self.held, isinstance(fate, Hold) and self.stream.pending
         self.flow.hangs += self.held and not held
         if fate is not None:

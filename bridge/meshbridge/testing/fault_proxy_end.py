@@ -50,7 +50,7 @@ class End(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Note that it is gone."""
         self.gone.set()
-        self.said.fail()
+        self.said.fail(self._clock())
         self._wake.set()
 
     @property

@@ -84,8 +84,11 @@ class Stream:
         self._failed = False
         self._pieces: deque[tuple[float, bytes]] = deque()
         self._ended_at = 0.0
-        self._free_at = 0.0
-        """When a throttle lets more through."""
+        self._sent_at = 0.0
+        self._sent = 0
+        """Bytes that were handed on last, at that time."""
+        self._rate = math.inf
+        """How many a second a throttle let through then."""
 
     def take(self, data: bytes, now: float) -> None:
         """Take in what came from the sender, which is not empty."""
@@ -97,9 +100,10 @@ class Stream:
         self.ended = True
         self._ended_at = now
 
-    def fail(self) -> None:
+    def fail(self, now: float) -> None:
         """Note that the sender has gone, by a RST or because it was never reached."""
         self._failed = True
+        self._ended_at = now
 
     def discard(self) -> int:
         """Forget the bytes that wait; return how many."""
@@ -112,10 +116,12 @@ class Stream:
         """Whether the receiver does not know all yet: bytes, or that the sender has gone."""
         return bool(self.waiting) or self._failed or (self.ended and not self.finished)
 
-    def fate(self, faults: Sequence[Fault], *, unsent: int = 0) -> Break | Close | Hold | None:
+    def fate(
+        self, faults: Sequence[Fault], now: float, *, unsent: int = 0
+    ) -> Break | Close | Hold | Wait | None:
         """Return what now becomes of the connection, because of this stream; None: it goes on.
 
-        ``unsent`` of the bytes handed on have not left yet.
+        Wait: it ends then. ``unsent`` of the bytes handed on have not left yet.
         """
         active = self._active(faults, self.position - unsent)
         for fault in active:
@@ -126,7 +132,8 @@ class Stream:
         if any(isinstance(fault, Hang) for fault in active):
             return Hold()
         if self._failed and not self.waiting and not unsent:
-            return Break(self.direction, injected=False)
+            told_at = self._ended_at + _delay(active)
+            return Wait(told_at) if told_at > now else Break(self.direction, injected=False)
         return None
 
     def next(self, faults: Sequence[Fault], now: float) -> Send | Finish | Wait:
@@ -137,7 +144,7 @@ class Stream:
         if not self._pieces and (self._failed or self.finished or not self.ended):
             return Wait(None)
         active = self._active(faults, self.position)
-        delay = sum(fault.seconds for fault in active if isinstance(fault, Delay))
+        delay = _delay(active)
         arrived = self._pieces[0][0] if self._pieces else self._ended_at
         if arrived + delay > now:
             return Wait(arrived + delay)
@@ -146,10 +153,13 @@ class Stream:
             return Finish()
         rates = [fault.bytes_per_second for fault in active if isinstance(fault, Throttle)]
         rate = min(rates, default=math.inf)
-        if rates and self._free_at > now:
-            return Wait(self._free_at)
+        # The pause is the throttle's of now, and no longer than that of the one that let them go:
+        # what went faster before a throttle began is not made up for.
+        free_at = self._sent_at + self._sent / max(rate, self._rate)
+        if free_at > now:
+            return Wait(free_at)
         data = self._pop(min(self._ahead(faults), max(1, rate * SLICE)))
-        self._free_at = now + len(data) / rate
+        self._sent_at, self._sent, self._rate = now, len(data), rate
         changed, altered = self._altered(faults, data)
         self.position += len(data)
         return Send(changed, altered, slowed=bool(delay or rates))
@@ -189,3 +199,7 @@ class Stream:
                     changed[offset - begin] ^= mask
                     touched.add(offset - begin)
         return bytes(changed), sum(data[each] != changed[each] for each in touched)
+
+
+def _delay(active: Sequence[StreamFault]) -> float:
+    return sum(fault.seconds for fault in active if isinstance(fault, Delay))

@@ -26,8 +26,9 @@ class StreamFault:
     """Bytes of a connection and direction that are spared, counted from the connection's begin."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a place before the first byte."""
-        _check("after", self.after, self.after >= 0)
+        """Raise ValueError for a place where no byte is, or no direction."""
+        _check_direction(self.direction)
+        _check_whole("after", self.after, 0)
 
     def hits(self, direction: Direction, position: int) -> bool:
         """Whether it concerns what comes at that place of a stream in that direction."""
@@ -62,14 +63,15 @@ class Truncate(StreamFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delay(StreamFault):
-    """Everything arrives ``seconds`` later; several delays add up."""
+    """Everything arrives ``seconds`` later, an end and a RST too; several delays add up."""
 
     seconds: float
 
     def __post_init__(self) -> None:
         """Raise ValueError for seconds that nobody can wait."""
         StreamFault.__post_init__(self)
-        _check("seconds", self.seconds, math.isfinite(self.seconds) and self.seconds >= 0)
+        if not (math.isfinite(self.seconds) and self.seconds >= 0):
+            raise ValueError(f"seconds must be finite and 0 or more, is {self.seconds!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +84,8 @@ class Throttle(StreamFault):
         """Raise ValueError for a rate at which nothing would arrive: that is :class:`Hang`."""
         StreamFault.__post_init__(self)
         rate = self.bytes_per_second
-        _check("bytes_per_second", rate, math.isfinite(rate) and rate > 0)
+        if not (math.isfinite(rate) and rate > 0):
+            raise ValueError(f"bytes_per_second must be finite and more than 0, is {rate!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,9 +97,10 @@ class Flip:
     direction: Direction = Direction.BOTH
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a place or mask that changes nothing."""
-        _check("at", self.at, self.at >= 0)
-        _check("mask", self.mask, 1 <= self.mask <= ALL_BITS)
+        """Raise ValueError for a place, mask or direction that changes nothing."""
+        _check_direction(self.direction)
+        _check_whole("at", self.at, 0)
+        _check_whole("mask", self.mask, 1, ALL_BITS)
 
     def places(self, _: Direction, begin: int, end: int) -> Iterator[tuple[int, int]]:
         """Give the offsets from ``begin`` up to ``end`` that are changed, each with its mask."""
@@ -114,7 +118,7 @@ class Corrupt(StreamFault):
     def __post_init__(self) -> None:
         """Raise ValueError where there is no byte to choose from."""
         StreamFault.__post_init__(self)
-        _check("every", self.every, self.every >= 1)
+        _check_whole("every", self.every, 1)
 
     def places(self, direction: Direction, begin: int, end: int) -> Iterator[tuple[int, int]]:
         """Give the offsets from ``begin`` up to ``end`` that are changed, each with its mask."""
@@ -130,6 +134,15 @@ class Corrupt(StreamFault):
 Fault = Refuse | Reset | Hang | Truncate | Delay | Throttle | Flip | Corrupt
 
 
-def _check(name: str, value: float, holds: bool) -> None:  # noqa: FBT001 - the condition itself
-    if not holds:
-        raise ValueError(f"{name} cannot be {value!r}")
+def _check_direction(direction: Direction) -> None:
+    if direction not in (Direction.TO_SERVER, Direction.TO_CLIENT, Direction.BOTH):
+        raise ValueError(f"direction must be TO_SERVER, TO_CLIENT or BOTH, is {direction!r}")
+
+
+def _check_whole(name: str, value: float, least: int, most: float = math.inf) -> None:
+    """Refuse what counts no bytes: half of one is never reached, whatever the annotation says."""
+    whole = isinstance(value, int)
+    if not (whole and least <= value <= most):
+        number = "" if whole else "a whole number, "
+        range_ = f"{least} or more" if most == math.inf else f"from {least} to {most}"
+        raise ValueError(f"{name} must be {number}{range_}, is {value!r}")

@@ -35,6 +35,22 @@ def test_delay_lets_everything_arrive_later_and_nothing_wait_for_another() -> No
     clock.run(scenario())
 
 
+def test_delay_lets_a_reset_arrive_later() -> None:
+    clock = Clock(idle=0.02)
+
+    async def scenario() -> None:
+        async with bench(Delay(seconds=30)) as made:
+            client, server = await made.connect()
+            begun = clock()
+            client.reset()
+            with pytest.raises(ConnectionResetError):
+                await server.reader.read()
+            assert clock() - begun == pytest.approx(30, abs=0.5)
+            assert made.proxy.counts.reset == 0, "that was the client"
+
+    clock.run(scenario())
+
+
 def test_throttle_lets_so_many_bytes_arrive_in_a_second() -> None:
     clock = Clock(idle=0.02)
 

@@ -4,7 +4,7 @@ import asyncio
 import socket
 
 import pytest
-from unit.testing.fault_bench import HERE, bench, unread
+from unit.testing.fault_bench import AT_MOST, HERE, bench, unread
 
 from meshbridge.testing import (
     Corrupt,
@@ -134,6 +134,26 @@ async def test_reset_needs_not_wait_for_a_client_that_does_not_read() -> None:
         assert made.proxy.counts.reset == 1
         assert flow.dropped > 50_000
         assert flow.forwarded + flow.dropped == sent
+
+
+async def test_what_waits_behind_a_few_unsent_bytes_follows_once_they_have_left() -> None:
+    """The end of a small rest tells the connection, too."""
+    some = 40_000  # asyncio's own write buffers keep silent about a rest up to 64 KiB
+    async with bench() as made, unread(made) as client:
+        server = await made.target.peer()
+        flow = made.proxy.counts.to_client
+        sent = 0
+        while flow.forwarded == sent:
+            await server.say(bytes(some))
+            sent += some
+            for _ in range(50):
+                await asyncio.sleep(0)  # so that all of it comes as far as it can
+        assert flow.forwarded == sent - some
+        heard = 0
+        async with asyncio.timeout(AT_MOST):
+            while heard < sent:
+                heard += len(await asyncio.get_running_loop().sock_recv(client, 2**20))
+        assert flow.forwarded == heard == sent
 
 
 async def test_hang_holds_back_bytes_and_mend_lets_them_through() -> None:

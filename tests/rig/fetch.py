@@ -4,6 +4,7 @@ Maven waits for the network and the Go compiler for the processors, so both work
 """
 
 import argparse
+import re
 import subprocess
 import sys
 import time
@@ -19,6 +20,10 @@ from rig.making import BuildFailed, Missing, Progress, cache, missing_packages, 
 ISTIO = "istio"
 NETWORK = ("ip", "nft")
 """The programs that tests of network faults use."""
+WITHIN = 10.0
+"""Seconds that Envoy has to say its version; it takes a tenth of one."""
+SHOWN = 200
+"""Signs that are shown of what is no version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,7 @@ def fetch(chosen: Iterable[str]) -> list[Result]:
 def tools() -> list[Result]:
     """Say which programs that nothing here builds are there."""
     found = [_attempt(program, partial(need, program, "network namespaces")) for program in NETWORK]
-    return [*found, _attempt(f"envoy {versions('envoy')['envoy']}", find_envoy)]
+    return [*found, _attempt("envoy", _look_at_envoy)]
 
 
 def install_missing_programs() -> None:
@@ -88,6 +93,20 @@ def install_missing_programs() -> None:
         run(["apt-get", "update"], Progress("packages"), environment=quiet)
         install = ["apt-get", "install", "--yes", "--no-install-recommends", *missing]
         run(install, Progress("packages"), environment=quiet)
+
+
+def _look_at_envoy() -> None:
+    """Say which Envoy the tests will run, by its own word. Raises NoEnvoy or BuildFailed."""
+    found = find_envoy()
+    asked = [str(found), "--version"]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=WITHIN, check=False)
+    told = re.search(r"version: \w+/([^/]+)/", done.stdout)
+    if told is None:
+        said = (done.stdout + done.stderr).strip()[:SHOWN]
+        raise BuildFailed(f"{found} is no Envoy: asked for its version it says `{said}`")
+    pinned = versions("envoy")["envoy"]
+    other = "" if told[1] == pinned else f", not the {pinned} that the tests are written for"
+    say(f"envoy: {told[1]}{other}, {found}")
 
 
 def _attempt(name: str, make: Callable[[], object]) -> Result:

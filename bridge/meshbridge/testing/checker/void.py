@@ -1,7 +1,7 @@
 """Whether a run counts: its load flowed, its faults took place, and somebody was looking."""
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import count, pairwise
 from math import inf
 
 from meshbridge.testing.checker.run import Look, Run
@@ -35,15 +35,26 @@ def _without_load(run: Run, rules: Rules) -> Iterator[str]:
         yield "no request was sent"
     for load in loads(run):
         if load.seconds < rules.span:
-            yield f"{load.seconds:.2f} s of load {load.where}, to be {rules.span:g} s at least"
+            seconds = _written(load.seconds, rules.span, 2)
+            yield f"{seconds} s of load {load.where}, to be {rules.span:g} s at least"
         elif load.rate < rules.rate:
-            yield f"{load}, to be {rules.rate:g} at least"
+            rate = _written(load.rate, rules.rate, 0)
+            yield f"{rate} requests/s {load.where}, to be {rules.rate:g} at least"
     pause, begun = _longest_pause(run)
     if pause > rules.pause:
         yield (
-            f"no request was sent for {pause:.2f} s from {begun - run.zero:.2f} s on,"
+            f"no request was sent for {_written(pause, rules.pause, 2)} s"
+            f" from {begun - run.zero:.2f} s on,"
             f" to be {rules.pause:g} s at most"
         )
+
+
+def _written(found: float, allowed: float, digits: int) -> str:
+    """Return what is too much or too little, with so many digits or as many as show that."""
+    longer = (f"{found:.{number}f}" for number in count(digits))
+    if found < allowed:
+        return next(text for text in longer if float(text) < allowed)
+    return next(text for text in longer if float(text) > allowed)
 
 
 def _longest_pause(run: Run) -> tuple[float, float]:
@@ -91,8 +102,8 @@ def _unwatched(run: Run, rules: Rules) -> Iterator[str]:
         gap, begun = _longest_gap(seen, start, run.end)
         if gap > rules.gap:
             yield (
-                f"{observer} was not looked at for {gap:.2f} s from {begun - run.zero:.2f} s on,"
-                f" to be {rules.gap:g} s at most"
+                f"{observer} was not looked at for {_written(gap, rules.gap, 2)} s"
+                f" from {begun - run.zero:.2f} s on, to be {rules.gap:g} s at most"
             )
 
 

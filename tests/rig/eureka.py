@@ -16,6 +16,9 @@ from rig.server import Server
 PATIENCE = aiohttp.ClientTimeout(total=10)
 """For an answer; who wants to see a frozen server waits for less."""
 
+EVICTION = 1.0
+"""Seconds between its looks for leases that have ended; 60 where nobody says otherwise."""
+
 VERSION = re.compile(r"^PEER VERSION (\d.*)$", re.MULTILINE)
 
 
@@ -27,6 +30,7 @@ class Listed(TypedDict):
     status: str
     overriddenStatus: str
     actionType: str
+    vipAddress: str
     metadata: dict[str, str]
 
 
@@ -45,9 +49,7 @@ class Eureka(Server):
         name: str = "eureka",
         cached: float = 0.0,
         self_preservation: bool = False,
-        eviction_interval: float = 1.0,
         closed_for: float = 0.0,
-        settings: Mapping[str, str] | None = None,
     ) -> None:
         """Choose its port; raises rig.bed.Missing or BuildFailed.
 
@@ -57,10 +59,8 @@ class Eureka(Server):
             cached: Seconds after which its read-only response cache is compared with what is
                 registered, 30 where nobody says otherwise; 0 switches that cache off.
             self_preservation: Whether it keeps everyone when too few renew their leases.
-            eviction_interval: Seconds between its looks for leases that have ended.
             closed_for: Seconds after its start for which it answers 403 to who asks for instances,
                 as it does when it has peers and got nothing from them.
-            settings: Further properties of Spring's, by name.
         """
         self.port = free_port()
         self.address = f"{LOOPBACK}:{self.port}"
@@ -82,11 +82,10 @@ class Eureka(Server):
             "eureka.server.use-read-only-response-cache": str(cached > 0).lower(),
             "eureka.server.response-cache-update-interval-ms": _milliseconds(cached or 30),
             "eureka.server.enable-self-preservation": str(self_preservation).lower(),
-            "eureka.server.eviction-interval-timer-in-ms": _milliseconds(eviction_interval),
+            "eureka.server.eviction-interval-timer-in-ms": _milliseconds(EVICTION),
             "eureka.server.wait-time-in-ms-when-sync-empty": _milliseconds(closed_for),
             # Spring Cloud says 1 for a server without peers, which opens it at once.
             "eureka.instance.registry.default-open-for-traffic-count": str(int(not self._closed)),
-            **(settings or {}),
         }
         arguments = [f"--{name}={value}" for name, value in properties.items()]
         command = java(build("eureka"), "meshbridge.peers.Eureka", arguments, home=home)
@@ -125,7 +124,10 @@ class Eureka(Server):
         vip: str = "",
         secure_port: int = 0,
     ) -> None:
-        """Register an instance, or again; ``lease`` is the seconds it lasts without a renewal."""
+        """Register an instance, or again; ``lease`` is the seconds it lasts without a renewal.
+
+        Once it was renewed, Eureka keeps it for twice as long.
+        """
         instance = {
             "instanceId": _id(app, address, port),
             "app": app.upper(),

@@ -13,6 +13,9 @@ from rig.bed import build
 from rig.java import LOOPBACK, java
 from rig.ports import free_port
 
+SPARE = 5.0
+"""Seconds that it may take to answer besides those that its own calls may take."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
@@ -91,7 +94,8 @@ class Answer(BaseModel):
 class SpringService(Application):
     """A Spring Cloud application; ready when it is registered, and SIGTERM takes it back.
 
-    It takes 3 to 6 s to start. A request that does not reach it raises aiohttp.ClientError.
+    It takes 3 to 6 s to start. A request that does not reach it raises aiohttp.ClientError, and
+    one that it does not answer TimeoutError.
     """
 
     kind: ClassVar[str] = "Spring Cloud service"
@@ -133,11 +137,15 @@ class SpringService(Application):
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         url = f"http://{self.address}{path}"
-        async with (
-            aiohttp.ClientSession() as session,
-            session.get(url, params=query, headers=headers) as answer,
-        ):
-            body: object = await answer.json()
+        # As long as a call of its own may take, and a little for itself.
+        within = 2 * self.member.timeout + SPARE
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=within)) as session:
+            try:
+                async with session.get(url, params=query, headers=headers) as answer:
+                    body: object = await answer.json()
+            except TimeoutError as late:
+                message = f"{self.member.name} did not answer {path} within {within:g} s"
+                raise TimeoutError(message) from late
         match body:
             case {"error": str(error)}:
                 return Answer(status=answer.status, error=error)

@@ -47,6 +47,7 @@ def offers(host: str, zookeeper: str, nacos: str) -> list[Offer]:
         replace(here, name="remote", mode="instance", metadata="remote", group="remote"),
         replace(here, name="old", release=2, group="old", version="2.7", zone="z1"),
         replace(there, name="nacos", mode="all", protocols=BOTH, group="new"),
+        replace(there, name="nacos-remote", mode="instance", metadata="remote", group="remote"),
         replace(there, name="nacos-old", release=2, group="old", tag="blue"),
     ]
 
@@ -65,6 +66,7 @@ def needs(host: str, zookeeper: str, nacos: str, both: Provider) -> list[Need]:
         replace(here, name="instance-remote", mode="instance", group="remote"),
         replace(there, name="nacos-interface", mode="interface", group="new"),
         replace(there, name="nacos-instance", mode="instance", group="new"),
+        replace(there, name="nacos-instance-remote", mode="instance", group="remote"),
         replace(old, name="old-to-old", release=2),
         replace(old, name="new-to-old"),
         replace(old, name="to-nobody", release=2, version="2.8"),

@@ -63,6 +63,7 @@ async def answer(consumer: Consumer) -> Who:
         ("instance-remote", "remote"),
         ("nacos-interface", "nacos"),
         ("nacos-instance", "nacos"),
+        ("nacos-instance-remote", "nacos-remote"),
         ("old-to-old", "old"),
         ("new-to-old", "old"),
         ("nacos-old-to-old", "nacos-old"),
@@ -71,7 +72,7 @@ async def answer(consumer: Consumer) -> Who:
 async def test_a_consumer_is_answered_by_the_provider_its_registry_tells_it(
     market: Market, consumer: str, provider: str
 ) -> None:
-    """Five providers of one interface: the registry, the mode, the group and the version tell."""
+    """Six providers of one interface: the registry, the mode, the group and the version tell."""
     offer = market.providers[provider].offer
 
     heard, *_ = await answers(

@@ -203,7 +203,7 @@ async def settled(history: History, *, within: float) -> float:
         verdict = check(history)
         waiting = [each for each in verdict.convergences if each.seconds is None]
         behind = (f"{each.observer} does not show {each.after}" for each in waiting)
-        return (*map(str, verdict.differences), *behind)
+        return (*map(str, (*verdict.differences, *verdict.disagreements)), *behind)
 
     _, took = await until(look, lambda left: not left, within=within, every=1 / RATE)
     return took

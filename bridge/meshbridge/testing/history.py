@@ -77,6 +77,8 @@ class Rules:
     """Seconds after a registration in which an endpoint may still go and come back."""
     converge: float = 5.0
     """Seconds without a fault after which all show what the registry has."""
+    same_versions: tuple[frozenset[str], ...] = ()
+    """Groups of observers that must show the same version of each host at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class Write:
     added: frozenset[Endpoint] = frozenset()
     removed: frozenset[Endpoint] = frozenset()
     changed: frozenset[str] = frozenset()
-    """The hosts of which something else changed: a weight, or metadata."""
+    """The hosts of which something else changed that is to be seen: a weight, or metadata."""
     note: str = ""
 
 

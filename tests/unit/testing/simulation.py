@@ -31,7 +31,13 @@ LAG = 0.4
 EVERY = 0.1
 QUIET = 2.0
 RULES = Rules(
-    rate=5, span=1, gap=0.3, away=frozenset({"bridge"}), grace=LAG, converge=LAG + 2 * EVERY + 0.1
+    rate=5,
+    span=1,
+    gap=0.3,
+    away=frozenset({"bridge"}),
+    grace=LAG,
+    converge=LAG + 2 * EVERY + 0.1,
+    same_versions=(frozenset({"bridge", "istiod"}),),
 )
 Seconds = st.floats(0.01, 1.0)
 
@@ -47,6 +53,29 @@ class Step:
     """The part of ``takes`` after which it is so."""
     added: frozenset[Endpoint]
     removed: frozenset[Endpoint]
+    changed: frozenset[str] = frozenset()
+    """The hosts that get the other one of two weights."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What the registry has."""
+
+    endpoints: frozenset[Endpoint]
+    heavy: frozenset[str] = frozenset()
+    """The hosts that have the other weight."""
+
+    def after(self, step: Step) -> "State":
+        """Return what it has after a write."""
+        return State((self.endpoints | step.added) - step.removed, self.heavy ^ step.changed)
+
+    def versions(self) -> dict[str, str]:
+        """Return the version of each host: one for one content, as if it were a hash."""
+        hosts = {each.host for each in self.endpoints}
+        return {host: f"{self._of(host)} {host in self.heavy}" for host in hosts}
+
+    def _of(self, host: str) -> list[str]:
+        return sorted(each.address for each in self.endpoints if each.host == host)
 
 
 @dataclass(frozen=True)
@@ -69,7 +98,9 @@ def steps(draw: st.DrawFn) -> Step:
     """Draw a write."""
     sets = st.frozensets(st.sampled_from(CHOICE))
     added = draw(sets)
-    return Step(draw(Seconds), draw(Seconds), draw(st.floats(0, 1)), added, draw(sets) - added)
+    changed = draw(st.frozensets(st.sampled_from(["pay.file", "orders.file"])))
+    takes = draw(Seconds), draw(Seconds), draw(st.floats(0, 1))
+    return Step(*takes, added, draw(sets) - added, changed)
 
 
 plans = st.builds(
@@ -80,6 +111,7 @@ plans = st.builds(
     st.tuples(st.floats(QUIET, 2 * QUIET), st.floats(0.3, 3)),
 )
 OBSERVERS = ("bridge", "envoy", "istiod")
+VERSIONED = ("bridge", "istiod")
 
 
 @dataclass
@@ -113,9 +145,10 @@ def played(plan: Plan) -> History:
             if observer == "bridge" and begun <= asked + plan.delay / 2 < ended:
                 history.add(Unreachable(asked, clock.now, observer, "refused"))
                 continue
-            view = next(view for at, view in reversed(states) if at <= seen)
+            state = next(state for at, state in reversed(states) if at <= seen)
             stolen = {ANCHOR} if plan.steal == (observer, number) else set[Endpoint]()
-            history.sample(observer, View(view - stolen), asked=asked)
+            versions = state.versions() if observer in VERSIONED else {}
+            history.sample(observer, View(state.endpoints - stolen, versions=versions), asked=asked)
     for sent in _times(0.0, end):
         history.add(Request("pay.file", sent, sent + 0.05, ANCHOR.address))
     return history
@@ -125,16 +158,14 @@ def _times(start: float, end: float) -> Iterator[float]:
     return (start + EVERY * number for number in range(int((end - start) / EVERY)))
 
 
-def _states(
-    history: History, listed: Sequence[Step]
-) -> Iterator[tuple[float, frozenset[Endpoint]]]:
+def _states(history: History, listed: Sequence[Step]) -> Iterator[tuple[float, State]]:
     """Note the writes; yield what the registry had since when."""
     history.add(Write(-1.0, -0.5, frozenset({ANCHOR}), note="the first contents"))
-    yield -1.0, frozenset({ANCHOR})
+    had = State(frozenset({ANCHOR}))
+    yield -1.0, had
     ends = accumulate(each.pause + each.takes for each in listed)
-    had = frozenset({ANCHOR})
     for step, end in zip(listed, ends, strict=True):
         begun = QUIET + end - step.takes
-        history.add(Write(begun, begun + step.takes, step.added, step.removed))
-        had = (had | step.added) - step.removed
+        history.add(Write(begun, begun + step.takes, step.added, step.removed, step.changed))
+        had = had.after(step)
         yield begun + step.takes * step.effect, had

@@ -9,6 +9,7 @@ from meshbridge.testing.checker.picture import picture
 from meshbridge.testing.checker.verdict import (
     Convergence,
     Difference,
+    Disagreement,
     Load,
     Loss,
     Restless,
@@ -18,6 +19,7 @@ from meshbridge.testing.checker.verdict import (
 __all__ = [
     "Convergence",
     "Difference",
+    "Disagreement",
     "Load",
     "Loss",
     "Restless",

@@ -1,19 +1,18 @@
 """Judges a history: what was lost, how long the truth took, and whether the run counts at all."""
 
 from collections.abc import Iterator
-from itertools import pairwise
 from math import inf
 
 from meshbridge.testing.checker.picture import picture
-from meshbridge.testing.checker.run import Look, Run, first_at, hosts_of, in_order, words
+from meshbridge.testing.checker.run import Run, changes, first_at, hosts_of, in_order, words
 from meshbridge.testing.checker.truth import Truth
 from meshbridge.testing.checker.verdict import (
     Convergence,
     Difference,
     Loss,
-    Restless,
     Verdict,
 )
+from meshbridge.testing.checker.versions import disagreements, restless, version_convergences
 from meshbridge.testing.checker.void import loads, void_reasons
 from meshbridge.testing.history import Endpoint, History, Rules
 
@@ -25,7 +24,7 @@ def check(history: History) -> Verdict:
     """
     run, rules = in_order(history), history.rules
     truth = Truth(run.writes)
-    convergences = tuple(_convergences(run, truth))
+    convergences = (*_convergences(run, truth), *version_convergences(run, rules))
     late = [each for each in convergences if each.seconds is None or each.seconds > rules.converge]
     cut_off = [each for each in late if each.seconds is None and each.waited <= rules.converge]
     return Verdict(
@@ -43,7 +42,8 @@ def check(history: History) -> Verdict:
         convergences=convergences,
         late=tuple(each for each in late if each not in cut_off),
         differences=tuple(_differences(run, truth)),
-        restless=tuple(_restless(run, rules)),
+        disagreements=tuple(disagreements(run, rules)),
+        restless=tuple(restless(run, rules)),
     )
 
 
@@ -65,38 +65,11 @@ def _too_short(cut_off: list[Convergence], rules: Rules) -> Iterator[str]:
 
 
 def _losses(run: Run, truth: Truth, rules: Rules) -> Iterator[Loss]:
-    for observer, before, look in _changes(run):
+    for observer, before, look in changes(run):
         for endpoint in sorted(before.shown - look.shown):
             if truth.surely(endpoint, look.asked - rules.grace, look.at):
                 resting = endpoint in look.resting
                 yield Loss(observer, endpoint, before.at, look.at, resting)
-
-
-def _restless(run: Run, rules: Rules) -> Iterator[Restless]:
-    for observer, before, look in _changes(run):
-        for host, version in sorted(look.versions.items()):
-            old = before.versions.get(host, version)
-            if old != version and not _was_written(run, rules, host, look):
-                yield Restless(observer, host, look.at, old, version)
-
-
-def _was_written(run: Run, rules: Rules, host: str, look: Look) -> bool:
-    """Whether a write explains that a host is new: one that may still be on its way."""
-    return any(
-        host in hosts_of(each)
-        and each.begun <= look.at
-        and (each.done is None or run.calm(each.done, look.asked) <= rules.converge)
-        for each in run.writes
-    )
-
-
-def _changes(run: Run) -> Iterator[tuple[str, Look, Look]]:
-    """Yield the looks of each observer that saw something else than the look before that saw."""
-    for observer, looks in sorted(run.looks.items()):
-        seeing = [each for each in looks if each.view is not None]
-        for before, look in pairwise(seeing):
-            if before.view is not look.view:
-                yield observer, before, look
 
 
 def _convergences(run: Run, truth: Truth) -> Iterator[Convergence]:

@@ -1,8 +1,9 @@
 """A history put in order: faults as intervals, and looks, requests and writes by their times."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import inf
 from typing import TypeVar
 
@@ -102,6 +103,15 @@ def in_order(history: History) -> Run:
         looks=_looks(events),
         requests=tuple(requests),
     )
+
+
+def changes(run: Run) -> Iterator[tuple[str, Look, Look]]:
+    """Yield the looks of each observer that saw something else than the look before that saw."""
+    for observer, looks in sorted(run.looks.items()):
+        seeing = [each for each in looks if each.view is not None]
+        for before, look in pairwise(seeing):
+            if before.view is not look.view:
+                yield observer, before, look
 
 
 def first_at(looks: Sequence[Look], when: float) -> int:

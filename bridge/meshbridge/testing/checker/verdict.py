@@ -76,6 +76,20 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
+class Disagreement:
+    """Observers whose versions of a host are to be the same at the end of the run, and are not."""
+
+    host: str
+    versions: tuple[tuple[str, str], ...]
+    """By observer; empty where it has none."""
+
+    def __str__(self) -> str:
+        """Return it as people read it."""
+        shown = (f"{observer} has {version or 'none'}" for observer, version in self.versions)
+        return f"{self.host}: {', '.join(shown)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Restless:
     """A host's version changed although nothing was written about it."""
 
@@ -105,6 +119,7 @@ class Verdict:
     late: tuple[Convergence, ...]
     """Those that took longer than they may."""
     differences: tuple[Difference, ...]
+    disagreements: tuple[Disagreement, ...]
     restless: tuple[Restless, ...]
 
     @property
@@ -141,6 +156,10 @@ class Verdict:
         yield from self._kind(
             "at the end not all show what the registry has",
             [str(each) for each in self.differences],
+        )
+        yield from self._kind(
+            "at the end not all show the same version that are to",
+            [str(each) for each in self.disagreements],
         )
         yield from self._kind(
             f"{len(self.restless)} versions changed though nothing was written",

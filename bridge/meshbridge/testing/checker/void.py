@@ -94,7 +94,12 @@ def _load(run: Run, where: str, start: float, end: float) -> Load:
 def _unwatched(run: Run, rules: Rules) -> Iterator[str]:
     if not run.looks:
         yield "nobody looked at what is shown"
-    yield from (f"{each} never looked" for each in sorted(rules.observers - run.looks.keys()))
+    versioned = frozenset[str]().union(*rules.same_versions)
+    due = rules.observers | versioned
+    yield from (f"{each} never looked" for each in sorted(due - run.looks.keys()))
+    for observer in sorted(versioned & run.looks.keys()):
+        if not any(each.versions for each in run.looks[observer]):
+            yield f"{observer} never showed a version, to be compared with others'"
     first = [looks[0].at for looks in run.looks.values()]
     start = run.requests[0].sent if run.requests else min(first, default=run.zero)
     for observer, looks in sorted(run.looks.items()):

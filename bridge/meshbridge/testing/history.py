@@ -28,6 +28,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
+from itertools import chain, count
 from typing import NamedTuple, Self, TypeAlias
 
 
@@ -256,8 +257,8 @@ class History:
 
         Returns the name to go on with: further faults of the same one get a number.
         """
-        taken = sum(name == fault or name.startswith(f"{fault} #") for name in self._faults)
-        name = f"{fault} #{taken + 1}" if taken else fault
+        numbered = (f"{fault} #{number}" for number in count(2))
+        name = next(each for each in chain([fault], numbered) if each not in self._faults)
         self.add(FaultBegan(self.now(), name))
         return name
 

@@ -97,6 +97,13 @@ def test_faults_of_one_name_are_told_apart() -> None:
     ]
 
 
+def test_a_fault_never_gets_the_name_of_another() -> None:
+    """Not even of one that already has a number in it."""
+    history = History()
+    begun = [history.begin(each) for each in ("kill", "kill #3", "kill", "kill", "kill #3")]
+    assert begun == ["kill", "kill #3", "kill #2", "kill #4", "kill #3 #2"]
+
+
 def test_a_fault_that_is_not_going_on_is_neither_seen_nor_ended() -> None:
     history = History()
     with pytest.raises(ValueError, match="'kill' is not going on"):

@@ -139,12 +139,19 @@ def test_a_history_survives_being_lines(plan: Plan, grace: float) -> None:
 
 def test_a_line_that_is_no_event_is_named() -> None:
     good = [*to_lines(History(Rules()))]
+    same, sample = (
+        f'"event": "{kind}", "asked": 1, "at": 1, "observer": "x"' for kind in ("Same", "Sample")
+    )
     for lines, words in (
         ([*good, '{"event": "Fate"}'], "line 2: found the event 'Fate'"),
         ([*good, '{"event": "Same", "asked": 1'], "line 2: .*truncated"),
         ([*good, '{"event": "Same", "asked": "x"}'], "line 2: .*float"),
         (good + good, "line 2: found the event 'Rules'"),
         (['{"event": "Same"}'], "line 1: found 'Same'; a history begins with its rules"),
+        ([], "line 1: found none; a history begins with its rules"),
+        (['{"event": "Rules", "rat": 1, "gab": 1}'], "line 1: Rules has no gab, rat$"),
+        ([*good, f'{{{same}, "why": ""}}'], "line 2: Same has no why$"),
+        ([*good, f'{{{sample}, "view": {{"endpoints": [], "rest": []}}}}'], "Sample has no rest$"),
     ):
         with pytest.raises(Unreadable, match=words):
             from_lines(lines)

@@ -40,10 +40,6 @@ class Offer:
     protocols: Sequence[str] = ("dubbo",)
     metadata: Literal["local", "remote"] | None = None
     """Where its interfaces are told under mode ``instance``: by itself, or by the registry."""
-    metadata_port: int | None = None
-    """Where it tells them, if not at one of its protocols' ports."""
-    report: str = ""
-    """The registry that keeps remote metadata, if it is another one."""
     group: str = ""
     version: str = ""
     zone: str = ""
@@ -75,8 +71,6 @@ class Need:
     timeout: float = 1.0
     """Seconds that a call may take."""
     retries: int = 0
-    check: bool = False
-    """Whether it refuses to start without a provider."""
     tag: str = ""
     """Sent along with each call: a tag router chooses providers by it."""
     attachments: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -227,6 +221,4 @@ def _word(value: object) -> str:
     if isinstance(value, Mapping):
         pairs = cast("Mapping[str, str]", value)
         return ";".join(f"{name}:{each}" for name, each in pairs.items())
-    if isinstance(value, bool):
-        return str(value).lower()
     return "" if value is None else str(value)

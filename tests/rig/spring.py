@@ -50,8 +50,6 @@ class Member:
     """Seconds that Eureka keeps it without a renewal, or that its session with ZooKeeper lasts."""
     fetch: int | None = None
     """Seconds between two looks at the instances of others; Eureka only."""
-    cache: int = 0
-    """Seconds for which its load balancer remembers instances; 0 asks the registry's client."""
     timeout: float = 10.0
     """Seconds that its calls may take to connect, and to be answered."""
 

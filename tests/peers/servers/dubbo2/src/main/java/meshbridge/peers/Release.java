@@ -11,8 +11,8 @@ final class Release {
 
     /** Refuses what it cannot do: it registers its interfaces and nothing else. */
     static void configure(ApplicationConfig application, Options options) {
-        if (!options.get("mode", "interface").equals("interface") || options.has("metadata_port")) {
-            throw new IllegalArgumentException("Dubbo 2.7 is used with mode=interface, and has no metadata service then");
+        if (!options.get("mode", "interface").equals("interface")) {
+            throw new IllegalArgumentException("Dubbo 2.7 is used with mode=interface");
         }
     }
 

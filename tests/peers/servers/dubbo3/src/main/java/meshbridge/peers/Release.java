@@ -15,9 +15,6 @@ final class Release {
     static void configure(ApplicationConfig application, Options options) {
         String mode = options.get("mode", "all");
         application.setRegisterMode(mode);
-        if (options.has("metadata_port")) {
-            application.setMetadataServicePort(options.number("metadata_port", 0));
-        }
         System.setProperty("dubbo.application.service-discovery.migration", switch (mode) {
             case "interface" -> "FORCE_INTERFACE";
             case "instance" -> "FORCE_APPLICATION";

@@ -7,7 +7,6 @@ import java.util.List;
 import java.util.Map;
 import org.apache.dubbo.common.Version;
 import org.apache.dubbo.config.ApplicationConfig;
-import org.apache.dubbo.config.MetadataReportConfig;
 import org.apache.dubbo.config.ProtocolConfig;
 import org.apache.dubbo.config.RegistryConfig;
 import org.apache.dubbo.config.ServiceConfig;
@@ -15,8 +14,8 @@ import org.apache.dubbo.config.bootstrap.DubboBootstrap;
 
 /**
  * Offers both services: {@code name= app= host= protocols=dubbo:PORT,tri:PORT [registry=zookeeper://...|nacos://...]
- * [mode=interface|instance|all] [metadata=local|remote] [metadata_port=] [report=] [group=] [version=] [zone=] [region=]
- * [weight=] [tag=] [params=name:value;name:value]}. Without a registry it can be called by its URL only.
+ * [mode=interface|instance|all] [metadata=local|remote] [group=] [version=] [zone=] [region=] [weight=]
+ * [tag=] [params=name:value;name:value]}. Without a registry it can be called by its URL only.
  */
 public final class Provider extends Orders {
     private final Options options;
@@ -42,16 +41,13 @@ public final class Provider extends Orders {
         application.setMetadataType(options.get("metadata", "local"));
         Release.configure(application, options);
         Who who = new Who(known(), this);
-        DubboBootstrap bootstrap = DubboBootstrap.getInstance()
+        DubboBootstrap.getInstance()
                 .application(application)
                 .registry(new RegistryConfig(options.get("registry", RegistryConfig.NO_AVAILABLE)))
                 .protocols(protocols())
                 .service(service(Greeter.class, who))
-                .service(service(Stock.class, who));
-        if (options.has("report")) {
-            bootstrap.metadataReport(new MetadataReportConfig(options.need("report")));
-        }
-        bootstrap.start();
+                .service(service(Stock.class, who))
+                .start();
     }
 
     private List<ProtocolConfig> protocols() {

@@ -20,7 +20,7 @@ import org.springframework.web.client.RestClient;
 /**
  * A Spring Cloud application that answers who it is, calls others by their names in the registry, and is a link of a chain:
  * {@code name= service= port= registry= [host=127.0.0.1] [version=] [zone=] [metadata=name:value;...] [next=SERVICE]
- * [forward=x-lane] [cache=SECONDS] [timeout=MILLISECONDS]}, and what its registry knows besides ({@link Registry}).
+ * [forward=x-lane] [timeout=MILLISECONDS]}, and what its registry knows besides ({@link Registry}).
  */
 @SpringBootConfiguration(proxyBeanMethods = false)
 @EnableAutoConfiguration
@@ -71,9 +71,7 @@ public class Application {
         properties.put("spring.cloud.refresh.enabled", false);
         properties.put("logging.level.root", "warn");
         properties.put("logging.level.org.springframework.cloud.loadbalancer.core", "error"); // the answer tells who had none
-        int cache = options.number("cache", 0);
-        properties.put("spring.cloud.loadbalancer.cache.enabled", cache > 0);
-        properties.put("spring.cloud.loadbalancer.cache.ttl", cache + "s");
+        properties.put("spring.cloud.loadbalancer.cache.enabled", false); // the registry's client is asked each time
         // The same client for every registry, without retries: the jars of some bring one that asks again after a 503.
         properties.put("spring.http.client.factory", "simple");
         properties.put("spring.http.client.connect-timeout", options.number("timeout", 10_000) + "ms");

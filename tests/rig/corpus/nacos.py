@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypedDict, cast
 
 from rig import ports
+from rig.application import Application
 from rig.corpus.apart import FIRST_PORT, HOST, STEP
 from rig.corpus.http import ask
 from rig.corpus.nacos_asked import DEFAULT, ORDERS, Orders, Release, of_all, of_service
@@ -14,7 +15,7 @@ from rig.corpus.pushes import subscriber
 from rig.corpus.scrub import scrub
 from rig.corpus.settling import settled
 from rig.corpus.shelf import Shelf
-from rig.dubbo import Offer, Provider
+from rig.dubbo import Consumer, Need, Offer, Provider
 from rig.java import LOOPBACK
 from rig.making import say
 from rig.nacos import Nacos
@@ -22,8 +23,8 @@ from rig.spring import Member, SpringService
 
 GROUP, OTHER_GROUP = "DEFAULT_GROUP", "G_MY"
 CLUSTER = "hz"
-SETTINGS = {"nacos.naming.empty-service.auto-clean": "false"}
-"""So that the empty service is still there when it is asked for."""
+SETTINGS = {"nacos.naming.clean.empty-service.expired-time": "3600000"}
+"""So that the empty service is still there when it is asked for: it would go after a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +56,28 @@ SERVICES = (
         "A Dubbo 3 interface with version, group and weight, over dubbo and tri",
     ),
     Service(
+        "dubbo3-consumer",
+        "consumers:meshbridge.peers.Greeter:1.0.0:g1",
+        1,
+        "A Dubbo 3 consumer of that interface, which registers only where it is told to",
+    ),
+    Service(
         "dubbo3-plain",
         "providers:meshbridge.peers.Stock::",
         2,
         "A Dubbo 3 interface without version or group, over dubbo and tri",
+    ),
+    Service(
+        "dubbo2",
+        "providers:meshbridge.peers.Greeter:2.7.0:g2",
+        1,
+        "A Dubbo 2.7 interface with version, group and weight",
+    ),
+    Service(
+        "dubbo2-consumer",
+        "consumers:meshbridge.peers.Greeter:2.7.0:g2",
+        1,
+        "A Dubbo 2.7 consumer of that interface",
     ),
     Service("dubbo3-local", "pay", 1, "A Dubbo 3 application that tells its metadata itself"),
     Service("dubbo3-remote", "shop", 1, "A Dubbo 3 application whose metadata is in Nacos"),
@@ -100,7 +119,7 @@ async def capture(folder: Path, shelf: Shelf, *, release: Release) -> None:
         await _keep_pushes(shelf, server.port)
 
 
-def _applications(folder: Path, address: str) -> list[Provider | SpringService]:
+def _applications(folder: Path, address: str) -> list[Application]:
     """Return them in the order in which they are to start: Nacos lists them in that."""
     registry = f"nacos://{address}"
     both = ("dubbo", "tri")
@@ -138,8 +157,42 @@ def _applications(folder: Path, address: str) -> list[Provider | SpringService]:
         weight=2.5,
         metadata={"gray": "true"},
     )
-    providers = [Provider(folder, offer) for offer in (interface, local, remote)]
-    return [*providers, SpringService(folder, spring)]
+    old = Offer(
+        name="old",
+        app="depot",
+        host=HOST,
+        release=2,
+        registry=registry,
+        group="g2",
+        version="2.7.0",
+        weight=50,
+        zone="z1",
+        region="hz",
+    )
+    buyer = Need(
+        name="buyer",
+        app="web",
+        host=HOST,
+        registry=f"{registry}?register-consumer-url=true",
+        mode="interface",
+        group="g1",
+        version="1.0.0",
+    )
+    old_buyer = Need(
+        name="old-buyer",
+        app="desk",
+        host=HOST,
+        release=2,
+        registry=registry,
+        group="g2",
+        version="2.7.0",
+    )
+    return [
+        *(Provider(folder, offer) for offer in (interface, local, remote)),
+        SpringService(folder, spring),
+        Provider(folder, old),
+        *(Consumer(folder, need) for need in (buyer, old_buyer)),
+    ]
 
 
 async def _odd_services(server: Nacos, base: str, orders: Orders) -> None:

@@ -29,7 +29,11 @@ class Part:
 
 PARTS = {
     "zookeeper": Part(("zookeeper", "dubbo2", "dubbo3", "spring-zookeeper"), zookeeper.capture),
-    "nacos2": Part(("nacos2", "dubbo3", "spring-nacos"), partial(nacos.capture, release=2)),
-    "nacos3": Part(("nacos3", "dubbo3", "spring-nacos"), partial(nacos.capture, release=3)),
+    "nacos2": Part(
+        ("nacos2", "dubbo2", "dubbo3", "spring-nacos"), partial(nacos.capture, release=2)
+    ),
+    "nacos3": Part(
+        ("nacos3", "dubbo2", "dubbo3", "spring-nacos"), partial(nacos.capture, release=3)
+    ),
     "eureka": Part(("eureka", "spring-eureka"), eureka.capture),
 }

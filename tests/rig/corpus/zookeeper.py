@@ -9,7 +9,7 @@ from rig.corpus.apart import FIRST_PORT, HOST, STEP
 from rig.corpus.settling import settled
 from rig.corpus.shelf import Shelf
 from rig.corpus.znodes import Node, connected
-from rig.dubbo import Consumer, Need, Offer, Provider
+from rig.dubbo import Consumer, Mode, Need, Offer, Provider
 from rig.java import LOOPBACK
 from rig.making import say
 from rig.spring import Member, SpringService
@@ -18,12 +18,19 @@ from rig.zookeeper import ZooKeeper
 ROOTS = ("/dubbo", "/services")
 ASKED = "getData and getChildren, from /dubbo and /services down"
 BOTH = ("dubbo", "tri")
+ONE_WAY: tuple[tuple[Mode, int, str], ...] = (
+    ("interface", 4, "each of its interfaces only, as before Dubbo 3."),
+    ("instance", 1, "its application only."),
+)
+"""What a provider can register alone, as how many ephemeral nodes, and what that is."""
 
 
 async def capture(folder: Path, shelf: Shelf) -> None:
     """Let each application write into a ZooKeeper of its own, and keep what is there then."""
     await _dubbo3_and_its_end(folder, shelf)
     await _dubbo3_remote(folder, shelf)
+    for mode, ephemerals, what in ONE_WAY:
+        await _dubbo3_one_way(folder, shelf, mode, ephemerals, what)
     await _dubbo3_parameters(folder, shelf)
     await _dubbo2(folder, shelf)
     await _spring_cloud(folder, shelf)
@@ -62,6 +69,25 @@ async def _dubbo3_remote(folder: Path, shelf: Shelf) -> None:
         async with Provider(scene.folder, offer):
             what = "A Dubbo 3 provider whose metadata is in ZooKeeper, too."
             await scene.keep("dubbo3-remote", 5, what)
+
+
+async def _dubbo3_one_way(
+    folder: Path, shelf: Shelf, mode: Mode, ephemerals: int, what: str
+) -> None:
+    async with _scene(folder, shelf, f"dubbo3-{mode}") as scene:
+        offer = Offer(
+            name="provider",
+            host=HOST,
+            registry=scene.registry,
+            mode=mode,
+            protocols=BOTH,
+            metadata="local",
+        )
+        async with Provider(scene.folder, offer):
+            what = (
+                f"A Dubbo 3 provider with two interfaces over dubbo and tri that registers {what}"
+            )
+            await scene.keep(f"dubbo3-{mode}", ephemerals, what)
 
 
 async def _dubbo3_parameters(folder: Path, shelf: Shelf) -> None:

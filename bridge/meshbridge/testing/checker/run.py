@@ -7,6 +7,7 @@ from itertools import pairwise
 from math import inf
 from typing import TypeVar
 
+from meshbridge.testing.checker.forms import plain
 from meshbridge.testing.history import (
     Endpoint,
     Event,
@@ -89,7 +90,7 @@ class Run:
 
 def in_order(history: History) -> Run:
     """Return what the history says; raises ValueError where it contradicts itself."""
-    events = sorted(history.events, key=moment)
+    events = sorted(map(plain, history.events), key=moment)
     moments = [moment(each) for each in events]
     patience = history.rules.patience
     requests = sorted(

@@ -29,7 +29,6 @@ from meshbridge.testing.checker import check
 from meshbridge.testing.history import Endpoint, History, Request, View
 from meshbridge.testing.history_lines import to_lines
 from rig.backends import Backend
-from rig.envoy import Envoy
 from rig.observing_formats import bridge_view, configz_view, envoy_view, shards_view
 from rig.scripted_istiod import ScriptedIstiod
 from rig.waiting import until
@@ -80,16 +79,28 @@ class BridgeObserver:
         return bridge_view(await ask(session, f"http://{self.status}/api/services"))
 
 
+class Administered(Protocol):
+    """An Envoy, as far as an observer needs it."""
+
+    admin: str
+    """``host:port`` of its admin interface."""
+
+
 @dataclass
 class EnvoyObserver:
-    """What an Envoy sends requests to; its admin port is another after each start."""
+    """What an Envoy sends requests to; its admin port is another after each start.
 
-    envoy: Envoy
+    Until it is ready it has no clusters yet, and has lost none.
+    """
+
+    envoy: Administered
     name: str = "envoy"
 
     async def look(self, session: aiohttp.ClientSession) -> View:
         """Return the endpoints of its clusters."""
-        return envoy_view(await ask(session, f"http://{self.envoy.admin}/clusters?format=json"))
+        admin = f"http://{self.envoy.admin}"
+        await ask(session, f"{admin}/ready")
+        return envoy_view(await ask(session, f"{admin}/clusters?format=json"))
 
 
 @dataclass

@@ -19,8 +19,9 @@ not judge while it runs; it only notes, and :mod:`meshbridge.testing.checker` ju
 What a run must hold (:class:`Rules`) is said before it begins. Observers are any names: "bridge",
 "envoy", "istiod"; each says which endpoints it shows, as :class:`Endpoint` pairs, so that all of
 them compare with the registry and with each other. An observer that cannot be asked is noted as
-unreachable, never as one that shows nothing. One that is itself started anew gets a new name: what
-the process before it knew, it need not know.
+unreachable, never as one that shows nothing. So is one that is itself started anew, until it says
+that it is ready. It keeps its name, and stands in ``Rules.away``: what it shows first is compared
+with what it showed last, and whatever the registry had all the time and it lacks is lost.
 """
 
 import time

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.testing.short import BARE, ONE, PLAN, THREE, TWO, of, registered, removed, shows
 from unit.testing.simulation import ANCHOR, EVERY, OBSERVERS, Plan, plans, played
@@ -19,9 +19,14 @@ from meshbridge.testing.history import (
     Sample,
     Unreachable,
     View,
+    Write,
 )
 
+UNTIMED = settings(deadline=None)
+"""A run is long: on a busy machine it is judged in more than the 0.2 s that an example may take."""
 
+
+@UNTIMED
 @given(plans)
 def test_a_run_that_loses_nothing_is_never_accused(plan: Plan) -> None:
     """Whatever was written and however late the observers were, within what the rules allow."""
@@ -32,6 +37,7 @@ def test_a_run_that_loses_nothing_is_never_accused(plan: Plan) -> None:
     assert len(shown) == 3 * (2 + sum(bool(step.added or step.removed) for step in plan.steps))
 
 
+@UNTIMED
 @given(plans, st.sampled_from(OBSERVERS), st.data())
 def test_an_endpoint_lost_in_a_single_look_is_always_found(
     plan: Plan, observer: str, data: st.DataObject
@@ -47,6 +53,7 @@ def test_an_endpoint_lost_in_a_single_look_is_always_found(
     assert [(each.observer, each.endpoint) for each in verdict.lost] == [(observer, ANCHOR)]
 
 
+@UNTIMED
 @given(plans, st.data())
 def test_a_request_that_failed_is_always_found(plan: Plan, data: st.DataObject) -> None:
     history = played(plan)
@@ -109,6 +116,22 @@ def test_what_an_observer_shows_less_after_it_was_away_is_lost() -> None:
     away = Unreachable(2, 2, "envoy", "refused")
     verdict = check(of(registered(0, ONE), shows(1, ONE), away, shows(3), shows(4, ONE)))
     assert [(each.seen, each.missing) for each in verdict.lost] == [(1, 3)]
+
+
+def test_an_observer_that_is_started_anew_must_show_what_it_showed() -> None:
+    """Under the name that it had; nobody is surprised that it cannot be asked meanwhile."""
+    away = [Unreachable(at, at, "envoy", "refused") for at in (2, 3, 4)]
+    changes = Write(2, 3, frozenset({TWO}), frozenset({THREE}))
+    before = registered(0, ONE, THREE), shows(1, ONE, THREE), changes
+    restarted = replace(BARE, gap=1, away=frozenset({"envoy"}))
+    for shown, lost in (((ONE, TWO), []), ((TWO,), [ONE])):
+        after = [shows(5, *shown), shows(6, ONE, TWO)]
+        verdict = check(of(*before, *away, *after, rules=restarted))
+        assert verdict.voids == ()
+        assert [each.endpoint for each in verdict.lost] == lost
+        assert verdict.outcome == ("broken" if lost else "held")
+    (reason,) = check(of(*before, *away, shows(5, ONE, TWO), rules=replace(BARE, gap=1))).voids
+    assert reason.startswith("envoy was not looked at for 4.00 s")
 
 
 def test_what_was_not_shown_yet_cannot_be_lost() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -20,6 +21,7 @@ from meshbridge.testing.history_lines import from_lines
 from rig.observing import (
     Addressed,
     BridgeObserver,
+    EnvoyObserver,
     StoreObserver,
     istiod_observers,
     kept,
@@ -173,6 +175,35 @@ async def test_an_observer_without_an_answer_is_unreachable_and_not_empty(
     assert [type(each) for each in history.events] == [Unreachable, Unreachable]
     assert isinstance(history.events[0], Unreachable)
     assert history.events[0].why == why
+
+
+@dataclass
+class Admin:
+    """Where an Envoy would be asked."""
+
+    admin: str
+
+
+async def test_an_envoy_that_starts_is_unreachable_until_it_is_ready() -> None:
+    """Else its clusters, which are not there yet, would count as lost."""
+    answers = iter(
+        [
+            web.Response(status=503, text="PRE_INITIALIZING"),
+            web.Response(text="LIVE"),
+            web.Response(body=(CAPTURED / "envoy-clusters.json").read_bytes()),
+        ]
+    )
+    history = History()
+    async with (
+        answering(lambda: next(answers)) as address,
+        observing(history, EnvoyObserver(Admin(address))),
+    ):
+        pass
+    unready, ready = history.events
+    assert isinstance(unready, Unreachable)
+    assert unready.why == "status 503"
+    assert isinstance(ready, Sample)
+    assert ready.view.endpoints == SHOP
 
 
 async def test_an_observer_that_refuses_is_unreachable() -> None:

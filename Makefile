@@ -121,7 +121,7 @@ test-peers: peers ## Against the real servers: registries, frameworks, istiod, E
 self-tests: peers ## The test bed's own tests, RUNS=20 times in a row; fails if one leaves anything behind
 	@PYTHONPATH=tests $(BIN)/python -m rig.repeat --runs $(RUNS) $(TESTS)
 
-corpus: setup ## Capture again what the real servers write, into tests/corpus (3 minutes; PARTS=nacos2 for one)
+corpus: setup ## Capture again what the real servers write, into tests/corpus (4 minutes; PARTS=nacos2 for one)
 	@PYTHONPATH=tests $(BIN)/python -m rig.corpus $(PARTS)
 
 robustness: setup envoy ## Faults, repeated and seeded; takes long and writes a report

@@ -65,7 +65,7 @@ class Outcome:
 
 def run_once(mark: str, tests: list[str]) -> Outcome:
     """Run the tests, and look for what they left behind."""
-    before = _system()
+    before = system(mark)
     with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
         temporary, home = Path(folder) / "tmp", Path(folder) / "home"
         temporary.mkdir()
@@ -85,7 +85,7 @@ def run_once(mark: str, tests: list[str]) -> Outcome:
         left = [
             *(f"process {words}" for words in what_stays(mark, MARK)),
             *(f"file {path}" for root in (temporary, home) for path in _files(root)),
-            *sorted(_system() - before),
+            *sorted(system(mark) - before),
         ]
     summary = ran.stdout.splitlines()[-1]
     if left:
@@ -97,12 +97,12 @@ def _files(root: Path) -> list[Path]:
     return [path for path in root.rglob("*") if not path.is_dir()]
 
 
-def _system() -> set[str]:
-    """Return what the machine has that no process' end takes away, and its listening ports."""
+def system(mark: str) -> set[str]:
+    """Return what no process' end takes away from the machine, and the run's listening ports."""
     found = {
         f"listening port {each.laddr.port} of process {each.pid}"
         for each in psutil.net_connections("tcp")
-        if each.laddr and each.status == psutil.CONN_LISTEN and _is_ours(each.pid)
+        if each.laddr and each.status == psutil.CONN_LISTEN and _is_ours(each.pid, mark)
     }
     found.update(f"file {each}" for each in SHARED.iterdir() if not each.name.startswith(PREFIX))
     for what, command in LOOK:
@@ -111,10 +111,10 @@ def _system() -> set[str]:
     return found
 
 
-def _is_ours(pid: int | None) -> bool:
-    """Whether a run's process has it; nobody's is nobody else's, so ours."""
+def _is_ours(pid: int | None, mark: str) -> bool:
+    """Whether a process of the run has it; there is none if that ended while it was looked at."""
     try:
-        return pid is None or MARK in psutil.Process(pid).environ()
+        return pid is not None and psutil.Process(pid).environ().get(MARK) == mark
     except psutil.Error:
         return False
 

@@ -1,12 +1,19 @@
 """The search for what a test run leaves behind finds it."""
 
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from rig import repeat
 from rig.reaper import processes_with
 from rig.repeat import MARK, Outcome, run_once
+from rig.waiting import until
 
 LEAVES = {
     "a file in the temporary folder": "import tempfile; tempfile.mkstemp()",
@@ -57,6 +64,40 @@ def test_what_a_run_leaves_on_the_machine_is_found(tmp_path: Path, machine: Path
     assert name.words.startswith("left behind: name y (")
     assert not file.good
     assert not name.good
+
+
+def test_what_a_run_beside_it_does_is_not_blamed(tmp_path: Path) -> None:
+    """It begins to listen while the run is under way, and goes on when that has ended."""
+    program = "import socket; s = socket.create_server(('127.0.0.1', 0)); s.accept()"
+    command = [sys.executable, "-c", program]
+    others: list[subprocess.Popen[bytes]] = []
+
+    def looks_first(mark: str) -> set[str]:
+        seen = look(mark)
+        if not others:
+            environment = {**os.environ, MARK: "mark of another run"}
+            others.append(subprocess.Popen(command, env=environment))
+            asyncio.run(until(listens(others[0].pid), bool, within=10))
+        return seen
+
+    look = repeat.system
+    try:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(repeat, "system", looks_first)
+            assert run(tmp_path, "pass").good
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
+def listens(pid: int) -> Callable[[], Awaitable[bool]]:
+    async def look() -> bool:
+        return any(
+            each.status == psutil.CONN_LISTEN for each in psutil.Process(pid).net_connections()
+        )
+
+    return look
 
 
 def test_a_run_that_leaves_nothing_and_one_that_proves_nothing_are_told_apart(

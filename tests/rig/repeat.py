@@ -25,6 +25,9 @@ from rig.reaper import what_stays
 TESTS = Path(__file__).resolve().parent.parent
 MARK = "MESHBRIDGE_SELF_TEST"
 PREFIX = "self-test."
+SELF_TESTS = [str(TESTS / "peers" / "bed"), "-knot (test_spring and (eureka or zookeeper))"]
+"""All of the test bed's own, but Spring's applications in one registry only: in the other two they
+are the same ten programs again, for a quarter of the time."""
 BESIDE = ("--numprocesses=2", "--dist=loadfile")
 """Two files at a time: they share the machine with each other, as runs do."""
 PASSED = re.compile(r"\d+ passed")
@@ -40,7 +43,7 @@ def main(words: list[str]) -> int:
     """Run them; return 1 at the first run that fails or leaves something."""
     parser = argparse.ArgumentParser(prog="make self-tests", description=__doc__)
     parser.add_argument("--runs", type=int, default=20)
-    parser.add_argument("tests", nargs="*", default=[str(TESTS / "peers" / "bed")])
+    parser.add_argument("tests", nargs="*", default=SELF_TESTS, metavar="TEST")
     chosen = parser.parse_args(words)
     seconds: list[float] = []
     for number in range(1, chosen.runs + 1):

@@ -39,7 +39,8 @@ help: ## Say what can be made
 	@echo
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 	@echo
-	@echo "Each one prepares what it needs by itself; only make and Python 3.11 or newer must be there."
+	@echo "Each one prepares what it needs by itself; make and Python 3.11 or newer must be there."
+	@echo "make peers, and what builds on it, says what else it needs (PEERS=--install installs Debian's packages of it)."
 
 setup: .venv/.project ## Prepare .venv with locked dependencies, and the project in it
 	@$(if $(filter setup,$(MAKECMDGOALS)),echo "Ready: .venv/bin/meshbridge",:)
@@ -112,13 +113,13 @@ test: setup envoy .wheels/.made ## Unit, contract and integration tests (real En
 test-fast: setup ## Unit and contract tests only, in seconds
 	@$(PYTEST_BESIDE) tests/unit tests/contract || found
 
-peers: setup envoy ## Fetch and build the real servers, once per user (Java 17, Maven, Go and a C compiler; 7 to 18 minutes)
+peers: setup envoy ## Fetch and build the real servers, once per user (a JDK 17, Maven, Go, a C compiler; 7 to 18 minutes)
 	@PYTHONPATH=tests $(BIN)/python -m rig.fetch $(PEERS)
 
 test-peers: peers ## Against the real servers: registries, frameworks, istiod, Envoy
 	@$(PYTEST) tests/peers || found
 
-self-tests: peers ## The test bed's own tests, RUNS=20 times in a row; fails if one leaves anything behind
+self-tests: peers ## The test bed's own tests, RUNS=20 times in a row, nothing beside them; fails if one leaves anything
 	@PYTHONPATH=tests $(BIN)/python -m rig.repeat --runs $(RUNS) $(TESTS)
 
 corpus: setup ## Capture again what the real servers write, into tests/corpus (4 minutes; PARTS=nacos2 for one)
@@ -153,6 +154,6 @@ lock: python ## Lock the dependencies again after a change of pyproject.toml (UP
 	@$(COMPILE) --group strangers --constraint requirements/dev.txt --output-file requirements/strangers.txt
 	@$(COMPILE) --group sdists --constraint requirements/dev.txt --output-file requirements/sdists.txt
 
-clean: ## Remove what was made here (not Envoy in the user's cache)
+clean: ## Remove what was made here (not Envoy and the real servers in the user's cache)
 	rm -rf .venv .build-venv .lock-venv .wheels $(GENERATED) dist build htmlcov .coverage .hypothesis \
 	  .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -15,6 +15,7 @@ from rig.making import Missing, need
 
 NET_ADMIN, SYS_ADMIN = 12, 21
 """Numbers of the capabilities in linux/capability.h."""
+NAMES = {NET_ADMIN: "CAP_NET_ADMIN", SYS_ADMIN: "CAP_SYS_ADMIN"}
 TRIES = 50
 LABELLED = re.compile(r" inet (?P<address>[\d.]+)[/ ].* lo:mb(?P<pid>\d+)\b")
 """How ``ip`` shows a second address; its label says which process it is for."""
@@ -28,13 +29,13 @@ class NetworkFailed(Exception):  # noqa: N818 - it says what happened
 
 def require_rights(what: str, *capabilities: int) -> None:
     """See that this process may change the network. Raises Missing, naming ``what`` needs it."""
-    remedy = f"run as root on Linux: tests that need {what} cannot run"
     status = Path("/proc/self/status")
-    if not status.exists():
-        raise Missing(f"no right to change the network ({remedy})")
-    held = int(dict(re.findall(r"^(\w+):\t(.*)$", status.read_text(), re.MULTILINE))["CapEff"], 16)
-    if not all(held >> capability & 1 for capability in capabilities):
-        raise Missing(f"no right to change the network (CAP_NET_ADMIN, {remedy})")
+    said = status.read_text() if status.exists() else "CapEff:\t0"
+    held = int(dict(re.findall(r"^(\w+):\t(.*)$", said, re.MULTILINE))["CapEff"], 16)
+    if lacking := [NAMES.get(each, str(each)) for each in capabilities if not held >> each & 1]:
+        right = " and ".join(lacking)
+        remedy = f"run as root on Linux, in a container with --cap-add for {right}"
+        raise Missing(f"no {right} ({remedy}): tests that need {what} cannot run")
 
 
 def ip(*words: str) -> str:

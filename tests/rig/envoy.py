@@ -31,7 +31,7 @@ def find_envoy() -> Path:
     said = os.environ.get("MESHBRIDGE_ENVOY")
     if said:
         if not os.access(said, os.X_OK):
-            raise NoEnvoy(f"MESHBRIDGE_ENVOY={said}: there is no program to run ({SKIPPED})")
+            raise NoEnvoy(f"MESHBRIDGE_ENVOY={said}: there is no program to run: {SKIPPED}")
         return Path(said)
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     private = base / "meshbridge" / f"envoy-{VERSION}"
@@ -40,7 +40,7 @@ def find_envoy() -> Path:
     on_path = shutil.which("envoy")
     if on_path:
         return Path(on_path)
-    message = f"no Envoy in {private} nor on the PATH (`make envoy` installs it: {SKIPPED})"
+    message = f"no Envoy in {private} nor on the PATH (`make envoy` installs it): {SKIPPED}"
     raise NoEnvoy(message)
 
 

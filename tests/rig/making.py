@@ -26,7 +26,7 @@ class Program:
     """What the peer tests want of a program that is not theirs."""
 
     package: str = ""
-    """Debian's; empty where that is too old."""
+    """Debian's, or several; empty where that is too old."""
     remedy: str = ""
     """What to do where no package helps."""
     least: tuple[int, ...] = ()
@@ -42,7 +42,7 @@ PROGRAMS = {
     "java": Program(JDK, least=(17,), asked="-version", told=r'version "(\d+)'),
     "javac": Program(JDK, least=(17,), asked="-version", told=r"^javac (\d+)"),
     "mvn": Program("maven"),
-    "cc": Program("gcc"),
+    "cc": Program("gcc libc6-dev"),  # which Debian's gcc does not bring along
     "ip": Program("iproute2"),
     "nft": Program("nftables"),
     "go": Program(
@@ -87,9 +87,9 @@ def missing_packages() -> list[str]:
         try:
             need(name, "")
         except Missing:
-            missing.add(program.package)
+            missing.update(program.package.split())
     _said.cache_clear()  # whoever installs these asks again
-    return sorted(missing - {""})
+    return sorted(missing)
 
 
 def _too_old(found: str, wanted: Program) -> str:

@@ -10,6 +10,7 @@ import random
 import re
 import shutil
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
@@ -28,6 +29,7 @@ from rig.addresses import (
 )
 from rig.making import Missing, need
 
+IPV6 = 6
 NAMESPACES = Path("/run/netns")
 INTERFACES = Path("/sys/class/net")
 NAME = re.compile(r"mb-(\d+)-\d+")
@@ -111,8 +113,9 @@ class Namespace:
 
         Connections there are neither refused nor reset, and those that exist fall silent, whether
         the port is inside or outside. Behind a redirection it is the port that the client meant.
+        Raises ValueError for what is no address.
         """
-        family = "ip6" if ":" in address else "ip"
+        family = "ip6" if ip_address(address).version == IPV6 else "ip"
         self._nft(
             *(
                 f"add rule inet meshbridge {chain} {family} {side}addr {address}"

@@ -3,7 +3,8 @@
 Each run gets a folder for its temporary files and another as its home, and a mark that all its
 processes inherit. What is in the folders afterwards, carries the mark, or is a network namespace,
 an address, a listening port or an entry of the shared temporary folder that was not there before,
-was left behind, and ends the series. (Whatever else writes there meanwhile is blamed, too.)
+was left behind, and ends the series. Whatever else the machine does there meanwhile is blamed, too:
+run nothing beside it.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from statistics import median
 
 import psutil
 
-from rig.making import cache, say
+from rig.making import Missing, cache, need, say
 from rig.reaper import what_stays
 
 TESTS = Path(__file__).resolve().parent.parent
@@ -43,12 +44,16 @@ def main(words: list[str]) -> int:
     """Run them; return 1 at the first run that fails or leaves something."""
     parser = argparse.ArgumentParser(prog="make self-tests", description=__doc__)
     parser.add_argument("--runs", type=int, default=20)
-    parser.add_argument("tests", nargs="*", default=SELF_TESTS, metavar="TEST")
-    chosen = parser.parse_args(words)
+    parser.add_argument("tests", nargs="*", metavar="TEST", help="files, and arguments for pytest")
+    chosen, options = parser.parse_known_args(words)
+    if chosen.runs < 1:
+        parser.error(f"--runs is {chosen.runs}; one is the least")
+    tests = [*(chosen.tests or SELF_TESTS), *options]
+    need("ip", "self-tests")
     seconds: list[float] = []
     for number in range(1, chosen.runs + 1):
         begun = time.monotonic()
-        outcome = run_once(f"{os.getpid()}-{number}", chosen.tests)
+        outcome = run_once(f"{os.getpid()}-{number}", tests)
         seconds.append(time.monotonic() - begun)
         say(f"run {number} of {chosen.runs}: {outcome.words}")
         if not outcome.good:
@@ -84,7 +89,7 @@ def run_once(mark: str, tests: list[str]) -> Outcome:
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *BESIDE, *tests]
         ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if ran.returncode != 0 or not PASSED.search(ran.stdout):
-            return Outcome(good=False, words=f"failed:\n{ran.stdout[-8000:]}{ran.stderr[-2000:]}")
+            return Outcome(good=False, words=f"failed:\n{ran.stderr[-2000:]}{ran.stdout[-8000:]}")
         left = [
             *(f"process {words}" for words in what_stays(mark, MARK)),
             *(f"file {path}" for root in (temporary, home) for path in _files(root)),
@@ -123,4 +128,11 @@ def _is_ours(pid: int | None, mark: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except Missing as missing:
+        say(f"self-tests: {missing}")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        say("interrupted: the series proves nothing")
+        sys.exit(130)

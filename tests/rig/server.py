@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 
 import psutil
 
-from meshbridge.testing import Process
+from meshbridge.testing import Process, ProcessFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,9 @@ class Server(ABC):
         shutil.rmtree(self.home, ignore_errors=True)
 
     def memory(self) -> int:
-        """Return the resident memory of its process, in bytes."""
+        """Return the resident memory of its process, in bytes; raises ProcessFailed without one."""
+        if not self.process.running:
+            raise ProcessFailed(f"{self.process.name} does not run: it has no memory")
         return psutil.Process(self.process.pid).memory_info().rss
 
     @property

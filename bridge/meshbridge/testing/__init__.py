@@ -27,8 +27,8 @@ from meshbridge.testing.faults import (  # noqa: E402
     Throttle,
     Truncate,
 )
-from meshbridge.testing.history import Endpoint, History, Rules, View  # noqa: E402
-from meshbridge.testing.history_lines import from_lines, to_lines  # noqa: E402
+from meshbridge.testing.history import Endpoint, History, Request, Rules, View  # noqa: E402
+from meshbridge.testing.history_lines import Unreadable, from_lines, to_lines  # noqa: E402
 from meshbridge.testing.process import Process, ProcessFailed  # noqa: E402
 from meshbridge.testing.recording import Recorder, context  # noqa: E402
 from meshbridge.testing.registry import Ability, RegistryUnderTest  # noqa: E402
@@ -51,10 +51,12 @@ __all__ = [
     "Recorder",
     "Refuse",
     "RegistryUnderTest",
+    "Request",
     "Reset",
     "Rules",
     "Throttle",
     "Truncate",
+    "Unreadable",
     "Verdict",
     "View",
     "assert_holds",

@@ -37,7 +37,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PARTS)}")
     chosen: list[str] = parser.parse_args(words).names or list(PARTS)
     if unknown := sorted(set(chosen) - set(PARTS)):
-        parser.error(f"no {', '.join(unknown)}; there are {', '.join(PARTS)}")
+        parser.error(f"there is no {', '.join(unknown)}; choose of {', '.join(PARTS)}")
     begun = time.monotonic()
     try:
         # Here, where there is a network to fetch what is missing.

@@ -81,7 +81,14 @@ def test_a_program_of_another_kind_of_machine_is_shown_with_the_system_s_word(pa
 
 
 def test_what_is_missing_or_too_old_is_told_by_its_packages_once(path: Path) -> None:
-    assert missing_packages() == ["gcc", "iproute2", "maven", "nftables", "openjdk-17-jdk-headless"]
+    assert missing_packages() == [
+        "gcc",
+        "iproute2",
+        "libc6-dev",
+        "maven",
+        "nftables",
+        "openjdk-17-jdk-headless",
+    ]
 
     for program in ("mvn", "cc", "ip", "nft", "java", "javac"):
         put(path, program, NEW.get(program, ""))

@@ -177,9 +177,13 @@ class Process:
     def pause(self) -> None:
         """Freeze it and what it started, as a machine that hangs: its ports stay open.
 
-        Raises ProcessFailed if it does not run.
+        When this returns it does nothing more. Raises ProcessFailed if it does not run.
         """
-        os.killpg(self._alive().pid, signal.SIGSTOP)
+        pid = self._alive().pid
+        os.killpg(pid, signal.SIGSTOP)
+        if sys.platform == "linux":  # elsewhere it may answer for another moment
+            # The signal is sent; this waits until the last of its threads has taken it.
+            os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Let it go on after :meth:`pause`; raises ProcessFailed if it does not run."""

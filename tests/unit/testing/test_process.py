@@ -76,6 +76,37 @@ def test_a_child_that_ends_too_early_is_shown_with_its_log(tmp_path: Path) -> No
         asyncio.run(scenario())
 
 
+BUSY = """
+import threading
+for _ in range(8):
+    threading.Thread(target=lambda: [None for _ in iter(int, 1)], daemon=True).start()
+print("busy", flush=True)
+threading.Event().wait()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it may go on for a moment elsewhere")
+def test_what_is_paused_does_nothing_more_with_any_of_its_threads(tmp_path: Path) -> None:
+    def states(pid: int) -> set[str]:
+        threads = Path(f"/proc/{pid}/task").iterdir()
+        return {(each / "stat").read_text().rpartition(")")[2].split()[0] for each in threads}
+
+    async def scenario() -> None:
+        async with Process("busy", [sys.executable, "-c", BUSY], directory=tmp_path) as busy:
+
+            async def up() -> bool:
+                return "busy" in busy.log
+
+            await busy.ready(up, within=20)
+            for _ in range(20):
+                busy.pause()
+                assert states(busy.pid) == {"T"}
+                busy.resume()
+            await busy.kill()
+
+    asyncio.run(scenario())
+
+
 def test_what_runs_is_not_started_again(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with Process("server", ["sleep", "600"], directory=tmp_path) as server:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from peers.conftest import unavailable
@@ -27,12 +28,13 @@ def zookeeper(tmp_path: Path) -> ZooKeeper:
 
 @pytest.mark.parametrize("release", [2, 3])
 async def test_a_dubbo_consumer_calls_a_provider_that_comes_back_after_a_crash(
-    zookeeper: ZooKeeper, host: str, tmp_path: Path, release: int
+    zookeeper: ZooKeeper, host: str, tmp_path: Path, release: Literal[2, 3]
 ) -> None:
     where = f"zookeeper://{zookeeper.address}"
-    offer = Offer(name="provider", host=host, registry=where, release=3 if release == 3 else 2)
-    need = Need(name="consumer", host=host, registry=where, mode="interface", timeout=5)
-    need = replace(need, release=offer.release)
+    offer = Offer(name="provider", host=host, registry=where, release=release)
+    need = Need(
+        name="consumer", host=host, registry=where, mode="interface", timeout=5, release=release
+    )
     provider, consumer = Provider(tmp_path, offer), Consumer(tmp_path, need)
 
     async def answered() -> str:

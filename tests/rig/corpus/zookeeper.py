@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from rig import ports
@@ -9,7 +10,7 @@ from rig.corpus.apart import FIRST_PORT, HOST, STEP
 from rig.corpus.settling import settled
 from rig.corpus.shelf import Shelf
 from rig.corpus.znodes import Node, connected
-from rig.dubbo import Consumer, Mode, Need, Offer, Provider
+from rig.dubbo import Consumer, Need, Offer, Provider
 from rig.java import LOOPBACK
 from rig.making import say
 from rig.spring import Member, SpringService
@@ -18,87 +19,36 @@ from rig.zookeeper import ZooKeeper
 ROOTS = ("/dubbo", "/services")
 ASKED = "getData and getChildren, from /dubbo and /services down"
 BOTH = ("dubbo", "tri")
-ONE_WAY: tuple[tuple[Mode, int, str], ...] = (
-    ("interface", 4, "each of its interfaces only, as before Dubbo 3."),
-    ("instance", 1, "its application only."),
+DUBBO3 = Offer(
+    name="provider", host=HOST, protocols=BOTH, mode="all", metadata="local", registry=""
 )
-"""What a provider can register alone, as how many ephemeral nodes, and what that is."""
-
-
-async def capture(folder: Path, shelf: Shelf) -> None:
-    """Let each application write into a ZooKeeper of its own, and keep what is there then."""
-    await _dubbo3_and_its_end(folder, shelf)
-    await _dubbo3_remote(folder, shelf)
-    for mode, ephemerals, what in ONE_WAY:
-        await _dubbo3_one_way(folder, shelf, mode, ephemerals, what)
-    await _dubbo3_parameters(folder, shelf)
-    await _dubbo2(folder, shelf)
-    await _spring_cloud(folder, shelf)
-
-
-async def _dubbo3_and_its_end(folder: Path, shelf: Shelf) -> None:
-    async with _scene(folder, shelf, "dubbo3-local") as scene:
-        offer = Offer(
-            name="provider",
-            host=HOST,
-            registry=scene.registry,
-            mode="all",
-            protocols=BOTH,
-            metadata="local",
-        )
-        need = Need(name="consumer", host=HOST, registry=scene.registry, mode="all")
-        async with Provider(scene.folder, offer):
-            what = "A Dubbo 3 provider with two interfaces over dubbo and tri, registered both ways"
-            await scene.keep("dubbo3-local", 5, f"{what}; it tells its metadata itself.")
-            async with Consumer(scene.folder, need):
-                await scene.keep("dubbo3-consumer", 6, "The same, and a Dubbo 3 consumer of one.")
-        what = "What is left of these two when both have gone: all of it stays for ever."
-        await scene.keep("dubbo3-gone", 0, what)
-
-
-async def _dubbo3_remote(folder: Path, shelf: Shelf) -> None:
-    async with _scene(folder, shelf, "dubbo3-remote") as scene:
-        offer = Offer(
-            name="provider",
-            host=HOST,
-            registry=scene.registry,
-            mode="all",
-            protocols=BOTH,
-            metadata="remote",
-        )
-        async with Provider(scene.folder, offer):
-            what = "A Dubbo 3 provider whose metadata is in ZooKeeper, too."
-            await scene.keep("dubbo3-remote", 5, what)
-
-
-async def _dubbo3_one_way(
-    folder: Path, shelf: Shelf, mode: Mode, ephemerals: int, what: str
-) -> None:
-    async with _scene(folder, shelf, f"dubbo3-{mode}") as scene:
-        offer = Offer(
-            name="provider",
-            host=HOST,
-            registry=scene.registry,
-            mode=mode,
-            protocols=BOTH,
-            metadata="local",
-        )
-        async with Provider(scene.folder, offer):
-            what = (
-                f"A Dubbo 3 provider with two interfaces over dubbo and tri that registers {what}"
-            )
-            await scene.keep(f"dubbo3-{mode}", ephemerals, what)
-
-
-async def _dubbo3_parameters(folder: Path, shelf: Shelf) -> None:
-    async with _scene(folder, shelf, "dubbo3-parameters") as scene:
-        offer = Offer(
-            name="provider",
-            host=HOST,
-            registry=scene.registry,
-            mode="all",
-            protocols=BOTH,
-            metadata="local",
+"""The provider that most scenes are about, but for its registry."""
+WITH = "A Dubbo 3 provider with group, version, weight, tag, zone, region"
+TWO = "A Dubbo 3 provider with two interfaces over dubbo and tri"
+SCENES: tuple[tuple[str, int, Offer, str], ...] = (
+    (
+        "dubbo3-remote",
+        5,
+        replace(DUBBO3, metadata="remote"),
+        "A Dubbo 3 provider whose metadata is in ZooKeeper, too.",
+    ),
+    (
+        "dubbo3-interface",
+        4,
+        replace(DUBBO3, mode="interface"),
+        f"{TWO} that registers each of its interfaces only, as before Dubbo 3.",
+    ),
+    (
+        "dubbo3-instance",
+        1,
+        replace(DUBBO3, mode="instance"),
+        f"{TWO} that registers its application only.",
+    ),
+    (
+        "dubbo3-parameters",
+        5,
+        replace(
+            DUBBO3,
             group="g1",
             version="1.0.0",
             weight=50,
@@ -106,10 +56,37 @@ async def _dubbo3_parameters(folder: Path, shelf: Shelf) -> None:
             zone="z1",
             region="hz",
             params={"owner": "ann"},
-        )
+        ),
+        f"{WITH} and a parameter of its own.",
+    ),
+)
+"""A provider alone: its scene, how many ephemeral nodes it makes, and what it is."""
+
+
+async def capture(folder: Path, shelf: Shelf) -> None:
+    """Let each application write into a ZooKeeper of its own, and keep what is there then."""
+    await _dubbo3_and_its_end(folder, shelf)
+    for name, ephemerals, offer, what in SCENES:
+        async with (
+            _scene(folder, shelf, name) as scene,
+            Provider(scene.folder, replace(offer, registry=scene.registry)),
+        ):
+            await scene.keep(name, ephemerals, what)
+    await _dubbo2(folder, shelf)
+    await _spring_cloud(folder, shelf)
+
+
+async def _dubbo3_and_its_end(folder: Path, shelf: Shelf) -> None:
+    async with _scene(folder, shelf, "dubbo3-local") as scene:
+        offer = replace(DUBBO3, registry=scene.registry)
+        need = Need(name="consumer", host=HOST, registry=scene.registry, mode="all")
         async with Provider(scene.folder, offer):
-            what = "A Dubbo 3 provider with group, version, weight, tag, zone, region and a"
-            await scene.keep("dubbo3-parameters", 5, f"{what} parameter of its own.")
+            what = f"{TWO}, registered both ways; it tells its metadata itself."
+            await scene.keep("dubbo3-local", 5, what)
+            async with Consumer(scene.folder, need):
+                await scene.keep("dubbo3-consumer", 6, "The same, and a Dubbo 3 consumer of one.")
+        what = "What is left of these two when both have gone: all of it stays for ever."
+        await scene.keep("dubbo3-gone", 0, what)
 
 
 async def _dubbo2(folder: Path, shelf: Shelf) -> None:

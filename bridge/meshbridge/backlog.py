@@ -4,6 +4,7 @@ However fast a registry changes, its backlog holds at most one value of each ser
 slow consumer nor a storm of changes can make it grow without bound.
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import assert_never
@@ -11,41 +12,51 @@ from typing import assert_never
 from meshbridge.adapter import Changed, Gone, Listing, Removed, Stale, Unreadable, Update
 from meshbridge.registration import Instance, RegisteredService, ServiceId
 
+_Updates = OrderedDict[ServiceId, Changed | Removed]
+"""One of each service, oldest first; a plain dict's first entry takes ever longer to be found."""
+
 
 @dataclass(slots=True)
 class _Waiting:
     """What waits of one scope, in the order in which it must be worked off."""
 
-    before: dict[ServiceId, Changed | Removed] = field(default_factory=dict)
+    before: _Updates = field(default_factory=OrderedDict)
     """Last values of services that ``whole`` could not read: it keeps their previous one."""
     whole: Listing | Gone | None = None
-    after: dict[ServiceId, Changed | Removed] = field(default_factory=dict)
+    after: _Updates = field(default_factory=OrderedDict)
     stale: Stale | None = None
 
-    def latest(
-        self, service: ServiceId, listed: Mapping[ServiceId, RegisteredService]
-    ) -> Changed | Removed | None:
+    def latest(self, service: ServiceId, known: "_Known") -> Changed | Removed | None:
         """Return what the waiting updates amount to for one service; None: nothing.
 
-        ``listed`` holds the services of ``whole``.
+        ``known`` is what ``whole`` holds.
         """
         said = self.after.get(service)
         if isinstance(said, Changed):
-            return _folded(self._before_after(service, listed), said)
-        return said or self._before_after(service, listed)
+            return _folded(self._before_after(service, known), said)
+        return said or self._before_after(service, known)
 
-    def _before_after(
-        self, service: ServiceId, listed: Mapping[ServiceId, RegisteredService]
-    ) -> Changed | Removed | None:
+    def _before_after(self, service: ServiceId, known: "_Known") -> Changed | Removed | None:
         earlier = self.before.get(service)
         if self.whole is None:
             return earlier
-        unreadable = self.whole.unreadable if isinstance(self.whole, Listing) else ()
-        named = _about(service, unreadable)
-        if (whole := listed.get(service)) is not None:
+        named = tuple(known.unreadable.get(service, ()))
+        if (whole := known.listed.get(service)) is not None:
             return _folded(earlier, Changed(self.whole.scope, whole, named))
         # Named and not listed: at least that part of it stays, so all of it does.
         return earlier if named else Removed(self.whole.scope, service)
+
+
+class _Known:
+    """What a waiting whole update holds, by service: looked at once for all of them."""
+
+    def __init__(self, whole: Listing | Gone | None) -> None:
+        self.listed: Mapping[ServiceId, RegisteredService] = {}
+        self.unreadable: dict[ServiceId, list[ServiceId | tuple[ServiceId, str]]] = {}
+        if isinstance(whole, Listing):
+            self.listed = {each.id: each for each in whole.services}
+            for subject in whole.unreadable:
+                self.unreadable.setdefault(_service(subject), []).append(subject)
 
 
 class Backlog:
@@ -58,20 +69,23 @@ class Backlog:
 
     def __init__(self) -> None:
         """Start empty."""
-        self._scopes: dict[str, _Waiting] = {}
+        self._scopes: OrderedDict[str, _Waiting] = OrderedDict()
 
     def __bool__(self) -> bool:
         """Whether anything waits."""
         return bool(self._scopes)
 
     def put(self, update: Update) -> None:
-        """Add the update; what it makes superfluous goes."""
-        waiting = self._scopes.setdefault(update.scope, _Waiting())
+        """Add the update; what it makes superfluous goes.
+
+        Raises whatever values that are no registrations make it raise; it has not changed then.
+        """
+        waiting = self._scopes.get(update.scope) or _Waiting()
         match update:
             case Listing():
-                self._scopes[update.scope] = _superseded(waiting, update)
+                waiting = _superseded(waiting, update)
             case Gone():
-                self._scopes[update.scope] = _Waiting(whole=update)
+                waiting = _Waiting(whole=update)
             case Stale():
                 waiting.stale = update
             case Changed():
@@ -81,13 +95,27 @@ class Backlog:
                 waiting.after[update.service_id] = update
             case _:
                 assert_never(update)
+        self._scopes[update.scope] = waiting
+
+    def stale(self, scope: str) -> bool:
+        """Whether it waits to be said that the scope cannot be read."""
+        waiting = self._scopes.get(scope)
+        return waiting is not None and waiting.stale is not None
+
+    def forget_changes(self, scope: str) -> None:
+        """Drop the changes that wait on top of a listing that cannot take effect."""
+        waiting = self._scopes.get(scope)
+        if waiting is None or waiting.whole is not None:
+            return  # they wait on top of a later one
+        waiting.after.clear()
+        if waiting.stale is None:
+            del self._scopes[scope]
 
     def take(self) -> Update:
         """Return what is to be worked off next; scopes take turns. Raises KeyError if empty."""
         if not self._scopes:
             raise KeyError("nothing waits")
-        scope = next(iter(self._scopes))
-        waiting = self._scopes.pop(scope)
+        scope, waiting = self._scopes.popitem(last=False)
         update = _next(waiting)
         if waiting.before or waiting.whole or waiting.after or waiting.stale:
             self._scopes[scope] = waiting
@@ -96,12 +124,12 @@ class Backlog:
 
 def _next(waiting: _Waiting) -> Update:
     if waiting.before:
-        return waiting.before.pop(next(iter(waiting.before)))
+        return waiting.before.popitem(last=False)[1]
     if (whole := waiting.whole) is not None:
         waiting.whole = None
         return whole
     if waiting.after:
-        return waiting.after.pop(next(iter(waiting.after)))
+        return waiting.after.popitem(last=False)[1]
     if (stale := waiting.stale) is not None:
         waiting.stale = None
         return stale
@@ -110,13 +138,11 @@ def _next(waiting: _Waiting) -> Update:
 
 def _superseded(waiting: _Waiting, listing: Listing) -> _Waiting:
     """Return what waits once the scope was listed anew."""
-    before: dict[ServiceId, Changed | Removed] = {}
+    before = _Updates()
     whole = waiting.whole
-    listed = {}
-    if listing.unreadable and isinstance(whole, Listing):
-        listed = {each.id: each for each in whole.services}
+    known = _Known(whole if listing.unreadable else None)
     for service in dict.fromkeys(_service(subject) for subject in listing.unreadable):
-        if (latest := waiting.latest(service, listed)) is not None:
+        if (latest := waiting.latest(service, known)) is not None:
             before[service] = latest
     # The gap that an older listing reported is not over because a newer one came before it was
     # worked off.
@@ -158,7 +184,3 @@ def with_previous(
 
 def _service(subject: ServiceId | tuple[ServiceId, str]) -> ServiceId:
     return subject if isinstance(subject, ServiceId) else subject[0]
-
-
-def _about(service: ServiceId, unreadable: Unreadable) -> Unreadable:
-    return tuple(subject for subject in unreadable if _service(subject) == service)

@@ -1,5 +1,8 @@
 """What waits is bounded, keeps its order, and amounts to the same as working off everything."""
 
+import time
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.runtime.examples import service, sid
@@ -164,3 +167,64 @@ def test_scopes_take_turns() -> None:
         backlog.put(Changed("s", service(name, 1)))
     backlog.put(Changed("t", service("a", 1)))
     assert [backlog.take().scope for _ in range(4)] == ["s", "t", "s", "s"]
+
+
+LONG = 5.0
+"""Seconds that what follows took before it was in proportion to what waits; now a tenth of it."""
+
+
+def test_a_burst_of_changes_is_taken_out_in_time_that_grows_with_it() -> None:
+    """200,000 services that changed: the first of those that wait is found at once."""
+    backlog = Backlog()
+    for number in range(200_000):
+        backlog.put(Changed("s", RegisteredService(sid(str(number)))))
+    begun = time.perf_counter()
+    taken = 0
+    while backlog:
+        backlog.take()
+        taken += 1
+    assert taken == 200_000
+    assert time.perf_counter() - begun < LONG
+
+
+def test_a_listing_of_unreadable_records_is_superseded_in_time_that_grows_with_it() -> None:
+    backlog = Backlog()
+    ids = tuple(sid(str(number)) for number in range(10_000))
+    begun = time.perf_counter()
+    for _ in range(2):
+        backlog.put(Listing("s", tuple(map(RegisteredService, ids)), ids))
+    assert time.perf_counter() - begun < LONG
+
+
+def test_what_cannot_be_put_changes_nothing() -> None:
+    """Values that are no registrations raise, and leave no scope of which nothing waits."""
+    backlog = Backlog()
+    backlog.put(Listing("s", ("nonsense",)))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    with pytest.raises(AttributeError):
+        backlog.put(Listing("s", (), (sid("a"),)))
+    with pytest.raises(AttributeError):
+        backlog.put(Changed("t", "nonsense"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    backlog.take()
+    assert not backlog
+
+
+def test_changes_on_top_of_a_listing_that_failed_are_forgotten() -> None:
+    """Not what is said of the scope's state, nor what waits on top of a later listing."""
+    backlog = Backlog()
+    backlog.put(Listing("s", ()))
+    backlog.put(Changed("s", service("a", 1)))
+    backlog.put(Stale("s", "away"))
+    backlog.take()
+    backlog.forget_changes("s")
+    assert backlog.stale("s")
+    assert backlog.take() == Stale("s", "away")
+    assert not backlog
+    backlog.put(Listing("s", ()))
+    backlog.put(Changed("s", service("a", 1)))
+    backlog.forget_changes("s")
+    assert [backlog.take(), backlog.take()] == [Listing("s", ()), Changed("s", service("a", 1))]
+    backlog.put(Removed("s", sid("a")))
+    backlog.forget_changes("s")
+    backlog.forget_changes("unknown")
+    assert not backlog
+    assert not backlog.stale("s")

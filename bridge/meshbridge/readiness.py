@@ -3,6 +3,9 @@
 from meshbridge.bridge import RegistryState
 from meshbridge.snapshot import Snapshot
 
+DRAINING = "draining: the bridge is about to end; whoever connects anew shall go elsewhere"
+"""The first line of ``/readyz`` from the signal to stop until the end."""
+
 
 def ready(newest: Snapshot | None, states: tuple[RegistryState, ...]) -> tuple[bool, list[str]]:
     """Return whether subscribers get answers, and the lines of ``/readyz``.

@@ -17,7 +17,7 @@ from meshbridge.errors import ConfigurationError
 from meshbridge.metrics import CoreMetrics, LoopLag
 from meshbridge.outlet import Outlet
 from meshbridge.problems import IN_ORDER, Problem
-from meshbridge.readiness import ready
+from meshbridge.readiness import DRAINING, ready
 from meshbridge.settings.listen import Address
 from meshbridge.turns import SLICE
 
@@ -37,6 +37,11 @@ class StatusServer:
         self._metrics = metrics
         CoreMetrics(bridge, metrics)
         self._lag = LoopLag(metrics, time.monotonic, asyncio.sleep)
+        self._draining = False
+
+    def drain(self) -> None:
+        """Say from now on that whoever connects anew shall go elsewhere."""
+        self._draining = True
 
     async def serve(self, address: Address, listening: Callable[[str, str], None]) -> Never:
         """Serve until cancelled; ``listening`` hears of the port that was opened.
@@ -84,6 +89,8 @@ class StatusServer:
 
     async def _readyz(self, _: web.Request) -> web.Response:
         is_ready, lines = ready(self._bridge.snapshots.newest, self._bridge.registries())
+        if self._draining:
+            is_ready, lines = False, [DRAINING, *lines]
         return web.Response(status=200 if is_ready else 503, text="\n".join((*lines, "")))
 
     async def _metrics_page(self, _: web.Request) -> web.Response:

@@ -126,6 +126,13 @@ def test_what_is_left_out_has_the_documented_default(load: Load) -> None:
     assert settings.status is not None
     assert str(settings.status.listen) == "127.0.0.1:15014"
     assert load(HEAD + ENTRY + "status: none\n").status is None
+    assert settings.admin is None
+
+
+def test_the_admin_socket_stands_where_the_configuration_does(load: Load) -> None:
+    settings = load(HEAD + ENTRY + "admin: ./state/admin.sock\n")
+    assert settings.admin == settings.path.parent / "state" / "admin.sock"
+    assert load(HEAD + ENTRY + "admin: /run/admin.sock\n").admin == Path("/run/admin.sock")
 
 
 def test_registries_keep_the_order_of_the_file(load: Load) -> None:
@@ -144,7 +151,7 @@ def test_registries_keep_the_order_of_the_file(load: Load) -> None:
             HEAD + ENTRY + "stauts: {}\n",
             (
                 '4: stauts: unknown key; did you mean "status"?; '
-                "known here: outlets, registries, status, version"
+                "known here: admin, outlets, registries, status, version"
             ),
         ),
         (
@@ -206,8 +213,12 @@ def test_registries_keep_the_order_of_the_file(load: Load) -> None:
             "4: state: this version has no stored state yet; remove the key",
         ),
         (
-            HEAD + ENTRY + "admin: ./admin.sock\n",
-            "4: admin: this version has no admin socket yet; remove the key",
+            HEAD + ENTRY + f"admin: /{'deep/' * 21}admin.sock\n",
+            "name a shorter one, like /run/meshbridge/admin.sock",
+        ),
+        (
+            HEAD + ENTRY + "admin: [./admin.sock]\n",
+            "4: admin: found a list; must be the path of a file",
         ),
         (
             HEAD + ENTRY + "routing: [routing/*.yaml]\n",

@@ -26,7 +26,8 @@ from meshbridge_xds.stream import Serving, Stream, SubscriberGone
 
 _SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 _LARGEST_REQUEST = 32 * 1024 * 1024
-_GRACE = 2.0
+_GRACE = 1.0
+"""Seconds that open streams are served on after the signal (GOAWAY) to connect elsewhere."""
 _OPTIONS = (
     # A second process on the same port must fail instead of taking half of the streams.
     ("grpc.so_reuseport", 0),
@@ -79,7 +80,7 @@ class DiscoveryServer:
         raise AssertionError("a server that serves until cancelled has returned")
 
     async def serve(self, address: Address, tls: Tls | None = None) -> Never:
-        """Serve until cancelled.
+        """Serve until cancelled; then refuse new streams, and end open ones after a grace.
 
         Raises ConfigurationError for a port that cannot be had or an unreadable certificate.
         """
@@ -92,9 +93,9 @@ class DiscoveryServer:
             await server.start()
             await server.stop(None)
             raise
-        await server.start()
-        self._context.listening(self._outlet, str(Address(address.host, bound)))
         try:
+            await server.start()
+            self._context.listening(self._outlet, str(Address(address.host, bound)))
             await asyncio.Event().wait()
         finally:
             await server.stop(_GRACE)

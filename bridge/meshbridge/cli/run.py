@@ -1,115 +1,176 @@
-"""``meshbridge run``: the core, the outlets and the status server in one task group."""
+"""``meshbridge run``: the core, the outlets, status server and admin socket, and how they end."""
 
 import asyncio
 import importlib.metadata
 import os
-import signal
+import sys
+import threading
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+import traceback
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Never
+from typing import Final, NoReturn
 
 from prometheus_client import CollectorRegistry
 from structlog.typing import FilteringBoundLogger
 
-from meshbridge.bridge import Bridge
+from meshbridge.admin.operations import operations
+from meshbridge.admin.server import AdminServer
 from meshbridge.cli.assembly import make_bridge, read_settings
+from meshbridge.cli.parts import Open, Parts, left
+from meshbridge.cli.stopping import Limit, Stopping
 from meshbridge.errors import ConfigurationError
 from meshbridge.logs import configure, listening
 from meshbridge.outlet import Outlet, OutletContext
 from meshbridge.settings.model import Settings
 from meshbridge.status import StatusServer
 
+_BRIDGE, _STATUS, _ADMIN = "bridge", "status", "admin"
+_OUTLETS_END: Final = 4.0
+"""Seconds that outlets have to end: a grace for their streams, and as much again for what hangs."""
+_BRIDGE_ENDS: Final = 2.0
+_STATUS_ENDS: Final = 1.5
+_ALL_ENDS: Final = 9.0
+"""Seconds after which the process ends whatever hangs; 10 are promised."""
+
 
 def run_bridge(path: Path) -> None:
     """Serve what the file configures until SIGTERM or SIGINT.
 
-    Raises ConfigurationError, alone or in a group, when it cannot be used, a port in use included.
+    Raises ConfigurationError when it cannot be used, a port in use included. Ends the process
+    itself when something does not end.
     """
-    # gRPC would print lines of its own beside the logs, about a port in use for one; a user who
-    # wants them says so. It reads this when an outlet first imports it.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    settings = read_settings(path, serving=True)
-    asyncio.run(_serve(settings, configure()))
+    logger = configure()
+    ending = _Ending(logger)
+    with Limit(_ALL_ENDS, ending.say_what_is_left) as limit, Stopping(limit) as stopping:
+        # gRPC would print lines of its own beside the logs, about a port in use for one; a user
+        # who wants them says so. It reads this when an outlet first imports it.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+        settings = read_settings(path, serving=True)
+        asyncio.run(_Run(settings, logger).serve(stopping, limit, ending))
 
 
-class _Stopped(Exception):  # noqa: N818 - no error: it ends the task group
-    """Somebody asked to stop."""
+class _Ending:
+    """Says what has not ended, from whichever thread, and ends the process without it."""
+
+    def __init__(self, logger: FilteringBoundLogger) -> None:
+        self._logger = logger
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    def say_what_is_left(self) -> None:
+        """Log it in one line."""
+        tasks = [] if self.loop is None or self.loop.is_closed() else left(self.loop)
+        threads = sorted(
+            each.name
+            for each in threading.enumerate()
+            if not each.daemon and each is not threading.main_thread()
+        )
+        self._logger.error(
+            "left behind: it has not ended in time",
+            tasks=tasks,
+            threads=threads,
+        )
+
+    def leave(self, fault: BaseException | None) -> NoReturn:
+        """End the process at once; a fault is shown as the interpreter would."""
+        self.say_what_is_left()
+        if fault is not None:
+            traceback.print_exception(fault)
+        sys.stderr.flush()
+        os._exit(0 if fault is None else 1)
 
 
-async def _serve(settings: Settings, logger: FilteringBoundLogger) -> None:
-    bridge = make_bridge(settings, logger)
-    metrics = CollectorRegistry()
-    outlets = {each.name: each.outlet_type(each.options) for each in settings.outlets}
-    status = StatusServer(bridge, outlets, metrics)
-    with _signals() as stop:
+class _Run:
+    """One configuration, served."""
+
+    def __init__(self, settings: Settings, logger: FilteringBoundLogger) -> None:
+        self._settings, self._logger = settings, logger
+        self._bridge = make_bridge(settings, logger)
+        self._metrics = CollectorRegistry()
+        self._outlets = {each.name: each.outlet_type(each.options) for each in settings.outlets}
+        self._status = StatusServer(self._bridge, self._outlets, self._metrics)
+        self._parts = Parts(logger)
+
+    async def serve(self, stopping: Stopping, limit: Limit, ending: _Ending) -> None:
+        """Serve until a signal comes or a part fails, and end everything in time."""
+        ending.loop = asyncio.get_running_loop()
+        asked = asyncio.create_task(stopping.asked(), name="signals")
+        living = asyncio.create_task(self._live(), name="run")
+        await asyncio.wait({asked, living}, return_when=asyncio.FIRST_COMPLETED)
+        limit.begin(1)
+        fault = living.exception() if living.done() and stopping.signal is None else None
+        if fault is None:
+            self._logger.info("stopping", signal=stopping.signal)
+        for each in (asked, living):
+            each.cancel()
+        await asyncio.wait({asked, living})
+        await self._end()
+        if self._parts.running:
+            ending.leave(fault)
+        if fault is not None:
+            raise fault
+        self._logger.info("stopped")
+
+    async def _live(self) -> None:
+        """Open the ports in one order, then read the registries; raises when a part ends.
+
+        An instance that is refused a port has asked no registry for anything.
+        """
+        self._say_started()
+        settings, opened = self._settings, listening(self._logger)
+        if settings.admin is not None:
+            admin = AdminServer(settings.admin, operations(self._bridge), self._logger)
+            await self._parts.open(_ADMIN, lambda say: admin.serve(_both(opened, say)))
+        if settings.status is not None:
+            address = settings.status.listen
+            await self._parts.open(
+                _STATUS, lambda say: self._status.serve(address, _both(opened, say))
+            )
+        for name, outlet in self._outlets.items():
+            await self._parts.open(_of_outlet(name), partial(self._serve_outlet, name, outlet))
+        self._parts.start(_BRIDGE, self._bridge.run())
+        await self._parts.until_one_ends()
+
+    async def _end(self) -> None:
+        """End who hears from outside first, and what says how things stand last."""
+        self._status.drain()
+        outlets = [_of_outlet(name) for name in self._outlets]
+        await self._parts.end(_ADMIN, *outlets, within=_OUTLETS_END)
+        await self._parts.end(_BRIDGE, within=_BRIDGE_ENDS)
+        await self._parts.end(_STATUS, within=_STATUS_ENDS)
+
+    def _say_started(self) -> None:
+        settings = self._settings
+        self._logger.info(
+            "started",
+            version=importlib.metadata.version("meshbridge"),
+            configuration=str(settings.path),
+            registries=[registry.name for registry in settings.registries],
+            outlets=[outlet.name for outlet in settings.outlets],
+        )
+
+    async def _serve_outlet(self, name: str, outlet: Outlet, say: Open) -> None:
+        """Serve; what the outlet says about its configuration gets the place where that stands."""
+        bridge, logger = self._bridge, self._logger.bind(outlet=name)
+        opened = _both(listening(logger), say)
+        context = OutletContext(time.monotonic, logger, self._metrics, opened, bridge.problems.put)
         try:
-            async with asyncio.TaskGroup() as group:
-                _say_started(settings, logger)
-                group.create_task(bridge.run(), name="bridge")
-                for name, outlet in outlets.items():
-                    context = _context(name, bridge, metrics, logger)
-                    group.create_task(_serve_outlet(name, outlet, bridge, context), name=name)
-                if settings.status is not None:
-                    serving = status.serve(settings.status.listen, listening(logger))
-                    group.create_task(serving, name="status")
-                group.create_task(_stop(stop, logger), name="signals")
-        except* _Stopped:
-            logger.info("stopped")
+            await outlet.serve(bridge.snapshots, context)
+        except ConfigurationError as error:
+            place = f"outlets.{name}"
+            raise ConfigurationError(
+                *(each if each.startswith(place) else f"{place}: {each}" for each in error.faults)
+            ) from error
 
 
-def _say_started(settings: Settings, logger: FilteringBoundLogger) -> None:
-    logger.info(
-        "started",
-        version=importlib.metadata.version("meshbridge"),
-        configuration=str(settings.path),
-        registries=[registry.name for registry in settings.registries],
-        outlets=[outlet.name for outlet in settings.outlets],
-    )
+def _of_outlet(name: str) -> str:
+    return f"outlet {name}"
 
 
-async def _stop(received: asyncio.Future[str], logger: FilteringBoundLogger) -> Never:
-    """Raise _Stopped once a signal was received: that cancels all else in the task group."""
-    logger.info("stopping", signal=await received)
-    raise _Stopped
+def _both(log: Callable[[str, str], None], opened: Open) -> Callable[[str, str], None]:
+    def say(name: str, address: str) -> None:
+        log(name, address)
+        opened()
 
-
-@contextmanager
-def _signals() -> Generator[asyncio.Future[str]]:
-    """Give a future of the first signal to stop; a second one ends the process at once."""
-    loop = asyncio.get_running_loop()
-    received: asyncio.Future[str] = loop.create_future()
-    both = (signal.SIGTERM, signal.SIGINT)
-
-    def stop(number: signal.Signals) -> None:
-        for each in both:
-            loop.remove_signal_handler(each)
-        if not received.done():
-            received.set_result(number.name)
-
-    for each in both:
-        loop.add_signal_handler(each, stop, each)
-    try:
-        yield received
-    finally:
-        for each in both:
-            loop.remove_signal_handler(each)
-
-
-def _context(
-    name: str, bridge: Bridge, metrics: CollectorRegistry, logger: FilteringBoundLogger
-) -> OutletContext:
-    bound = logger.bind(outlet=name)
-    return OutletContext(time.monotonic, bound, metrics, listening(bound), bridge.problems.put)
-
-
-async def _serve_outlet(name: str, outlet: Outlet, bridge: Bridge, context: OutletContext) -> None:
-    """Serve; what the outlet says about its configuration gets the place where that stands."""
-    try:
-        await outlet.serve(bridge.snapshots, context)
-    except ConfigurationError as error:
-        place = f"outlets.{name}"
-        raise ConfigurationError(
-            *(each if each.startswith(place) else f"{place}: {each}" for each in error.faults)
-        ) from error
+    return say

@@ -11,6 +11,7 @@ from meshbridge.settings.document import Place, Plain, read_document, show_place
 from meshbridge.settings.faults import keys_of, show_value
 from meshbridge.settings.interpolation import interpolate
 from meshbridge.settings.model import (
+    AdminOptions,
     OutletSettings,
     RegistryHead,
     RegistrySettings,
@@ -20,12 +21,11 @@ from meshbridge.settings.model import (
 from meshbridge.settings.validation import Validation
 from meshbridge.settings.values import Surroundings
 
-_TOP = {"version", "registries", "outlets", "status"}
+_TOP = {"version", "registries", "outlets", "status", "admin"}
 _LATER = {
     "routing": "routing documents",
     "max-loss": "limit on what a configuration change may remove",
     "state": "stored state",
-    "admin": "admin socket",
 }
 _REGISTRY_LATER = {"guard": "guard"}
 _VERSION = 1
@@ -52,8 +52,13 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
     registries = _registries(top, validation)
     outlets = _outlets(top, validation)
     status = _status(top, validation)
+    admin = validation.model(AdminOptions, _only(top, "admin"), ())
     validation.finish()
-    return Settings(path, registries, outlets, status)
+    return Settings(path, registries, outlets, status, admin.admin if admin else None)
+
+
+def _only(section: dict[str, Plain], key: str) -> dict[str, Plain]:
+    return {key: section[key]} if key in section else {}
 
 
 def _check_version(top: dict[str, Plain], validation: Validation) -> None:

@@ -9,10 +9,12 @@ from pydantic import AfterValidator, BaseModel, model_validator
 from pydantic_core import PydanticCustomError
 
 from meshbridge.adapter import AdapterType
+from meshbridge.admin.place import fault_of
 from meshbridge.outlet import OutletType
 from meshbridge.publish.registry import Registry
 from meshbridge.settings.listen import Address, ListenAddress, refuse_open_listener
 from meshbridge.settings.section import Section
+from meshbridge.settings.values import ConfigPath
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -48,6 +50,20 @@ class StatusOptions(Section):
     def _in_the_clear_only_on_loopback(self) -> Self:
         refuse_open_listener(self.listen, tls=self.tls is not None)
         return self
+
+
+def _check_socket(path: Path) -> Path:
+    if (fault := fault_of(path)) is not None:
+        kind = "socket"
+        raise PydanticCustomError(kind, "{fault}", {"fault": fault})
+    return path
+
+
+class AdminOptions(Section):
+    """Where commands talk to the running bridge."""
+
+    admin: Annotated[ConfigPath, AfterValidator(_check_socket)] | None = None
+    """The Unix socket that it listens on; without it there is none"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +102,5 @@ class Settings:
     outlets: tuple[OutletSettings, ...]
     status: StatusOptions | None
     """``None`` when it is switched off."""
+    admin: Path | None = None
+    """The path of the admin socket; ``None`` when there is none."""

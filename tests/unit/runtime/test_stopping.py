@@ -1,0 +1,187 @@
+"""A process ends in time: its parts one after the other, and all that hangs is left behind."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable
+
+import pytest
+from unit.runtime.examples import Log
+
+from meshbridge.cli.parts import Parts, left
+from meshbridge.cli.stopping import Limit, Stopping
+
+
+class Ends:
+    """Stands in for the end of the process."""
+
+    def __init__(self) -> None:
+        self.said = threading.Event()
+        self.code: int | None = None
+        self.ended = threading.Event()
+
+    def leave(self, code: int) -> None:
+        self.code = code
+        self.ended.set()
+
+
+def test_a_process_that_hangs_is_ended_after_its_last_words() -> None:
+    ends = Ends()
+    with Limit(0, ends.said.set, ends.leave) as limit:
+        assert not ends.said.is_set()
+        limit.begin(0)
+        assert ends.ended.wait(10)
+    assert (ends.said.is_set(), ends.code) == (True, 0)
+
+
+def test_last_words_that_fail_end_the_process_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail() -> None:
+        raise RuntimeError
+
+    def ignore(_: threading.ExceptHookArgs) -> None:
+        """Print no traceback."""
+
+    monkeypatch.setattr(threading, "excepthook", ignore)
+    ends = Ends()
+    with Limit(0, fail, ends.leave) as limit:
+        limit.begin(1)
+        assert ends.ended.wait(10)
+    assert ends.code == 1
+
+
+def test_a_process_that_was_not_asked_to_end_is_left_alone() -> None:
+    ends = Ends()
+    with Limit(0, ends.said.set, ends.leave):
+        pass
+    assert not ends.ended.is_set()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_first_signal_asks_and_the_second_is_the_systems(number: signal.Signals) -> None:
+    """Also one that comes before anybody waits; afterwards all is as it was."""
+    before = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
+    ends = Ends()
+    limit = Limit(60, ends.said.set, ends.leave)
+    try:
+        with limit, Stopping(limit) as stopping:
+            signal.raise_signal(number)
+            handlers = {signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+            assert handlers == {signal.SIG_DFL}
+            assert asyncio.run(stopping.asked()) == number.name
+    finally:
+        limit.lift()
+        for each, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
+            signal.signal(each, handler)
+    assert not ends.ended.is_set()
+
+
+def test_a_signal_wakes_who_waits_for_it() -> None:
+    before = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
+    limit = Limit(60, Ends().said.set, Ends().leave)
+
+    async def main(stopping: Stopping) -> str:
+        asyncio.get_running_loop().call_later(0, signal.raise_signal, signal.SIGTERM)
+        async with asyncio.timeout(10):
+            return await stopping.asked()
+
+    try:
+        with limit, Stopping(limit) as stopping:
+            assert asyncio.run(main(stopping)) == "SIGTERM"
+    finally:
+        limit.lift()
+        for each, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
+            signal.signal(each, handler)
+
+
+def test_who_heard_signals_before_hears_them_again() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with Limit(60, Ends().said.set) as limit, Stopping(limit):
+        assert signal.getsignal(signal.SIGINT) != before
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+async def serve_until(end: Callable[[], None] | None = None) -> None:
+    try:
+        await asyncio.Event().wait()
+    finally:
+        if end is not None:
+            end()
+
+
+@pytest.mark.asyncio
+async def test_the_next_part_opens_when_the_one_before_is_open() -> None:
+    events: list[str] = []
+    parts = Parts(Log().logger())
+
+    async def serve(name: str, opened: Callable[[], None]) -> None:
+        events.append(f"{name} starts")
+        await asyncio.sleep(0)
+        events.append(f"{name} is open")
+        opened()
+        await serve_until()
+
+    for name in "ab":
+        await parts.open(name, lambda opened, name=name: serve(name, opened))  # type: ignore[misc]
+    assert events == ["a starts", "a is open", "b starts", "b is open"]
+    await parts.end("a", "b", within=10)
+
+
+@pytest.mark.asyncio
+async def test_a_part_that_cannot_open_says_why() -> None:
+    parts = Parts(Log().logger())
+
+    async def serve(_: Callable[[], None]) -> None:
+        raise ValueError("in use")
+
+    with pytest.raises(ValueError, match="in use"):
+        await parts.open("a", serve)
+
+
+@pytest.mark.asyncio
+async def test_a_part_that_ends_by_itself_is_a_fault() -> None:
+    parts = Parts(Log().logger())
+    parts.start("lasting", serve_until())
+    parts.start("short", asyncio.sleep(0))
+    with pytest.raises(RuntimeError, match="short has returned; it must run until it is"):
+        await parts.until_one_ends()
+    await parts.end("lasting", "short", "never started", within=10)
+    assert parts.running == []
+
+
+@pytest.mark.asyncio
+async def test_what_hangs_is_given_up_and_named() -> None:
+    release = asyncio.Event()
+
+    async def hang() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await release.wait()
+
+    parts = Parts(Log().logger())
+    parts.start("hanging", hang())
+    parts.start("other", serve_until())
+    await asyncio.sleep(0)
+    await parts.end("hanging", "other", within=0)
+    assert parts.running == ["hanging"]
+    assert "hanging" in left(asyncio.get_running_loop())
+    release.set()
+    await parts.end("hanging", within=10)
+    assert parts.running == []
+
+
+@pytest.mark.asyncio
+async def test_a_part_that_fails_while_it_ends_is_told_and_stops_nobody() -> None:
+    def fail() -> None:
+        raise ValueError("left")
+
+    log = Log()
+    parts = Parts(log.logger())
+    parts.start("failing", serve_until(fail))
+    await asyncio.sleep(0)
+    await parts.end("failing", within=10)
+    assert parts.running == []
+    (line,) = [each for each in log.entries if each["event"] == "failed while it ended"]
+    assert line["part"] == "failing"

@@ -41,6 +41,8 @@ class ServiceObject(TypedDict):
     labels: dict[str, str]
     version: str
     sources: list[SourceObject]
+    aliases: list[str]
+    addresses: list[str]
 
 
 def service_object(service: Service) -> ServiceObject:
@@ -52,16 +54,19 @@ def service_object(service: Service) -> ServiceObject:
             {"number": port.number, "protocol": port.protocol, "name": port.name}
             for port in service.ports
         ],
-        "endpoints": [_endpoint(endpoint) for endpoint in service.endpoints],
+        "endpoints": [endpoint_object(endpoint) for endpoint in service.endpoints],
         "labels": dict(service.labels),
         "version": service.version,
         "sources": [
             {"registry": source.registry, "name": source.name} for source in service.sources
         ],
+        "aliases": list(service.aliases),
+        "addresses": list(service.addresses),
     }
 
 
-def _endpoint(endpoint: Endpoint) -> EndpointObject:
+def endpoint_object(endpoint: Endpoint) -> EndpointObject:
+    """Return the endpoint as plain values for JSON."""
     return {
         "address": endpoint.address,
         "ports": dict(endpoint.ports),

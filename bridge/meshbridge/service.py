@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import Self
 
 import msgspec
 
@@ -33,6 +34,11 @@ class Locality:
     def __str__(self) -> str:
         """Return Istio's ``region/zone/sub-zone`` without trailing empty parts."""
         return f"{self.region}/{self.zone}/{self.sub_zone}".rstrip("/")
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Return the locality that was written like that; a slash too many is its last part's."""
+        return cls(*text.split("/", 2))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,14 @@ from typing import Never
 from prometheus_client import Counter, Gauge
 from pydantic import BaseModel
 
+from meshbridge.mirror import Held
 from meshbridge.outlet import OutletContext, Subscriber
 from meshbridge.problems import Problem
+from meshbridge.service import Service
 from meshbridge.settings import Address, ListenAddress, Listener
 from meshbridge.snapshot import Snapshot, Snapshots
 from meshbridge.turns import Turns
+from meshbridge_mcp import mirror
 from meshbridge_mcp.istio import entries
 from meshbridge_mcp.kinds import SERVICE_ENTRY, WITHHELD, WORKLOAD_ENTRY, resource_type
 from meshbridge_mcp.ledger import Ledger
@@ -38,6 +41,8 @@ class Mcp:
 
     Options = Options
     formats = ("istio",)
+    mirrors = "istiod"
+    untold = mirror.UNTOLD
 
     def __init__(self, options: BaseModel) -> None:
         """Make it for its part of the configuration."""
@@ -74,6 +79,14 @@ class Mcp:
             for _, service in sorted(snapshot.services.items())
             for part in entries(service).parts
         )
+
+    def told(self, service: Service) -> Service | None:
+        """Return what of a service an istiod gives back."""
+        return mirror.told(service)
+
+    def held(self, answer: bytes) -> Held:
+        """Read ``/debug/configz`` of an istiod; raises BadData."""
+        return mirror.held(answer)
 
 
 async def _follow(snapshots: Snapshots, offers: Offers, context: OutletContext) -> Never:

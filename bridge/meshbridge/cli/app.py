@@ -72,6 +72,10 @@ def command_line() -> typer.Typer:
     app.command(epilog="Example:  meshbridge run -c meshbridge.yaml")(run)
     app.command(epilog="Example:  meshbridge check -c meshbridge.yaml --offline")(check)
     app.command(epilog="Example:  meshbridge dump -c meshbridge.yaml --format istio")(dump)
+    app.command(
+        epilog="Example:  meshbridge diff meshbridge.yaml http://127.0.0.1:15014",
+        no_args_is_help=True,
+    )(diff)
     app.command(epilog="Example:  meshbridge adapters")(adapters)
     app.command(epilog="Example:  meshbridge demo --keep")(demo)
     return app
@@ -140,6 +144,41 @@ def dump(
 
     with faults_in_lines():
         sys.exit(dump_services(config, form, service, wait))
+
+
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", help="A file, a URL or -, as above.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Likewise.")],
+    form: Annotated[
+        str, typer.Option("--format", "-f", metavar="text|json", help="How to print.")
+    ] = "text",
+    service: Annotated[
+        str,
+        typer.Option("--service", "-s", metavar="PATTERN", help="Only hosts that match, like a*."),
+    ] = "*",
+    limit: Annotated[
+        int, typer.Option(min=1, help="How many hosts, and lines of each; json has all.")
+    ] = 50,
+    wait: Wait = _USUAL_WAIT,
+) -> None:
+    """Say in what two places that hold services differ.
+
+    A and B are each one of these, told apart by how they are written:
+
+    http://HOST:PORT is the status server of a running bridge.
+
+    istiod+http://HOST:PORT, or a URL that ends in /debug/configz, is the debug port of an istiod.
+
+    FILE that begins with "[" is what "dump --format json" or /debug/configz gave; - is stdin.
+
+    Any other FILE is a configuration, of which each registry is read once.
+
+    Exit code 0: they hold the same; 1: they differ; 2: they could not be compared.
+    """
+    from meshbridge.cli.diff import diff_sources
+
+    with faults_in_lines():
+        sys.exit(diff_sources(a, b, form=form, pattern=service, limit=limit, wait=wait))
 
 
 def adapters() -> None:

@@ -117,6 +117,8 @@ def test_services_have_the_shape_of_the_contract() -> None:
             "labels": {},
             "version": snapshot.services["orders.shop"].version,
             "sources": [{"registry": "shop", "name": "orders"}],
+            "aliases": [],
+            "addresses": [],
         }
         assert json.loads((await get(session, "/api/services/orders.shop"))[1]) == found
         status, text = await get(session, "/api/services/orders")

@@ -37,7 +37,7 @@ def write(folder: Path, text: str) -> Path:
 def test_help_names_every_command_and_each_teaches_by_an_example() -> None:
     top = meshbridge("--help")
     assert top.exit_code == 0
-    for name in ("run", "check", "dump", "adapters", "demo"):
+    for name in ("run", "check", "dump", "diff", "adapters", "demo"):
         assert f"\n  {name} " in top.stdout
         shown = meshbridge(name, "--help")
         assert shown.exit_code == 0

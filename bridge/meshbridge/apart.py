@@ -25,3 +25,17 @@ async def apart(work: Coroutine[object, object, T]) -> T:
             task.exception()  # seen, and of no interest any more
         raise
     return task.result()
+
+
+async def to_the_end(work: Coroutine[object, object, None]) -> None:
+    """Wait for the end of ``work``, which ends by itself, also when cancelled meanwhile."""
+    task = asyncio.create_task(work)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            cancelled = True
+    task.result()
+    if cancelled:
+        raise asyncio.CancelledError

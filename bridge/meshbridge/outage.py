@@ -15,6 +15,11 @@ STEADY = 30.0
 _LONGEST = 500
 _MANY = 64
 """Attempts beyond which the wait no longer grows, and faults beyond which none is said."""
+_FAULTS = 3
+"""Different faults of the adapter that are said in one outage."""
+_SCOPES = 10
+"""Scopes that are said to be unreadable within a minute; problems and metrics show all of them."""
+_MINUTE = 60.0
 
 
 class Failure(enum.StrEnum):
@@ -41,10 +46,28 @@ def failure_of(error: Exception) -> Failure:
 
 def reason_of(error: Exception) -> str:
     """Return the exception in one bounded line, with its type when it should not have come."""
-    text = " ".join(str(error).split())
+    try:
+        text = one_line(str(error))
+    except Exception:  # noqa: BLE001 - whoever wrote it does not know what it says either
+        text = "it cannot say why"
     if not isinstance(error, (RegistryRejected, RegistryUnavailable, AdapterFault)):
         text = f"{type(error).__qualname__}: {text}" if text else type(error).__qualname__
     return text[:_LONGEST] or type(error).__name__
+
+
+def one_line(text: str) -> str:
+    """Return the text in one bounded line."""
+    return " ".join(text[: 4 * _LONGEST].split())[:_LONGEST]
+
+
+def _which(error: Exception, reason: str) -> str:
+    """Tell an adapter's faults apart: by the line that raised it, as its words may differ."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    if place is None or isinstance(error, AdapterFault):
+        return reason
+    return f"{type(error).__qualname__} {place.tb_frame.f_code.co_filename}:{place.tb_lineno}"
 
 
 class Backoff:
@@ -94,7 +117,12 @@ class Outage:
         """Monotonic seconds of the last change between watched and not."""
         self._stale: dict[str, tuple[float, str]] = {}
         self._faults: set[str] = set()
-        self._begun_aloud = False
+        self._said: set[Failure] = set()
+        """What was said of this outage."""
+        self._faults_said = 0
+        self._aloud: set[str] = set()
+        """The unreadable scopes that were said to be, and will be said to be readable again."""
+        self._minute, self._in_minute = self.since, 0
 
     def begin(self, error: Exception) -> Failure:
         """Note that the watch ended with ``error``; return what that means."""
@@ -103,14 +131,14 @@ class Outage:
             self.since = self._clock()
         if failure is Failure.FAULT:
             self._say_fault(reason, error)
-        elif failure is not self.failure:
+        elif failure not in self._said:  # also when it was rejected meanwhile
             self._say(failure, reason)
         self.failure, self.reason = failure, reason
         self._show("registry", reason)
         return failure
 
     def _say(self, failure: Failure, reason: str) -> None:
-        self._begun_aloud = True
+        self._said.add(failure)
         if failure is Failure.REJECTED:
             self._logger.error(
                 "registry rejects the bridge",
@@ -124,10 +152,12 @@ class Outage:
 
     def _say_fault(self, reason: str, error: Exception) -> None:
         """Say an adapter's fault, each but once: it comes back until the adapter is mended."""
-        if reason in self._faults or len(self._faults) >= _MANY:
+        which = _which(error, reason)
+        if which in self._faults or len(self._faults) >= _MANY or self._faults_said >= _FAULTS:
             return
-        self._faults.add(reason)
-        self._begun_aloud = True
+        self._faults.add(which)
+        self._faults_said += 1
+        self._said.add(Failure.FAULT)
         self._logger.error(
             "adapter failed",
             error=type(error).__qualname__,
@@ -137,35 +167,44 @@ class Outage:
         )
 
     def end(self) -> None:
-        """Note that everything the outage had made stale was read again."""
+        """Note that the registry is being watched again; a scope may still be stale by itself."""
         if self.failure is None:
             return
-        if self._begun_aloud:
+        if self._said:
             after = round(self._clock() - self.since, 3)
             self._logger.info("registry available", after_seconds=after)
-            self._begun_aloud = False
+            self._said.clear()
+            self._faults_said = 0
         self.failure, self.reason, self.since = None, "", self._clock()
         self._problems.put(("outage", self._registry, "registry"), ())
 
     def stale(self, scope: str, reason: str) -> None:
         """Note that one scope cannot be read; said once, and not beside the registry's outage."""
-        if scope in self._stale:
-            since, _ = self._stale[scope]
-            self._stale[scope] = (since, reason)
-            if self.failure is None:
-                self._show(scope, reason)
-            return
-        self._stale[scope] = (self._clock(), reason)
+        since, _ = self._stale.get(scope, (self._clock(), ""))
+        self._stale[scope] = (since, reason)
         if self.failure is None:
-            self._logger.warning("scope unreadable", scope=scope, reason=reason)
+            self._say_scope(scope, reason)
             self._show(scope, reason)
+
+    def _say_scope(self, scope: str, reason: str) -> None:
+        if scope in self._aloud:
+            return
+        if self._clock() - self._minute >= _MINUTE:
+            self._minute, self._in_minute = self._clock(), 0
+        self._in_minute += 1
+        if self._in_minute > _SCOPES:
+            return
+        self._aloud.add(scope)
+        more = {"next": "/api/problems shows the others"} if self._in_minute == _SCOPES else {}
+        self._logger.warning("scope unreadable", scope=scope, reason=reason, **more)
 
     def listed(self, scope: str) -> None:
         """Note that the scope was read; ends the outage with the last of its scopes."""
         since, _ = self._stale.pop(scope, (None, ""))
-        if since is not None and self.failure is None:
+        if scope in self._aloud and since is not None:
             after = round(self._clock() - since, 3)
             self._logger.info("scope readable", scope=scope, after_seconds=after)
+            self._aloud.remove(scope)
         self._problems.put(("outage", self._registry, scope), ())
         if not self._stale:
             self.end()

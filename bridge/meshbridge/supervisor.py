@@ -1,19 +1,30 @@
 """Runs one adapter for ever: whatever it does harms its own registry only, and removes nothing."""
 
 import asyncio
-import threading
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Never, cast
+from typing import Any, Never
 
 from structlog.typing import FilteringBoundLogger
 
 from meshbridge.adapter import Adapter, Changed, Context, Gone, Listing, Removed, Stale, Update
 from meshbridge.apart import apart
 from meshbridge.backlog import Backlog
-from meshbridge.outage import AdapterFault, Backoff, Outage, reason_of
+from meshbridge.contained import contained, contained_now
+from meshbridge.made import Made
+from meshbridge.outage import AdapterFault, Backoff, Failure, Outage, one_line, reason_of
 from meshbridge.problems import Problems
 from meshbridge.reporting import Reports
+from meshbridge.shapes import check_contents
+from meshbridge.watch import SILENCE, Watch
+
+SCOPES = 10_000
+"""Scopes that an adapter may speak of."""
+CHECKED = 0.002
+"""Seconds for which an update's shapes are looked at before the loop gets its turn."""
+ABANDONED = 3
+"""Watches that do not end, after which it is started again slowly: each holds what it holds."""
 
 WorkOff = Callable[[Update], Awaitable[None]]
 
@@ -41,16 +52,19 @@ class Supervisor:
     ) -> None:
         """Make the adapter; nothing is read yet. Raises what the adapter's constructor raises."""
         logger = surroundings.logger.bind(registry=name)
+        self._name, self._make, self._logger = name, make, logger
         self._clock, self._sleep = surroundings.clock, surroundings.sleep
         self._work_off = work_off
         self._reports = Reports(name, surroundings.problems)
         self._backlog = Backlog()
         self._arrived = asyncio.Event()
         self._backoff = Backoff()
-        self._watch: _Watch | None = None
+        self._watch: Watch | None = None
         self._seen: dict[str, None] = {}
-        context = Context(self._clock, self._sleep, self._reports.report, logger)
-        self.adapter = make(context)
+        self._gaps: set[str] = set()
+        """Scopes of which changes may have been missed since they were last listed."""
+        self._abandoned: list[asyncio.Task[Any]] = []
+        self.adapter = self._made()
         self.outage = Outage(name, logger, surroundings.problems, self._clock)
         self.restarts = 0
         """How many times the watch had to be started again."""
@@ -70,53 +84,117 @@ class Supervisor:
     async def run(self) -> None:
         """Watch, and watch again, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._keep_working(), name="work off")
-            group.create_task(self._keep_watching(), name="watch")
+            group.create_task(self._keep_working(), name=f"work off {self._name}")
+            group.create_task(self._keep_watching(), name=f"watch {self._name}")
 
     async def _keep_watching(self) -> Never:
         while True:
             begun = self._clock()
-            watch = _Watch(self.adapter, self._take)
-            self._watch = watch
-            error = await _contained(apart(watch.run()))
+            watch = self._watch = Watch(self._name, self.adapter, self._take, self._sleep)
+            try:
+                error = await contained(apart(watch.run(lambda: self._silent(watch))))  # noqa: B023 - ended before the next
+            except asyncio.CancelledError:
+                self._say_left(watch)
+                raise
             self._watch = None
-            if watch.fault is not None and watch.fault is not error:
-                self.outage.begin(watch.fault)  # the watch ended by itself at the same time
-            failure = self.outage.begin(error or AdapterFault("watch returned"))
-            for scope in self.scopes:
-                self._put(Stale(scope, reason_of(error) if error else "watch returned"))
-            await self._sleep(self._backoff.next(failure, self._clock() - begun))
+            failure = self._begin_outage(watch, error or AdapterFault("watch returned"))
+            # A long wait for a connection is no sign of health: what counts is that it spoke.
+            lasted = self._clock() - begun if watch.heard else 0.0
+            await self._sleep(self._backoff.next(failure, lasted))
+            self._replace(watch)
             self.restarts += 1
+
+    def _begin_outage(self, watch: Watch, error: Exception) -> Failure:
+        """Note that the watch has ended with ``error``; return how to go on."""
+        for fault in watch.faults:
+            self.outage.begin(fault)
+        if watch.fault is not None and watch.fault is not error:
+            self.outage.begin(watch.fault)  # the watch ended by itself at the same time
+        failure = self.outage.begin(error)
+        for scope in self.scopes:
+            self._put(Stale(scope, reason_of(error)))
+        self._abandoned = [task for task in self._abandoned if not task.done()]
+        self._abandoned += watch.abandoned
+        return Failure.REJECTED if len(self._abandoned) >= ABANDONED else failure
+
+    def _replace(self, watch: Watch) -> None:
+        """Make a new adapter if the old one is still at work in a watch that does not end."""
+        if watch.abandoned and (error := contained_now(self._make_anew)) is not None:
+            self.outage.begin(error)  # the old one goes on: nothing else is there
+
+    def _make_anew(self) -> None:
+        self.adapter = self._made()
+
+    def _made(self) -> Made:
+        context = Context(self._clock, self._sleep, self._reports.report, self._logger)
+        return Made.of(self._make(context))
+
+    def _say_left(self, watch: Watch) -> None:
+        for fault in watch.faults:
+            self._logger.error("adapter failed", reason=reason_of(fault), next="stopping anyway")
+
+    def _silent(self, watch: Watch) -> None:
+        """Call stale what the watch has not spoken of; the others are no part of the outage."""
+        heard = watch.heard
+        for scope in self.scopes:
+            if scope not in heard:
+                said = f"the adapter has said nothing of it in the {SILENCE:g} s since its start"
+                self._put(Stale(scope, said))
+        if heard - self._gaps:
+            self.outage.end()
 
     async def _keep_working(self) -> Never:
         while True:
             await self._arrived.wait()
             while self._backlog:
                 update = self._backlog.take()
-                error = await _contained(self._work_off(update))
+                error = await contained(self._take_effect(update))
                 if error is None:
                     self._note(update)
-                elif self._watch is None or self._watch.over:
-                    self.outage.begin(error)  # the watch that said it has ended, or is about to
                 else:
-                    self._watch.fail(error)
+                    self._refuse(update, error)
             self._arrived.clear()
 
+    async def _take_effect(self, update: Update) -> None:
+        begun = time.perf_counter()
+        for _ in check_contents(update):
+            if time.perf_counter() - begun >= CHECKED:
+                await asyncio.sleep(0)
+                begun = time.perf_counter()
+        await self._work_off(update)
+
+    def _refuse(self, update: Update, error: Exception) -> None:
+        """Note that an update cannot take effect, nor what was said on top of it."""
+        if isinstance(update, Listing):
+            self._backlog.forget_changes(update.scope)
+        if self._watch is None or self._watch.over:
+            self.outage.begin(error)  # the watch that said it has ended, or is about to
+        else:
+            self._watch.fail(error)
+
     def _take(self, update: Update) -> None:
-        self.updates += 1
+        if update.scope not in self._seen and len(self._seen) >= SCOPES:
+            raise AdapterFault(f"it speaks of more than {SCOPES:,} scopes")
+        if isinstance(update, Stale):
+            update = replace(update, reason=one_line(update.reason))
         # After an outage changes were missed, whether the adapter knows it or not.
-        if isinstance(update, Listing) and self.outage.stale_since(update.scope) is not None:
+        elif isinstance(update, Listing) and update.scope in self._gaps:
             update = replace(update, after_gap=True)
         self._put(update)
+        self.updates += 1
 
     def _put(self, update: Update) -> None:
+        self._backlog.put(update)
         if isinstance(update, Gone):
             # In a later outage nothing would ever list it, and so end its being stale.
             self._seen.pop(update.scope, None)
         else:
             self._seen[update.scope] = None
+        if isinstance(update, Stale):
+            self._gaps.add(update.scope)
+        elif isinstance(update, (Listing, Gone)):
+            self._gaps.discard(update.scope)
         self._reports.settle(update)
-        self._backlog.put(update)
         self._arrived.set()
 
     def _note(self, update: Update) -> None:
@@ -127,100 +205,7 @@ class Supervisor:
             case Gone(scope):
                 self.outage.gone(scope)
             case Listing(scope):
-                self.outage.listed(scope)
+                if not self._backlog.stale(scope):  # else its watch has ended since
+                    self.outage.listed(scope)
             case Changed() | Removed():
                 return
-
-
-class _Watch:
-    """One call of an adapter's ``watch``, and what it may say in it."""
-
-    def __init__(self, adapter: Adapter, take: Callable[[Update], None]) -> None:
-        self._adapter = adapter
-        self._take = take
-        self._listed: set[str] = set()
-        self._thread = threading.get_ident()
-        self._loop = asyncio.get_running_loop()
-        self._failed: asyncio.Future[Never] = self._loop.create_future()
-        self._open = True
-        self.fault: Exception | None = None
-        """What it was ended with, if it did not end by itself."""
-
-    async def run(self) -> None:
-        """Watch until it fails; always raises."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._watch(), name="adapter")
-                group.create_task(self._await_fault(), name="adapter's faults")
-        finally:
-            self._open = False
-            if not self._failed.cancel() and not self._failed.cancelled():
-                self._failed.exception()  # seen: asyncio would call it "never retrieved"
-
-    async def _watch(self) -> Never:
-        try:
-            await self._adapter.watch(self.emit)
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            raise AdapterFault("watch cancelled itself") from None
-        raise AdapterFault("watch returned; it must run until it is cancelled or raises")
-
-    async def _await_fault(self) -> None:
-        await self._failed
-
-    @property
-    def over(self) -> bool:
-        """Whether it has ended, or is about to."""
-        return self._failed.done()
-
-    def fail(self, error: Exception) -> None:
-        """End the watch with ``error``, from whatever thread."""
-        if threading.get_ident() != self._thread:
-            self._loop.call_soon_threadsafe(self.fail, error)
-        elif not self.over:
-            self.fault = error
-            self._failed.set_exception(error)
-
-    def emit(self, update: Update) -> None:
-        """Take an update from the adapter; nonsense ends the watch instead."""
-        if not self._open:
-            return
-        if (nonsense := self._nonsense(update)) is not None:
-            self.fail(AdapterFault(nonsense))
-            return
-        if isinstance(update, Listing):
-            self._listed.add(update.scope)
-        elif isinstance(update, (Stale, Gone)):
-            self._listed.discard(update.scope)
-        self._take(update)
-
-    def _nonsense(self, update: object) -> str | None:
-        if threading.get_ident() != self._thread:
-            return "it called emit from another thread than the event loop's"
-        if not isinstance(update, (Listing, Changed, Removed, Gone, Stale)):
-            return f"it emitted {type(update).__qualname__}, which is no update"
-        if isinstance(update, (Changed, Removed)) and update.scope not in self._listed:
-            return f"it said {type(update).__name__} of {update.scope!r} before listing that scope"
-        return None
-
-
-async def _contained(work: Awaitable[None]) -> Exception | None:
-    """Return the exception that ended the work.
-
-    The only place of the bridge that catches every exception: what comes here was raised by an
-    adapter, or by what it said, and one registry must not end the service of the others.
-    """
-    try:
-        await work
-    except Exception as error:  # noqa: BLE001 - see above
-        return _first(error)
-    return None
-
-
-def _first(error: Exception) -> Exception:
-    if not isinstance(error, ExceptionGroup):
-        return error
-    group = cast("ExceptionGroup[Exception]", error)
-    return _first(group.exceptions[0])

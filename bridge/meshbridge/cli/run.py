@@ -25,6 +25,7 @@ from meshbridge.logs import configure, listening
 from meshbridge.outlet import Outlet, OutletContext
 from meshbridge.settings.model import Settings
 from meshbridge.status import StatusServer
+from meshbridge.watchdog import watchdog
 
 _BRIDGE, _STATUS, _ADMIN = "bridge", "status", "admin"
 _OUTLETS_END: Final = 4.0
@@ -130,7 +131,8 @@ class _Run:
         for name, outlet in self._outlets.items():
             await self._parts.open(_of_outlet(name), partial(self._serve_outlet, name, outlet))
         self._parts.start(_BRIDGE, self._bridge.run())
-        await self._parts.until_one_ends()
+        with watchdog(asyncio.get_running_loop(), self._logger, self._metrics):
+            await self._parts.until_one_ends()
 
     async def _end(self) -> None:
         """End who hears from outside first, and what says how things stand last."""

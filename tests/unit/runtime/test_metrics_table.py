@@ -15,6 +15,7 @@ from meshbridge.outlet import Outlet, OutletContext
 from meshbridge.publish import Registry
 from meshbridge.settings import Address, Tls
 from meshbridge.status import StatusServer
+from meshbridge.watchdog import watchdog
 from meshbridge_mcp import Mcp
 from meshbridge_xds import Xds
 from meshbridge_xds.server import DiscoveryServer
@@ -79,7 +80,8 @@ async def running() -> CollectorRegistry:
         assert {await opened.get() for _ in range(3)} == {"status", "served"}
         for task in tasks:
             task.cancel()
-    return metrics
+    with watchdog(asyncio.get_running_loop(), log.logger(), metrics):
+        return metrics
 
 
 async def serve(self: DiscoveryServer, address: Address, tls: Tls | None = None) -> None:

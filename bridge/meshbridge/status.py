@@ -19,6 +19,7 @@ from meshbridge.outlet import Outlet
 from meshbridge.problems import IN_ORDER, Problem
 from meshbridge.readiness import DRAINING, ready
 from meshbridge.settings.listen import Address
+from meshbridge.sites import start
 from meshbridge.turns import SLICE
 
 _CHUNK: Final = 64 * 1024
@@ -57,7 +58,7 @@ class StatusServer:
         try:
             site = web.TCPSite(runner, address.host, address.port)
             try:
-                await site.start()
+                await start(site)
             except OSError as error:
                 reason = error.strerror or str(error)
                 raise ConfigurationError(

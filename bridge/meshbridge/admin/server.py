@@ -11,6 +11,7 @@ from structlog.typing import FilteringBoundLogger
 
 from meshbridge.admin.opening import opened
 from meshbridge.admin.operation import LARGEST_QUESTION, AdminRefusal, Code, Operation
+from meshbridge.sites import start
 
 _JSON = "application/json"
 _STATUS: Mapping[Code, int] = {1: 409, 2: 400}
@@ -43,7 +44,7 @@ class AdminServer:
         async with opened(self._path) as socket:
             await runner.setup()
             try:
-                await web.SockSite(runner, socket).start()
+                await start(web.SockSite(runner, socket))
                 listening("admin", str(self._path))
                 await asyncio.Event().wait()
             finally:

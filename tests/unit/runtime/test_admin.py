@@ -281,3 +281,18 @@ async def test_an_operation_can_be_asked_without_a_socket() -> None:
         with pytest.raises(AdminRefusal, match="cannot be read") as caught:
             await answer(wrong)
         assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_server_that_is_cancelled_while_it_opens_leaves_nothing(
+    path: Path, turns: int
+) -> None:
+    """At each await of its start: no socket stays, neither open nor in the folder."""
+    server = AdminServer(path, OPERATIONS, Log().logger())
+    task = asyncio.create_task(server.serve(lambda _, __: None))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert turns == 0 or names_in(path.parent) == []

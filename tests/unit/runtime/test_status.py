@@ -191,3 +191,52 @@ def test_a_port_in_use_is_a_mistake_of_the_configuration() -> None:
 
     with pytest.raises(ConfigurationError, match=r"status\.listen: found 127\.0\.0\.1:\d+; cannot"):
         asyncio.run(main())
+
+
+@pytest.mark.parametrize("turns", range(12))
+def test_a_server_that_is_cancelled_while_it_opens_leaves_nothing(turns: int) -> None:
+    """At each await of its start; an open socket would fail the test."""
+
+    async def main() -> None:
+        bridge = Bridge([], time.monotonic, asyncio.sleep, Log().logger())
+        server = StatusServer(bridge, {}, CollectorRegistry())
+        task = asyncio.create_task(server.serve(Address("127.0.0.1", 0), nobody))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+
+
+def test_readyz_turns_away_who_comes_during_a_drain() -> None:
+    """At once, also when everything is served; the loop still turns, and that is said too."""
+
+    async def main() -> None:
+        runtime = RegistryRuntime(Registry("shop", 0), lambda each: Scripted(each, listing))
+        bridge = Bridge([runtime], time.monotonic, asyncio.sleep, Log().logger())
+        server = StatusServer(bridge, {}, CollectorRegistry())
+        opened: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(bridge.run()),
+                group.create_task(
+                    server.serve(
+                        Address("127.0.0.1", 0), lambda _, address: opened.set_result(address)
+                    )
+                ),
+            ]
+            await bridge.snapshots.after(None)
+            async with aiohttp.ClientSession(f"http://{await opened}") as session:
+                assert (await get(session, "/readyz"))[0] == 200
+                server.drain()
+                status, text = await get(session, "/readyz")
+                assert status == 503
+                assert text.splitlines()[0].startswith("draining: ")
+                assert text.splitlines()[1].startswith("ready: ")
+                assert (await get(session, "/livez"))[0] == 200
+            for task in tasks:
+                task.cancel()
+
+    asyncio.run(main())

@@ -30,7 +30,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, refusals: Refusals) -> None:
         return [
             Answer(path, None, refusal)
             if (refusal := refusals[str(path)])
-            else Answer(path, path.name)
+            else Answer(path, str(path))
             for path in paths
         ]
 

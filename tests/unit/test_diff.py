@@ -1,6 +1,8 @@
 """`meshbridge diff` on files: what is printed, what the code is, and what cannot be compared."""
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -214,3 +216,12 @@ def test_a_configuration_is_compared_by_what_its_registries_hold(a: Path, tmp_pa
         "  orders.file",
         "    endpoint 10.1.0.2 http-80=8080: weight 100 -> 200",
     ]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS takes only text as a name")
+def test_a_file_may_have_a_name_that_is_no_text(a: Path, tmp_path: Path) -> None:
+    b = write(tmp_path / os.fsdecode(b"\xff.json"))
+    result = diff(a, b)
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[2] == f"+++ {tmp_path}/\\udcff.json"
+    assert json.loads(diff(a, b, "-f", "json").stdout)["b"] == {"name": str(b), "hosts": 0}

@@ -159,7 +159,16 @@ def diff(
     limit: Annotated[
         int, typer.Option(min=1, help="How many hosts, and lines of each; json has all.")
     ] = 50,
-    wait: Wait = _USUAL_WAIT,
+    wait: Annotated[
+        timedelta,
+        typer.Option(
+            "--wait",
+            parser=_duration,
+            metavar="DURATION",
+            help="How long to wait for each side, like 500ms or 1m.",
+            show_default="10s",
+        ),
+    ] = _USUAL_WAIT,
 ) -> None:
     """Say in what two places that hold services differ.
 

@@ -1,6 +1,7 @@
 """Reads a side whole, whatever it is, and says what it cannot say of services."""
 
 import asyncio
+import gc
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from meshbridge.cli.ending import complain
 from meshbridge.cli.reading import read_all, unread
 from meshbridge.difference import Facet
 from meshbridge.errors import BadData
+from meshbridge.memory import settle
 from meshbridge.mirror import Mirror
 from meshbridge.outlet import OutletType
 from meshbridge.plugins import installed, load
@@ -98,7 +100,8 @@ def _answer(name: str, text: bytes) -> Side:
 
 def _bridges(name: str, text: bytes) -> Side:
     try:
-        dumped = read_dump(text)
+        with _uncollected():
+            dumped = read_dump(text)
     except BadData as error:
         raise NotComparable(f"{name}: {error}") from None
     return Side(name, dumped.services, dumped.unsaid)
@@ -107,7 +110,8 @@ def _bridges(name: str, text: bytes) -> Side:
 def _istios(name: str, text: bytes) -> Side:
     mirror = _mirror(name)
     try:
-        held = mirror.held(text)
+        with _uncollected():
+            held = mirror.held(text)
     except BadData as error:
         raise NotComparable(f"{name}: {error}") from None
     services = {service.host: service for service in held.services}
@@ -122,6 +126,22 @@ def _mirror(name: str) -> Mirror:
         if isinstance(outlet, Mirror) and outlet.mirrors == _ISTIOD:
             return outlet
     raise NotComparable(f"{name}: no installed outlet can read an istiod; reinstall meshbridge")
+
+
+@contextmanager
+def _uncollected() -> Generator[None]:
+    """Keep the garbage collector out while values are made of which none is garbage.
+
+    It would look at all of them again and again, which takes longer than reading them.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+            settle()
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from itertools import islice
 from operator import itemgetter
 from typing import TypeVar
 
+import msgspec
+
 from meshbridge.cli.ending import printable
 from meshbridge.difference import Apart, Difference, EndpointChange, HostChange
 from meshbridge.dump import endpoint_object, service_object
@@ -128,9 +130,11 @@ def as_json(difference: Difference, names: Names, hosts: tuple[int, int], notes:
         "changed": [_change(change) for change in difference.changed],
         "not_compared": notes,
     }
-    text = json.dumps(found, indent=2, ensure_ascii=False)
-    # Half a surrogate pair, which a registry may hold, cannot be written but as its escape.
-    return text.encode(errors="backslashreplace").decode()
+    try:
+        return msgspec.json.format(msgspec.json.encode(found), indent=2).decode()
+    except UnicodeEncodeError:
+        # A file's name that is no UTF-8 is half surrogate pairs, which can be written escaped only.
+        return json.dumps(found, indent=2)
 
 
 def _change(change: HostChange) -> dict[str, object]:

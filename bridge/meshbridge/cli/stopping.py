@@ -65,7 +65,12 @@ class Stopping:
 
 def _let_signals_end_the_process() -> None:
     for each in SIGNALS:
-        signal.signal(each, signal.SIG_DFL)
+        # The kernel keeps the first process of a container from ending by the system's handlers.
+        signal.signal(each, signal.SIG_DFL if os.getpid() != 1 else _end_at_once)
+
+
+def _end_at_once(number: int, _: FrameType | None) -> None:
+    os._exit(128 + number)
 
 
 class Limit:

@@ -95,6 +95,24 @@ def test_a_signal_wakes_who_waits_for_it() -> None:
             signal.signal(each, handler)
 
 
+def test_the_first_process_of_a_container_ends_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel would not let the system's handler end it."""
+    before = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
+    codes: list[int] = []
+    limit = Limit(60, Ends().said.set, Ends().leave)
+    try:
+        with monkeypatch.context() as patched, limit, Stopping(limit):
+            patched.setattr("os.getpid", lambda: 1)
+            patched.setattr("os._exit", codes.append)
+            for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+                signal.raise_signal(number)
+    finally:
+        limit.lift()
+        for each, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
+            signal.signal(each, handler)
+    assert codes == [143, 130]
+
+
 def test_who_heard_signals_before_hears_them_again() -> None:
     before = signal.getsignal(signal.SIGINT)
     with Limit(60, Ends().said.set) as limit, Stopping(limit):

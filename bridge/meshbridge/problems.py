@@ -35,6 +35,8 @@ class ProblemKind(enum.StrEnum):
     """A subscriber refused a resource (NACK)."""
     REGISTRY = "registry"
     """A registry cannot be read or refuses us."""
+    STATE = "state"
+    """Stored state cannot be read or written."""
     OTHER = "other"
 
 

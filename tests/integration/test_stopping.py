@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -26,6 +27,7 @@ from rig.ports import free_port
 from rig.waiting import until
 
 pytestmark = pytest.mark.asyncio
+with_proc = pytest.mark.skipif(sys.platform != "linux", reason="sees in /proc what hears signals")
 PROMISED = 10.0
 """Seconds from SIGTERM to the end of the process."""
 COMPLAINTS = (
@@ -265,6 +267,7 @@ async def events(bridge: Bridge, event: str) -> list[dict[str, object]]:
     return bridge.events(event)
 
 
+@with_proc
 @pytest.mark.usefixtures("stubborn")
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
 async def test_a_second_signal_ends_it_at_once_even_if_the_loop_is_blocked(
@@ -301,6 +304,7 @@ async def test_it_ends_well_before_its_first_answer(tmp_path: Path, number: sign
         assert await ends(bridge, number) < 3
 
 
+@with_proc
 async def test_it_ends_well_while_it_starts(tmp_path: Path) -> None:
     """From the moment that it hears signals; before, it ends by the signal as any program."""
     (tmp_path / "services.yaml").write_text("services: []")

@@ -125,7 +125,11 @@ class ScriptedIstiod:
     @asynccontextmanager
     async def connected(self) -> AsyncGenerator[None]:
         """Hold a stream to the server and apply what comes, until the block ends."""
-        options: list[tuple[str, str | int]] = [("grpc.max_receive_message_length", -1)]
+        options: list[tuple[str, str | int]] = [
+            ("grpc.max_receive_message_length", -1),
+            # Otherwise channels share their pauses before they dial again, which grow to minutes.
+            ("grpc.use_local_subchannel_pool", 1),
+        ]
         if self.server_name:
             options.append(("grpc.ssl_target_name_override", self.server_name))
         channel = (

@@ -23,7 +23,7 @@ TABLES: Final = (
     "CREATE TABLE served (host TEXT PRIMARY KEY, value BLOB)",
 )
 """In the order of their names."""
-_AT_ONCE: Final = 0.001
+_AT_ONCE: Final = 0.0005
 _BREATH: Final = 0.0003
 """Seconds of encoding, which holds the interpreter, after which the loop has its turn."""
 
@@ -184,7 +184,7 @@ def _served(batch: Batch) -> Iterator[Row]:
 
 
 def _paced(rows: Iterator[Row]) -> Iterator[Row]:
-    """Give the loop its turn after each millisecond.
+    """Give the loop its turn after each half millisecond.
 
     A thread that computes keeps the interpreter for 5 ms even if the loop waits for it.
     """

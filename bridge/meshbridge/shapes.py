@@ -39,8 +39,9 @@ class _Shape:
     def __init__(self, **fields: type | tuple[type, ...]) -> None:
         self._fields = tuple(fields.items())
         self._good: set[tuple[type, ...]] = set()
-        # One name alone would give no tuple.
-        self._get = cast("Callable[[object], tuple[object, ...]]", attrgetter(*fields, "__class__"))
+        # One name alone would give no tuple, and two of the same do no harm.
+        get: object = attrgetter("__class__", *fields, "__class__")
+        self._get = cast("Callable[[object], tuple[object, ...]]", get)
 
     def check(self, where: str, value: object, of: str = "") -> None:
         """Raise AdapterFault with the field of the value (``of`` what) that is something else."""
@@ -63,12 +64,13 @@ class _Shape:
 _WORDS: dict[type, str] = {str: "text", int: "int", float: "number", NoneType: "None"}
 _NUMBER = (float, int)
 _UPDATES: dict[type, _Shape] = {
-    Listing: _Shape(scope=str, services=tuple, unreadable=tuple, after_gap=bool),
-    Changed: _Shape(scope=str, service=RegisteredService, unreadable=tuple),
-    Removed: _Shape(scope=str, service_id=ServiceId),
-    Gone: _Shape(scope=str),
-    Stale: _Shape(scope=str, reason=str),
+    Listing: _Shape(services=tuple, unreadable=tuple, after_gap=bool),
+    Changed: _Shape(service=RegisteredService, unreadable=tuple),
+    Removed: _Shape(service_id=ServiceId),
+    Gone: _Shape(),
+    Stale: _Shape(reason=str),
 }
+_SCOPE = _Shape(scope=str)
 _ID = _Shape(namespace=str, group=str, name=str, version=str)
 _SERVICE = _Shape(id=ServiceId, instances=tuple, metadata=tuple, consumers=tuple, kind=Kind)
 _INSTANCE = _Shape(
@@ -90,12 +92,13 @@ def check_envelope(update: object) -> None:
     if not isinstance(update, (Listing, Changed, Removed, Gone, Stale)):
         raise AdapterFault(f"it emitted {_kind(update)}, which is no update")
     what = type(update).__name__
-    _UPDATES[type(update)].check(what, update)
+    _SCOPE.check(what, update)
     if len(update.scope) > LONGEST:
         raise AdapterFault(f"{what}: its scope is longer than {LONGEST:,} characters")
     what = f"{what} of {update.scope!r}"
+    _UPDATES[type(update)].check(what, update)
     if isinstance(update, Changed):
-        _check_type(what, "service's id", update.service.id, ServiceId)
+        _check_type(what, "a service's id", update.service.id, ServiceId)
         _ID.check(f"{what}: the service's id", update.service.id)
     elif isinstance(update, Removed):
         _ID.check(f"{what}: the service's id", update.service_id)
@@ -114,8 +117,8 @@ def check_contents(update: Update) -> Generator[None]:
         what = f"Listing of {update.scope!r}"
         listed: set[ServiceId] = set()
         for service in update.services:
-            _check_type(what, "service", service, RegisteredService)
-            _check_type(what, "service's id", service.id, ServiceId)
+            _check_type(what, "a service", service, RegisteredService)
+            _check_type(what, "a service's id", service.id, ServiceId)
             _ID.check(f"{what}: a service's id", service.id)
             if service.id in listed:
                 raise AdapterFault(f"{what}: it lists service {service.id} twice")
@@ -128,16 +131,16 @@ def _check_service(where: str, service: RegisteredService) -> Generator[None]:
     _SERVICE.check(what, service)
     _check_metadata(what, service.metadata)
     for number, instance in enumerate(service.instances, start=1):
-        _check_type(what, "instance", instance, Instance)
+        _check_type(what, "an instance", instance, Instance)
         _INSTANCE.check(what, instance, ": an instance")
         for port in instance.ports:
-            _check_type(what, "port", port, InstancePort)
+            _check_type(what, "a port", port, InstancePort)
             _PORT.check(what, port, ": a port of an instance")
         _check_metadata(what, instance.metadata)
         if not number % STEP:
             yield
     for number, consumer in enumerate(service.consumers, start=1):
-        _check_type(what, "consumer", consumer, Consumer)
+        _check_type(what, "a consumer", consumer, Consumer)
         _CONSUMER.check(what, consumer)
         _check_metadata(what, consumer.metadata)
         if not number % STEP:
@@ -147,7 +150,7 @@ def _check_service(where: str, service: RegisteredService) -> Generator[None]:
 
 def _check_type(where: str, name: str, found: object, allowed: type) -> None:
     if not isinstance(found, allowed):
-        raise AdapterFault(f"{where}: a {name} is {_kind(found)}, not {allowed.__name__}")
+        raise AdapterFault(f"{where}: {name} is {_kind(found)}, not {allowed.__name__}")
 
 
 def _check_metadata(where: str, pairs: Metadata) -> None:
@@ -178,7 +181,7 @@ def _check_unreadable(where: str, unreadable: object) -> None:
             if len(parts) != _PAIR or not isinstance(parts[1], str):
                 raise AdapterFault(f"{where}: unreadable names no (service's id, instance's id)")
             service = parts[0]
-        _check_type(where, "service's id in unreadable", service, ServiceId)
+        _check_type(where, "a service's id in unreadable", service, ServiceId)
         _ID.check(f"{where}: a service's id in unreadable", service)
 
 

@@ -167,10 +167,14 @@ class Supervisor:
         """Note that an update cannot take effect, nor what was said on top of it."""
         if isinstance(update, Listing):
             self._backlog.forget_changes(update.scope)
-        if self._watch is None or self._watch.over:
-            self.outage.begin(error)  # the watch that said it has ended, or is about to
-        else:
+        if self._watch is not None and self._watching:
             self._watch.fail(error)
+        else:
+            self.outage.begin(error)  # the watch that said it has ended, or is about to
+
+    @property
+    def _watching(self) -> bool:
+        return self._watch is not None and not self._watch.over
 
     def _take(self, update: Update) -> None:
         if update.scope not in self._seen and len(self._seen) >= SCOPES:
@@ -205,7 +209,8 @@ class Supervisor:
             case Gone(scope):
                 self.outage.gone(scope)
             case Listing(scope):
-                if not self._backlog.stale(scope):  # else its watch has ended since
+                # Else the watch that said it has ended since.
+                if self._watching and not self._backlog.stale(scope):
                     self.outage.listed(scope)
             case Changed() | Removed():
                 return

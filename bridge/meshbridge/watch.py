@@ -45,6 +45,7 @@ class Watch:
         self._burst = 0
         self._listed: set[str] = set()
         self._error: Exception | None = None
+        self._main: asyncio.Task[Never] | None = None
         self.heard: set[str] = set()
         """The scopes of which it said anything."""
         self.faults: list[AdapterFault] = []
@@ -58,6 +59,7 @@ class Watch:
         ``silent`` is called once, when it has watched long enough to have spoken of each scope.
         """
         main = self._lineage.start(self._watch(), f"adapter of {self._registry}")
+        self._main = main
         silence = asyncio.create_task(self._await_silence(silent), name="silence")
         grace = GRACE
         try:
@@ -123,7 +125,7 @@ class Watch:
     @property
     def over(self) -> bool:
         """Whether it has ended, or is about to."""
-        return not self._open
+        return not self._open or (self._main is not None and self._main.done())
 
     @property
     def fault(self) -> Exception | None:
@@ -134,7 +136,7 @@ class Watch:
         """End the watch with ``error``, from whatever thread."""
         if threading.get_ident() != self._thread:
             self._loop.call_soon_threadsafe(self.fail, error)
-        elif not self.over:
+        elif self._open:
             self._error = error
             self._open = False
             self._failed.set_result(None)

@@ -43,7 +43,7 @@ _PARTS = st.builds(
     host=st.just(""),
     namespace=_TEXT,
     ports=st.frozensets(st.sampled_from([HTTP, GRPC])).map(lambda found: tuple(sorted(found))),
-    endpoints=st.lists(_ENDPOINTS, max_size=5).map(tuple),
+    endpoints=st.lists(_ENDPOINTS, max_size=5).map(lambda found: (*found, *found[:2])),
     labels=_PAIRS,
     aliases=_SET,
     addresses=_SET,
@@ -165,6 +165,13 @@ def test_of_two_instances_at_one_address_the_one_that_changed_is_named() -> None
     after = replace(both, endpoints=(V1, replace(other, weight=1)))
     (change,) = compare({"orders.file": both}, {"orders.file": after}).changed
     assert [pair.a for pair in change.changed] == [other]
+
+
+def test_of_two_endpoints_that_are_alike_the_one_that_went_is_named() -> None:
+    """As where registries share a host: each of them counts."""
+    twice = replace(ORDERS, endpoints=(V1, V1))
+    (change,) = compare({"orders.file": twice}, {"orders.file": ORDERS}).changed
+    assert change.endpoints == Apart((V1,), ())
 
 
 def test_a_label_that_came_is_told_from_one_that_became_empty() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from random import Random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshbridge.difference import (
@@ -18,6 +18,9 @@ from meshbridge.difference import (
 )
 from meshbridge.registration import Health
 from meshbridge.service import Endpoint, Locality, Port, Service, Source, versioned
+
+UNHURRIED = settings(deadline=None)
+"""How long an example takes is no matter of these tests."""
 
 HTTP = Port(80, "http", "http-80")
 GRPC = Port(50051, "grpc", "grpc-50051")
@@ -99,6 +102,7 @@ def _changed(service: Service, change: HostChange) -> Service:
     )
 
 
+@UNHURRIED
 @given(_SIDES, _SIDES)
 def test_what_is_said_done_to_the_one_gives_the_other(
     a: dict[str, Service], b: dict[str, Service]
@@ -106,6 +110,7 @@ def test_what_is_said_done_to_the_one_gives_the_other(
     assert canonical(applied(a, compare(a, b))) == canonical(b.values())
 
 
+@UNHURRIED
 @given(_SIDES, _SIDES)
 def test_something_is_said_exactly_when_something_differs(
     a: dict[str, Service], b: dict[str, Service]
@@ -120,6 +125,7 @@ def test_something_is_said_exactly_when_something_differs(
         assert all(list(each.fields()) for each in change.changed)
 
 
+@UNHURRIED
 @given(_SIDES, st.randoms(use_true_random=False))
 def test_order_and_versions_are_no_difference(a: dict[str, Service], random: Random) -> None:
     def shuffled(service: Service) -> Service:
@@ -130,6 +136,7 @@ def test_order_and_versions_are_no_difference(a: dict[str, Service], random: Ran
     assert compare(a, b) == Difference((), (), (), len(a))
 
 
+@UNHURRIED
 @given(_SIDES, _SIDES)
 def test_the_other_way_round_the_same_is_said_with_sides_changed(
     a: dict[str, Service], b: dict[str, Service]

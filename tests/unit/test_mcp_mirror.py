@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from google.protobuf.json_format import MessageToDict
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshbridge.difference import compare
@@ -73,6 +73,7 @@ def configz(*services: Service) -> bytes:
     ).encode()
 
 
+@settings(deadline=None)
 @given(_SERVICES)
 def test_what_was_told_of_a_service_comes_back(service: Service) -> None:
     """Whatever of it istiod does not take, and in however many parts it goes out."""

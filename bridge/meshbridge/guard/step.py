@@ -66,9 +66,11 @@ class Step:
         scope = self._draft.change(update.scope)
         scope.note(self._now, self._rules.window)
         first = not scope.read
-        gap = isinstance(update, Listing) and (update.after_gap or first)
+        gap = first and isinstance(update, Gone)
         if isinstance(update, Listing):
-            self._note_listing(scope, gap=gap)
+            gap = first or update.after_gap
+        if isinstance(update, (Listing, Gone)):
+            self._note_whole(scope, gap=gap)
         vanished: dict[ServiceId, frozenset[str]] = {}
         new: list[tuple[ServiceId, Instance]] = []
         for saying in sayings(update, scope):
@@ -81,7 +83,8 @@ class Step:
         elif scope.missing.instances:  # what was served before a gap is believed for a while
             scope.unsettled = scope.since = self._now
 
-    def _note_listing(self, scope: Scope, *, gap: bool) -> None:
+    def _note_whole(self, scope: Scope, *, gap: bool) -> None:
+        """Note that the registry spoke of the scope as a whole, be it that it was deleted."""
         if scope.stale is not None:
             if scope.served_since is not None:  # the time of an outage does not count
                 scope.served_since += self._now - scope.stale

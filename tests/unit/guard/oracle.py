@@ -210,9 +210,11 @@ class Oracle:
         name = update.scope
         part = self.parts.setdefault(name, Part())
         self.note(part)
-        first, gap = not part.read, False
+        first = not part.read
+        gap = first and isinstance(update, Gone)
         if isinstance(update, Listing):
-            gap = update.after_gap or first
+            gap = first or update.after_gap
+        if isinstance(update, (Listing, Gone)):
             if part.stale is not None and part.first is not None:
                 part.first += self.now - part.stale
             part.stale = None

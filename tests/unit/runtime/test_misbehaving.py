@@ -804,8 +804,11 @@ def test_what_an_adapter_names_is_asked_once() -> None:
     async def scenario() -> None:
         made = bridge(clock, log, lambda context: Moody(context, good))
         running = asyncio.create_task(made.run())
-        await made.snapshots.after(None)
+        await clock.sleep(1)
+        assert not running.done()
         assert set(hosts(made)) == {"orders.r0"}
+        assert made.complete()
+        assert [each.scope for each in bad(made).scopes] == ["all"]
         running.cancel()
         await asyncio.wait([running])
 

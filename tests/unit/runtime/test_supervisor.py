@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Never
 
@@ -23,7 +23,6 @@ from meshbridge import (
 )
 from meshbridge.adapter import Update
 from meshbridge.bridge import Bridge
-from meshbridge.intake import Effective
 from meshbridge.problems import ProblemKind, Problems
 from meshbridge.snapshot import Changes
 from meshbridge.supervisor import Supervisor, Surroundings
@@ -268,31 +267,39 @@ def test_an_update_from_another_thread_is_a_fault() -> None:
     stand.play(scenario)
 
 
-def test_the_first_listing_after_an_outage_says_that_changes_were_missed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Even when the adapter does not know it."""
-    seen: list[object] = []
-    stand = Stand((says(whole("orders")),))
+def test_the_first_listing_after_an_outage_says_that_changes_were_missed() -> None:
+    """Even when the adapter does not know it, and while it is still worked off that it is stale."""
+    clock, log = Clock(), Log()
+    seen: list[Update] = []
 
-    async def scenario(made: Bridge) -> None:
-        await made.snapshots.after(None)
-        lane = made._watched[0].lane  # pyright: ignore[reportPrivateUsage]
-        step = lane.intake.step
+    async def work_off(update: Update) -> None:
+        seen.append(update)
+        await clock.sleep(1)
 
-        def watched(update: Update) -> Iterator[Effective | None]:
-            seen.append(update)
-            return step(update)
+    async def scenario() -> None:
+        adapters: list[Scripted] = []
 
-        monkeypatch.setattr(lane.intake, "step", watched)
-        assert stand.adapters[0].emit is not None
-        stand.adapters[0].emit(Stale("all", "away"))
-        await stand.clock.sleep(1)
-        stand.adapters[0].emit(whole("orders"))
-        await stand.clock.sleep(1)
+        def make(context: Context) -> Scripted:
+            adapters.append(Scripted(context, says(whole("orders"))))
+            return adapters[-1]
 
-    stand.play(scenario)
-    assert seen == [Stale("all", "away"), replace(whole("orders"), after_gap=True)]
+        surroundings = Surroundings(clock, clock.sleep, log.logger(), Problems())
+        running = asyncio.create_task(Supervisor("r0", make, work_off, surroundings).run())
+        await clock.sleep(2)
+        emit = adapters[0].emit
+        assert emit is not None
+        emit(Stale("all", "away"))
+        await clock.sleep(0.5)
+        emit(whole("orders"))
+        await clock.sleep(2)
+        emit(whole("orders"))
+        await clock.sleep(2)
+        running.cancel()
+        await asyncio.wait([running])
+
+    clock.run(scenario())
+    listing = whole("orders")
+    assert seen == [listing, Stale("all", "away"), replace(listing, after_gap=True), listing]
 
 
 def test_no_snapshot_before_every_required_registry_was_read() -> None:

@@ -8,7 +8,9 @@
             ...
 
 An observer that does not answer, or says that it is not ready, is noted as unreachable: that is
-no sign that it shows nothing.
+no sign that it shows nothing. Being slow is no fault on a busy machine, so it is asked with
+patience, above all at the end, by which it is judged. Only whom ``Rules.away`` names must answer
+fast: that it is silent is to be seen often.
 """
 
 import asyncio
@@ -35,8 +37,16 @@ from rig.waiting import until
 
 RATE = 10.0
 """Looks a second."""
-PATIENCE = 0.4
-"""Seconds after which an observer that has not answered counts as unreachable."""
+PATIENCE = 5.0
+"""Seconds after which an observer that has not answered counts as unreachable.
+
+Who is dead refuses at once; this is for who hangs, and far more than a busy machine lets one wait.
+"""
+BRIEF = 0.4
+"""Such seconds where silence is a look as well, and at the beginning, on which nothing depends.
+
+Less than ``Rules.gap`` is when it is not set, so that a hanging observer is looked at often enough.
+"""
 
 
 class NoAnswer(Exception):  # noqa: N818 - it says what happened
@@ -54,12 +64,10 @@ class Observer(Protocol):
 
 
 async def ask(session: aiohttp.ClientSession, url: str) -> bytes:
-    """Return what is answered with 200; raises NoAnswer."""
+    """Return what is answered with 200, however long that takes; raises NoAnswer."""
     try:
         async with session.get(url) as answer:
             body = await answer.read()
-    except TimeoutError:
-        raise NoAnswer(f"no answer in {PATIENCE:g} s") from None
     except (aiohttp.ClientError, OSError) as error:
         raise NoAnswer(f"{type(error).__name__}: {error}") from None
     if answer.status != 200:
@@ -165,25 +173,30 @@ def istiod_observers(debug: str) -> tuple[Observer, Observer]:
 
 @asynccontextmanager
 async def observing(
-    history: History, *observers: Observer, rate: float = RATE
+    history: History, *observers: Observer, rate: float = RATE, patience: float = PATIENCE
 ) -> AsyncGenerator[None]:
-    """Look while the context lasts; once before it begins, and once more when it ends."""
-    limit = aiohttp.ClientTimeout(total=PATIENCE)
-    async with aiohttp.ClientSession(timeout=limit) as session:
+    """Look while the context lasts; once before it begins, and once more when it ends.
 
-        async def look_at_all() -> None:
+    ``patience`` is the seconds that a look may take, where it need not be brief. The last look
+    of each observer is what the end of the run is judged by, so the end waits for it that long.
+    """
+    unlimited = aiohttp.ClientTimeout(total=None, sock_connect=None)  # _look sets the limit
+    async with aiohttp.ClientSession(timeout=unlimited) as session:
+
+        async def look_at_all(within: float) -> None:
             async with asyncio.TaskGroup() as group:
                 for observer in observers:
-                    group.create_task(_look(history, session, observer))
+                    group.create_task(_look(history, session, observer, within))
 
         async def keep_looking(observer: Observer) -> None:
+            within = BRIEF if observer.name in history.rules.away else patience
             due = time.monotonic()
             while True:
                 due = max(due + 1 / rate, time.monotonic())
                 await asyncio.sleep(due - time.monotonic())
-                await _look(history, session, observer)
+                await _look(history, session, observer, within)
 
-        await look_at_all()
+        await look_at_all(BRIEF)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(keep_looking(observer)) for observer in observers]
             try:
@@ -191,13 +204,18 @@ async def observing(
             finally:
                 for task in tasks:
                     task.cancel()
-        await look_at_all()
+        await look_at_all(patience)
 
 
-async def _look(history: History, session: aiohttp.ClientSession, observer: Observer) -> None:
+async def _look(
+    history: History, session: aiohttp.ClientSession, observer: Observer, within: float
+) -> None:
     asked = history.now()
     try:
-        view = await observer.look(session)
+        async with asyncio.timeout(within):
+            view = await observer.look(session)
+    except TimeoutError:
+        history.unreachable(observer.name, f"no answer in {within:g} s", asked=asked)
     except NoAnswer as why:
         history.unreachable(observer.name, str(why), asked=asked)
     else:
@@ -221,9 +239,12 @@ async def settled(history: History, *, within: float) -> float:
 
 
 def refuses(address: str) -> bool:
-    """Whether nobody listens at ``host:port``: what shows that a process is really gone."""
+    """Whether nobody listens at ``host:port``: what shows that a process is really gone.
+
+    The kernel says so at once, however busy the machine is: only who hangs is waited for.
+    """
     with socket.socket() as probe:
-        probe.settimeout(PATIENCE)
+        probe.settimeout(BRIEF)
         return probe.connect_ex(_split(address)) == errno.ECONNREFUSED
 
 

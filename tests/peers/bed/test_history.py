@@ -37,6 +37,11 @@ ENOUGH = 150.0
 """Requests a second that a run must have had; so much less that a busy machine manages it, too."""
 SPAN = 1.5
 """Seconds of load on either side of the fault; a run must have had 1."""
+GAP = 3.0
+"""Seconds in which an observer may not have been looked at: it may wait for a busy machine.
+
+What goes here goes for good, or for as long as the bridge takes to start.
+"""
 OBSERVERS = frozenset({"bridge", "envoy", "istiod", "istiod shards"})
 
 
@@ -74,7 +79,7 @@ def endpoints(*backends: Addressed) -> list[Endpoint]:
 @asynccontextmanager
 async def running(directory: Path, *, rate: float = RATE) -> AsyncGenerator[Running]:
     """Start it all, look at all of it, and send requests; the registry has two of three."""
-    rules = Rules(rate=ENOUGH, away=frozenset({"bridge"}), observers=OBSERVERS, gap=1.0)
+    rules = Rules(rate=ENOUGH, away=frozenset({"bridge"}), observers=OBSERVERS, gap=GAP)
     history = History(rules)
     async with AsyncExitStack() as stack:
         stack.enter_context(kept(history, directory / "history.jsonl"))

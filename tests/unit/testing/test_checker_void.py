@@ -166,6 +166,46 @@ def test_evidence_of_another_time_is_none_for_a_fault() -> None:
         assert check(of(*events, seen, rules=RULES)).outcome == outcome
 
 
+def slow_at_the_end(*last: Event) -> History:
+    """Return a run that is over at 1 s, with these looks at its end."""
+    looks = [
+        look(at, each) for at, look in ((0, first), (0.5, again)) for each in ("bridge", "envoy")
+    ]
+    return of(registered(-0.1, ONE), *looks, *last, rules=replace(BARE, gap=0.6))
+
+
+def first(at: float, observer: str) -> Event:
+    return shows(at, ONE, observer=observer)
+
+
+def again(at: float, observer: str) -> Event:
+    return Same(at, at, observer)
+
+
+def test_an_answer_for_which_all_wait_at_the_end_is_no_gap_in_the_looking() -> None:
+    """The run was over when it was asked for; nobody is asked again meanwhile."""
+    verdict = assert_holds(slow_at_the_end(Same(1, 4, "envoy"), again(1, "bridge")))
+    assert verdict.outcome == "held"
+    silent = Unreachable(1, 4, "envoy", "no answer in 3 s")
+    verdict = check(slow_at_the_end(silent, again(1, "bridge")))
+    assert (verdict.outcome, verdict.voids) == ("broken", ())
+    assert "envoy cannot be asked: no answer in 3 s" in str(verdict)
+
+
+def test_who_is_not_asked_once_more_at_the_end_was_not_looked_at() -> None:
+    (reason,) = check(slow_at_the_end(again(1, "envoy"), Same(1.2, 4, "envoy"))).voids
+    assert reason.startswith("bridge was not looked at for 0.70 s from 0.50 s on")
+
+
+def test_nobody_is_late_because_all_wait_for_another_at_the_end() -> None:
+    """The time in which to show a write ends with the last question."""
+    silent = Unreachable(4, 9, "bridge", "no answer in 5 s")
+    old = shows(4), Same(4, 9, "istiod"), silent
+    verdict = check(of(shows(0), shows(0, observer="istiod"), registered(1, ONE), *old))
+    assert verdict.late == ()
+    assert "the run ended 2.90 s (without a fault) after adding a.file" in verdict.voids[0]
+
+
 def test_nothing_at_all_is_void() -> None:
     verdict = check(History())
     assert verdict.outcome == "void"

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 import pytest
 from aiohttp import web
+from unit.testing.short import BARE
 
 from meshbridge.cli.demo.traffic import Answer, Load
 from meshbridge.protos.gen.istio.networking.v1alpha3.service_entry_pb2 import (
@@ -16,7 +17,17 @@ from meshbridge.protos.gen.istio.networking.v1alpha3.service_entry_pb2 import (
     ServicePort,
 )
 from meshbridge.protos.gen.istio.networking.v1alpha3.workload_entry_pb2 import WorkloadEntry
-from meshbridge.testing.history import Endpoint, History, Request, Same, Sample, Unreachable, View
+from meshbridge.testing.checker import assert_holds
+from meshbridge.testing.history import (
+    Endpoint,
+    Event,
+    History,
+    Request,
+    Same,
+    Sample,
+    Unreachable,
+    View,
+)
 from meshbridge.testing.history_lines import from_lines
 from rig.observing import (
     Addressed,
@@ -120,11 +131,15 @@ async def test_a_port_that_an_endpoint_does_not_name_is_the_services_own() -> No
 
 
 @asynccontextmanager
-async def answering(answer: Callable[[], web.Response]) -> AsyncGenerator[str]:
-    """Answer everything with what the function returns; 202 only in the end."""
+async def answering(
+    answer: Callable[[], web.Response], after: Callable[[], float] = lambda: 0.0
+) -> AsyncGenerator[str]:
+    """Answer everything with what the function returns, after so many seconds; 202 at the end."""
     ended = asyncio.Event()
 
     async def handle(_: web.Request) -> web.Response:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), after())
         response = answer()
         if response.status == 202:
             await ended.wait()
@@ -170,11 +185,88 @@ async def test_an_observer_without_an_answer_is_unreachable_and_not_empty(
     answer: Callable[[], web.Response], why: str
 ) -> None:
     history = History()
-    async with answering(answer) as address, observing(history, BridgeObserver(address)):
+    async with (
+        answering(answer) as address,
+        observing(history, BridgeObserver(address), patience=0.4),
+    ):
         pass
     assert [type(each) for each in history.events] == [Unreachable, Unreachable]
-    assert isinstance(history.events[0], Unreachable)
-    assert history.events[0].why == why
+    assert [each.why for each in history.events if isinstance(each, Unreachable)] == [why, why]
+
+
+@dataclass
+class Pace:
+    """How fast an observer answers, which a test may change."""
+
+    seconds: float = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+async def test_an_observer_that_answers_late_at_the_end_is_judged_by_that_answer() -> None:
+    """A busy machine makes it late, and it shows what the registry has."""
+    history, pace = History(BARE), Pace()
+    history.begins_with(SHOP)
+    async with (
+        answering(listing, pace) as address,
+        observing(history, BridgeObserver(address)),
+    ):
+        pace.seconds = 0.6
+    last = history.events[-1]
+    assert isinstance(last, Same)
+    assert last.at - last.asked >= 0.6
+    assert_holds(history)
+
+
+async def test_an_observer_that_never_answers_at_the_end_fails_the_run_with_its_reason() -> None:
+    """However long it showed what the registry has before."""
+    history, pace = History(BARE), Pace()
+    history.begins_with(SHOP)
+    async with (
+        answering(listing, pace) as address,
+        observing(history, BridgeObserver(address), patience=0.7),
+    ):
+        pace.seconds = 60
+    with pytest.raises(
+        AssertionError, match=r"^at the end .*\n  bridge cannot be asked: no answer"
+    ):
+        assert_holds(history)
+    last = history.events[-1]
+    assert isinstance(last, Unreachable)
+    assert last.why == "no answer in 0.7 s"
+
+
+@pytest.mark.parametrize(
+    ("away", "noted"),
+    [(frozenset[str](), (Sample, Same)), (frozenset({"bridge"}), (Unreachable,))],
+)
+async def test_only_an_observer_that_a_fault_takes_away_must_answer_fast(
+    away: frozenset[str], noted: tuple[type[Event], ...]
+) -> None:
+    """To find it silent is a look; to give up asking any other only loses its answer."""
+    history = History(replace(BARE, away=away))
+    async with (
+        answering(listing, lambda: 0.6) as address,
+        observing(history, BridgeObserver(address)),
+    ):
+        await asyncio.sleep(1.5)
+    _, *between, last = history.events
+    assert between
+    assert all(isinstance(each, noted) for each in between)
+    assert isinstance(last, (Sample, Same))
+
+
+async def test_all_the_questions_of_one_look_share_its_patience() -> None:
+    """An Envoy is asked two; else it was silent for twice as long as a look may take."""
+    history = History()
+    async with (
+        answering(lambda: web.Response(text="LIVE"), lambda: 0.3) as address,
+        observing(history, EnvoyObserver(Admin(address)), patience=0.5),
+    ):
+        pass
+    whys = [each.why for each in history.events if isinstance(each, Unreachable)]
+    assert whys == ["no answer in 0.4 s", "no answer in 0.5 s"]
 
 
 @dataclass

@@ -71,6 +71,7 @@ class Run:
     zero: float
     """When its first event was; messages count from there."""
     end: float
+    """When the last was done, seen or asked for: to wait for a last answer is no part of it."""
     writes: tuple[Write, ...]
     faults: tuple[Fault, ...]
     looks: Mapping[str, tuple[Look, ...]]
@@ -98,7 +99,7 @@ def in_order(history: History) -> Run:
     )
     return Run(
         zero=min([*moments[:1], *(each.sent for each in requests[:1])], default=0.0),
-        end=max(moments, default=0.0),
+        end=max(map(_reached, events), default=0.0),
         writes=tuple(_only(Write, events)),
         faults=tuple(_faults(events)),
         looks=_looks(events),
@@ -137,6 +138,15 @@ def words(write: Write) -> str:
 def _some(endpoints: Sequence[Endpoint]) -> str:
     more = f" and {len(endpoints) - 1} more" if len(endpoints) > 1 else ""
     return f"{endpoints[0]}{more}"
+
+
+def _reached(event: Event) -> float:
+    """Return until when an event says that the run went on.
+
+    A slow last answer is of some moment since it was asked for, and nobody else is looked at
+    while it is awaited: that time can neither be missed nor be used to show something.
+    """
+    return event.asked if isinstance(event, (Sample, Same, Unreachable)) else moment(event)
 
 
 def _in_time(request: Request, patience: float) -> Request:

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterable, Mapping
 
+from unit.guard.observer import Observer
 from unit.guard.oracle import Oracle, View, by_id, serves
 
 from meshbridge.adapter import Changed, Listing, Update
@@ -67,9 +68,10 @@ def with_instances(which: int | str, instances: Iterable[Instance]) -> Registere
 class Told:
     """A guard to which updates are told in the order of time; it wakes when it asks for it.
 
-    Beside it runs the oracle, unless ``checked`` says no, and both must always agree. An observer
-    of its own, who hears only the updates, watches that never too much is lost, unless the history
-    is one of those that replace instances (``strict``).
+    Beside it runs the oracle, unless ``checked`` says no, and both must always agree. An observer,
+    who hears only the updates, watches that never too much is lost. Of the oracle it learns what
+    was replaced or withdrawn by name; without the oracle, ``watched`` must be no in a history that
+    does such things in bulk.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Told:
         announced: Iterable[Release] = (),
         *,
         checked: bool = True,
+        watched: bool = True,
     ) -> None:
         """Start at second 0 with what the store held."""
         self.rules = rules or GuardRules()
@@ -87,6 +90,8 @@ class Told:
         scopes, announced = tuple(scopes), tuple(announced)
         self.guard = Guard(self.rules, scopes, belief, announced)
         self.oracle = Oracle(self.rules, scopes, belief, announced) if checked else None
+        self.observer = Observer(self.rules)
+        self.watched = watched
         self.now = 0.0
         self.wake: float | None = None
         self.steps = 0
@@ -97,9 +102,14 @@ class Told:
         """The least that each scope served since the first answer."""
         self.seen: dict[tuple[str, ServiceId], View] = {}
         """What the effective updates amount to."""
+        self.serving: dict[str, int] = {}
+        """How many of the instances in it serve, by scope."""
         for scope, services in belief.items():
+            self.observer.believe(scope, services)
             for each in services:
-                self.seen[scope, each.id] = by_id(each.instances), ()
+                self._see((scope, each.id), (by_id(each.instances), ()))
+        for release in announced:
+            self.observer.hear(release, 0)
         self._note()
 
     def tell(self, at: float, update: Update | Release | None) -> "Told":
@@ -130,11 +140,23 @@ class Told:
             for each in effective
             if (view := _view(each)) != self.seen.get(where := (each.scope, each.service_id), _NONE)
         }
-        self.seen.update(changes)
+        for where, view in changes.items():
+            self._see(where, view)
         if self.oracle is not None:
             assert changes == self.oracle.step(update, self.now)
             assert self.wake == self.oracle.wake_at()
+        self.observer.hear(update, self.now)
+        for scope in {where[0] for where in changes} if self.watched else ():
+            replaced = self.oracle.parts[scope].harmless if self.oracle else ()
+            self.observer.check(scope, self.count(scope), self.now, replaced)
         self._note()
+
+    def _see(self, where: tuple[str, ServiceId], view: View) -> None:
+        before = self.seen.get(where, _NONE)[0] or ()
+        after = view[0] or ()
+        change = sum(map(serves, after)) - sum(map(serves, before))
+        self.serving[where[0]] = self.serving.get(where[0], 0) + change
+        self.seen[where] = view
 
     def _note(self) -> None:
         if self.first_answer is None and self.is_ready():
@@ -168,8 +190,15 @@ class Told:
 
     def count(self, scope: str = A) -> int:
         """Return how many instances are served."""
-        known = self.scope(scope)
-        return known.size.instances + known.missing.instances
+        return self.serving.get(scope, 0)
+
+    def listed(self, scope: str = A) -> set[str]:
+        """Return the ids of what the registry lists and is not withdrawn."""
+        return self.observer.listed(scope)
+
+    def is_quiet(self, scope: str = A) -> bool:
+        """Whether nothing is held, and the scope is settled."""
+        return not self.held(scope) and not self.unsettled(scope)
 
     def held(self, scope: str = A) -> int:
         """Return how many instances are held."""
@@ -197,11 +226,16 @@ def _view(effective: Effective) -> View:
 
 
 def running(
-    services: int = 200, instances: int = 5, until: float = 400, *, checked: bool = True
+    services: int = 200,
+    instances: int = 5,
+    until: float = 400,
+    *,
+    checked: bool = True,
+    watched: bool = True,
 ) -> Told:
     """Return a guard of a fleet that has been running for so many seconds."""
     whole = fleet(services, instances)
-    told = Told({A: whole}, checked=checked)
+    told = Told({A: whole}, checked=checked, watched=watched)
     return told.tell(0, Listing(A, whole)).until(until)
 
 

@@ -207,7 +207,7 @@ def _without_newcomers(before: Entry, vanished: list[Instance], moment: Moment) 
     """Leave out those that came since the scope is unsettled, while it has enough without them."""
     if moment.unsettled_since is None or moment.spare <= 0:
         return vanished
-    late = {each for each, came in before.fresh if came > moment.unsettled_since}
+    late = {each for each, came in before.fresh if came >= moment.unsettled_since}
     going = {each.id for each in [each for each in vanished if each.id in late][: moment.spare]}
     return [each for each in vanished if each.id not in going]
 

@@ -117,7 +117,6 @@ class Oracle:
             part = self.parts[name]
             part.known = {each.id: Known(each.instances) for each in services}
             part.peaks, part.ready = [(now, *part.size)], True
-        self.counting = any(part.ready and part.size[1] for part in self.parts.values())
         for each in announced:
             if each.scope is not None and each.until is not None:
                 self.parts.setdefault(each.scope, Part()).announced[each.service_id] = each.until
@@ -322,7 +321,7 @@ class Oracle:
             and (part.unsettled is not None or self.now - t < self.rules.window)
         ]
         if part.unsettled is not None:
-            late = {each for each, t in known.fresh if t > part.since}
+            late = {each for each, t in known.fresh if t >= part.since}
             floor = (1 - self.rules.max_loss) * part.peak[0]
             spare = max(0, int(part.size[0] + part.missing[0] - floor))
             going = [x.id for x in vanished if x.id in late][:spare]
@@ -396,13 +395,10 @@ class Oracle:
     # --- time
 
     def judge(self) -> None:
-        self.beside = self.counting  # as it was before this step
         for name, part in self.parts.items():
             if part.stale is None:
                 self.settle(name, part)
-                self.see_ready(part)
-        self.counting = any(part.ready and part.size[1] for part in self.parts.values())
-        self.beside = self.counting
+                self.see_ready(name, part)
 
     def settle(self, name: str, part: Part) -> None:
         if part.missing[0] and self.lossy(name):
@@ -435,7 +431,7 @@ class Oracle:
         quiet = max(part.unsettled, part.returned) + self.rules.settle
         return min(quiet, part.unsettled + 10 * self.rules.settle)
 
-    def see_ready(self, part: Part) -> None:
+    def see_ready(self, name: str, part: Part) -> None:
         if part.ready or not part.read:
             return
         services = part.size[1]
@@ -443,13 +439,18 @@ class Oracle:
             part.first = self.now
         if services > part.mark[1] * 1.01:
             part.mark = (self.now, services)
-        part.ready = self.now >= self.ready_at(part)
+        part.ready = self.now >= self.ready_at(name, part)
 
-    def ready_at(self, part: Part) -> float:
+    def ready_at(self, name: str, part: Part) -> float:
         quiet = part.mark[0] + self.rules.settle
         services = part.size[1]
         if not services or part.first is None:
-            return quiet if self.rules.allow_empty or self.beside else inf
+            others = [
+                other
+                for each, other in self.parts.items()
+                if each != name and other.ready and other.size[1]
+            ]
+            return quiet if self.rules.allow_empty or others else inf
         listed = sum(each.said is not None for each in part.known.values())
         last = part.first + 5 * self.rules.settle
         return last if listed - services > listed / 10 else min(quiet, last)
@@ -467,6 +468,6 @@ class Oracle:
             else:
                 times += [kept.due for known in part.known.values() for kept in known.kept]
             if part.read and not part.ready:
-                times.append(self.ready_at(part))
+                times.append(self.ready_at(name, part))
         soon = min(times, default=inf)
         return None if soon == inf else soon

@@ -94,6 +94,13 @@ def test_the_answer_of_another_environment_of_the_same_size_takes_nothing() -> N
     assert told.count() == 600
 
 
+def test_what_the_answer_of_another_environment_added_goes_when_the_right_one_returns() -> None:
+    other = tuple(service(f"x{each}", 5, 7) for each in range(60))
+    told = running(60).tell(400, Listing(A, other)).tell(430, Listing(A, fleet(60)))
+    assert told.ids() == told.listed()
+    assert told.is_quiet()
+
+
 def test_a_registry_of_few_instances_is_not_told_from_a_wish() -> None:
     told = running(3, 3).tell(400, Listing(A, ()))
     assert told.until(429).count() == 9

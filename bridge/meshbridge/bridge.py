@@ -3,17 +3,22 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from structlog.typing import FilteringBoundLogger
 
-from meshbridge.adapter import Adapter, Context
+from meshbridge.adapter import Adapter, Context, Update
+from meshbridge.guard import Guard, Release
+from meshbridge.lane import Lane, LaneSurroundings
 from meshbridge.memory import settle
 from meshbridge.outage import Failure
-from meshbridge.pipeline import Joint, Lane
+from meshbridge.pipeline import Joint
 from meshbridge.problems import Problems
 from meshbridge.publish import Registry
+from meshbridge.settings.guard import GuardOptions
 from meshbridge.snapshot import Snapshot, Snapshots
+from meshbridge.store import Store
+from meshbridge.store.store import NOTHING
 from meshbridge.supervisor import Supervisor, Surroundings
 from meshbridge.turns import Turns
 
@@ -33,6 +38,8 @@ class RegistryRuntime:
     """Makes its adapter."""
     required: bool = True
     """Whether the first snapshot waits for it."""
+    guard: GuardOptions = field(default_factory=GuardOptions)
+    """What it may lose without a person's word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,13 @@ class ScopeState:
     """Unix time of its last update."""
     services: int
     instances: int
+    """Instances that are served: listed ones, and those that are held."""
+    held: int
+    """Instances that the registry no longer lists."""
+    guard: str
+    """How the guard sees it: ``settled``, ``settling`` or ``in loss``."""
+    ready: bool
+    """Whether the bridge's first answer need not wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,20 +120,24 @@ class Bridge:
         sleep: Callable[[float], Awaitable[None]],
         logger: FilteringBoundLogger,
         unix: Callable[[], float] = time.time,
+        store: Store | None = None,
     ) -> None:
         """Make the adapters; nothing is read before :meth:`run`.
 
-        ``clock`` returns monotonic seconds, ``unix`` those since 1970, for people to read.
+        ``clock`` returns monotonic seconds, ``unix`` those since 1970. What the ``store`` holds is
+        served from the start, and what is served is kept in it.
         """
-        self.problems = Problems()
+        self.problems = Problems() if store is None else store.problems
         self._clock, self._sleep, self._logger = clock, sleep, logger
-        self._joint = Joint(self.complete, self.problems, sleep)
-        turns = Turns()
-        surroundings = Surroundings(clock, sleep, logger, self.problems)
+        self._store = store
+        self._joint = Joint(self.complete, self.problems, sleep, store)
+        supervised = Surroundings(clock, sleep, logger, self.problems)
+        around = LaneSurroundings(clock, unix, sleep, logger, self.problems, Turns(), store)
         self._watched = tuple(
-            _Watched(runtime, Lane(runtime.registry, self._joint, turns, unix), surroundings)
-            for runtime in registries
+            _Watched(runtime, self._joint, supervised, around) for runtime in registries
         )
+        if store is not None:
+            store.let_go()
 
     @property
     def snapshots(self) -> Snapshots:
@@ -132,8 +150,8 @@ class Bridge:
         return self._joint.made
 
     def complete(self) -> bool:
-        """Whether every scope that a required registry names was read whole."""
-        return all(watched.settled() for watched in self._watched if watched.required)
+        """Whether the first answer need not wait for any required registry."""
+        return all(watched.ready() for watched in self._watched if watched.required)
 
     def registries(self) -> tuple[RegistryState, ...]:
         """Return how each registry stands, in the order of the configuration."""
@@ -145,8 +163,13 @@ class Bridge:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._joint.run(), name="snapshots")
             group.create_task(self._settle_memory(), name="first snapshot")
+            if self._store is not None:
+                group.create_task(self._store.run(), name="store")
+            with self._joint.together():
+                for watched in self._watched:
+                    await watched.lane.load()
             for watched in self._watched:
-                group.create_task(watched.supervisor.run(), name=f"registry {watched.name}")
+                group.create_task(watched.run(), name=f"registry {watched.name}")
 
     async def _settle_memory(self) -> None:
         first = await self.snapshots.after(None)
@@ -154,6 +177,13 @@ class Bridge:
         endpoints = sum(len(service.endpoints) for service in first.services.values())
         self._logger.info("first snapshot", services=services, endpoints=endpoints)
         settle()
+
+    async def release(self, registry: str, release: Release) -> None:
+        """Let go of what the guard holds of a registry; raises LookupError for an unknown one."""
+        for watched in self._watched:
+            if watched.name == registry:
+                return await watched.lane.release(release)
+        raise LookupError(registry)
 
     async def read_once(self, within: float) -> Reading:
         """Read every registry, also those not required, and stop.
@@ -184,28 +214,57 @@ class Bridge:
 class _Watched:
     """A registry with its supervisor and its lane."""
 
-    def __init__(self, runtime: RegistryRuntime, lane: Lane, surroundings: Surroundings) -> None:
+    def __init__(
+        self,
+        runtime: RegistryRuntime,
+        joint: Joint,
+        supervised: Surroundings,
+        around: LaneSurroundings,
+    ) -> None:
         self.name = runtime.registry.name
         self.required = runtime.required
-        self.lane = lane
-        self.supervisor = Supervisor(self.name, runtime.make, lane.work_off, surroundings)
+        self.supervisor = Supervisor(self.name, runtime.make, self._work_off, supervised)
+        self.lane = Lane(runtime.registry, self._guard(runtime, around), joint, around)
+
+    def _guard(self, runtime: RegistryRuntime, around: LaneSurroundings) -> Guard:
+        adapter, now = self.supervisor.adapter, around.clock()
+        stored = around.store.stored if around.store is not None else NOTHING
+        return Guard(
+            runtime.guard.rules(adapter.settle),
+            adapter.scopes,
+            stored.registrations.get(self.name),
+            (
+                Release(each.scope, each.service, now + each.until - around.unix())
+                for each in stored.announced.get(self.name, ())
+            ),
+            now,
+        )
+
+    async def _work_off(self, update: Update) -> None:
+        await self.lane.work_off(update)
+
+    async def run(self) -> None:
+        """Watch it, and let go of what its guard holds in time, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.supervisor.run(), name=f"registry {self.name}")
+            group.create_task(self.lane.keep_time(), name=f"guard of {self.name}")
 
     def decided(self, now: float) -> bool:
         """Whether waiting longer is of little use: it was read, or cannot be for a while already.
 
         A refusal decides at once, because only a person can help.
         """
-        outage, intake = self.supervisor.outage, self.lane.intake
-        if outage.failure is Failure.REJECTED or (self.settled() and self.supervisor.idle):
+        outage, guard = self.supervisor.outage, self.lane.guard
+        missing = [each for each in self.supervisor.adapter.scopes if not guard.scope(each).read]
+        if outage.failure is Failure.REJECTED or (not missing and self.supervisor.idle):
             return True
-        missing = [scope for scope in self.supervisor.adapter.scopes if not intake.settled(scope)]
         since = [outage.stale_since(scope) for scope in missing]
         return bool(since) and all(each is not None and now - each >= HOPELESS for each in since)
 
-    def settled(self) -> bool:
+    def ready(self) -> bool:
         """Whether the first answer need not wait for it."""
-        scopes = self.supervisor.adapter.scopes
-        return all(self.lane.intake.settled(scope) for scope in scopes)
+        guard = self.lane.guard
+        return all(guard.scope(each).ready for each in self.supervisor.adapter.scopes)
 
     def state(self, now: float) -> RegistryState:
         """Return how it stands at the monotonic second ``now``."""
@@ -222,14 +281,17 @@ class _Watched:
         )
 
     def _scope(self, scope: str, now: float) -> ScopeState:
-        belief = self.lane.intake.of(scope)
-        since = self.supervisor.outage.stale_since(scope)
+        known, outage = self.lane.guard.scope(scope), self.supervisor.outage
+        since = outage.stale_since(scope)
         return ScopeState(
             scope=scope,
-            listed=belief.listed,
-            stale=belief.stale,
+            listed=known.read,
+            stale=outage.stale_reason(scope),
             stale_seconds=now - since if since is not None else 0.0,
             updated_at=self.lane.updated.get(scope),
-            services=len(belief.services),
-            instances=belief.instances,
+            services=known.services,
+            instances=known.instances,
+            held=known.missing.instances,
+            guard=known.phase,
+            ready=known.ready,
         )

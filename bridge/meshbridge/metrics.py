@@ -95,14 +95,32 @@ def _of_scopes(states: tuple[RegistryState, ...]) -> Iterator[Metric]:
         "For how long the scope could not be read; 0 while it can.",
         labels=labels,
     )
+    held = GaugeMetricFamily(
+        "meshbridge_registry_held_instances",
+        "Instances that the registry no longer lists and that are served on.",
+        labels=labels,
+    )
+    settling = GaugeMetricFamily(
+        "meshbridge_registry_settling",
+        "1 while the guard waits for instances to return after a gap or in a loss.",
+        labels=labels,
+    )
+    loss = GaugeMetricFamily(
+        "meshbridge_registry_in_loss",
+        "1 while more is missing than max-loss allows: it returns, or a person releases it.",
+        labels=labels,
+    )
     for state in states:
         for scope in state.scopes:
             place = [state.name, scope.scope]
+            held.add_metric(place, scope.held)
+            settling.add_metric(place, float(scope.guard != "settled"))
+            loss.add_metric(place, float(scope.guard == "in loss"))
             services.add_metric(place, scope.services)
             instances.add_metric(place, scope.instances)
             listed.add_metric(place, float(scope.listed))
             stale.add_metric(place, scope.stale_seconds)
-    yield from (services, instances, listed, stale)
+    yield from (services, instances, listed, stale, held, settling, loss)
 
 
 def _of_problems(bridge: Bridge) -> Iterator[Metric]:

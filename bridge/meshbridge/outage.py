@@ -218,6 +218,11 @@ class Outage:
         since, _ = self._stale.get(scope, (None, ""))
         return since
 
+    def stale_reason(self, scope: str) -> str | None:
+        """Return why the scope cannot be read, if it cannot."""
+        _, reason = self._stale.get(scope, (None, None))
+        return reason
+
     def _show(self, subject: str, reason: str) -> None:
         problem = Problem(
             self._registry,

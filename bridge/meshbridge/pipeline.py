@@ -1,76 +1,20 @@
-"""Turns what registries say into snapshots: published and joined in slices, never partial."""
+"""Where the lanes of all registries meet: services joined in slices, snapshots never partial."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 
-from meshbridge.adapter import Update
 from meshbridge.catalog import Catalog
-from meshbridge.intake import Effective, Intake
-from meshbridge.memory import LOADED, settle
 from meshbridge.problems import Problems
-from meshbridge.publish import ClaimKey, Published, Registry, publish
+from meshbridge.publish import ClaimKey, Published
 from meshbridge.service import Service
 from meshbridge.snapshot import EMPTY, Snapshot, Snapshots
-from meshbridge.turns import Turns
+from meshbridge.store import Store
 
 BATCH = 8
 """Registrations that are applied before the services that follow are computed: under a slice."""
 COALESCE = 0.005
 """Seconds for which changes are gathered before a snapshot is made of them."""
-
-
-class Lane:
-    """One registry's way from its updates to the catalog."""
-
-    def __init__(
-        self, registry: Registry, joint: "Joint", turns: Turns, unix: Callable[[], float]
-    ) -> None:
-        """Begin without registrations; ``unix`` returns the Unix time in seconds."""
-        self.registry = registry
-        self.intake = Intake()
-        """The last good registrations, and the place where safety is decided."""
-        self.updated: dict[str, float] = {}
-        """Unix time of each scope's last update that was worked off."""
-        self._joint = joint
-        self._turns = turns
-        self._unix = unix
-
-    async def work_off(self, update: Update) -> None:
-        """Let the update take effect; what it lists appears in one snapshot or in none.
-
-        Raises whatever a value that is no registration makes publishing raise; nothing of the
-        update has taken effect then.
-        """
-        made: list[tuple[Effective, Published | None]] = []
-        async with self._turns.turn() as turn:
-            for effective in self.intake.step(update):
-                if effective is not None:
-                    made.append((effective, self._publish(effective)))
-                    if not len(made) % LOADED:
-                        settle()
-                await turn.breathe()
-            with self._joint.together():
-                for number, (effective, published) in enumerate(made, start=1):
-                    self._apply(effective, published)
-                    if not number % LOADED:
-                        settle()
-                    if not number % BATCH:
-                        self._joint.gather()
-                        await turn.breathe()
-                self._joint.gather()
-                self.intake.finish(update)
-        self.updated[update.scope] = self._unix()
-
-    def _publish(self, effective: Effective) -> Published | None:
-        if effective.service is None:
-            return None
-        return publish(effective.service, self.registry, effective.scope)
-
-    def _apply(self, effective: Effective, published: Published | None) -> None:
-        key = ClaimKey(self.registry.name, effective.scope, effective.service_id)
-        self._joint.apply(key, published)
-        self.intake.accept(effective)
 
 
 class Joint:
@@ -81,8 +25,13 @@ class Joint:
         complete: Callable[[], bool],
         problems: Problems,
         sleep: Callable[[float], Awaitable[None]],
+        store: Store | None = None,
     ) -> None:
-        """Begin without a snapshot; the first is made once ``complete`` says so."""
+        """Begin without a snapshot; the first is made once ``complete`` says so.
+
+        ``store`` hears how large each host is that is served.
+        """
+        self._store = store
         self.snapshots = Snapshots()
         self.made = 0
         """How many snapshots were made."""
@@ -144,4 +93,10 @@ class Joint:
         if self._changed or newest is None:
             changed, self._changed = self._changed, {}
             self.made += 1
+            if self._store is not None:
+                sizes = {
+                    host: None if each is None else len(each.endpoints)
+                    for host, each in changed.items()
+                }
+                self._store.serve(sizes)
             self.snapshots.publish((newest or EMPTY).with_changes(changed))

@@ -37,6 +37,8 @@ class ProblemKind(enum.StrEnum):
     """A registry cannot be read or refuses us."""
     STATE = "state"
     """Stored state cannot be read or written."""
+    HELD = "held"
+    """What a registry no longer lists is served on, until it returns or is released."""
     OTHER = "other"
 
 

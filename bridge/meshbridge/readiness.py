@@ -1,6 +1,9 @@
 """Whether the bridge can answer completely, and what a person should know about it: pure."""
 
-from meshbridge.bridge import RegistryState
+import shlex
+from collections.abc import Iterator
+
+from meshbridge.bridge import RegistryState, ScopeState
 from meshbridge.snapshot import Snapshot
 
 DRAINING = "draining: the bridge is about to end; whoever connects anew shall go elsewhere"
@@ -17,22 +20,46 @@ def ready(newest: Snapshot | None, states: tuple[RegistryState, ...]) -> tuple[b
     if newest is not None:
         served = len(newest.services)
         lines.append(f"ready: {served} {'service is' if served == 1 else 'services are'} served")
+    else:
+        lines.append("not ready: the first answer waits until everything required was read")
     for state in states:
         for scope in state.scopes:
-            what = f"registry {state.name}, {scope.scope}"
-            if scope.stale is not None:
-                held = "what it held is served" if scope.listed else "nothing of it is known"
-                lines.append(
-                    f"stale: {what}: {scope.stale}; for {scope.stale_seconds:.0f} s; {held}"
-                )
-            if not scope.listed and newest is None:
-                lines.append(_waiting(what, state.required))
-    if newest is None:
-        lines.insert(0, "not ready: the first answer waits until everything required was read")
+            lines += _lines(state, scope, waiting=newest is None)
     return newest is not None, lines
 
 
-def _waiting(what: str, required: bool) -> str:  # noqa: FBT001 - it is the registry's setting
-    if required:
-        return f"waiting: {what} was not read yet; `required: false` would not wait for it"
-    return f"not waiting: {what} was not read yet and is not required"
+def _lines(state: RegistryState, scope: ScopeState, *, waiting: bool) -> Iterator[str]:
+    what = f"registry {state.name}, {scope.scope}"
+    if scope.stale is not None:
+        held = "what it held is served" if scope.services else "nothing of it is known"
+        yield f"stale: {what}: {scope.stale}; for {scope.stale_seconds:.0f} s; {held}"
+    elif scope.services and not scope.listed:
+        yield f"stored: {what}: served from stored state, not read yet"
+    if scope.held:
+        way_out = f"meshbridge release {state.name} {shlex.quote(scope.scope)}"
+        yield (
+            f"held: {what}: {scope.held} of {scope.instances} instances are no longer listed; "
+            f"{scope.guard}; `{way_out}` lets them go"
+        )
+    if waiting and not scope.ready:
+        yield _waiting(what, state, scope)
+
+
+def _waiting(what: str, state: RegistryState, scope: ScopeState) -> str:
+    if not state.required:
+        return f"not waiting: {what} is not required"
+    way_out = f"`meshbridge release {state.name} {shlex.quote(scope.scope)}`"
+    if not scope.listed:
+        return (
+            f"waiting: {what} was not read yet; `required: false` would not wait for it, "
+            f"{way_out} goes on without it"
+        )
+    if not scope.instances:
+        return (
+            f"waiting: {what} is empty, which nothing proves to be true; {way_out} accepts it, "
+            "and so does `guard: {allow-empty: true}`"
+        )
+    return (
+        f"waiting: {what} may still be filling: {scope.services} services, {scope.instances} "
+        f"instances so far; {way_out} accepts it as it is"
+    )

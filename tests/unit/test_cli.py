@@ -71,7 +71,7 @@ def test_every_command_says_each_fault_in_a_line_and_ends_with_2(
         f"error: {path}:2: version: found 0; this version reads 1",
         (
             f'error: {path}:3: registries[0].paht: unknown key; did you mean "path"?; '
-            "known here: adapter, name, path, publish, required"
+            "known here: adapter, guard, name, path, publish, required"
         ),
         f"error: {path}:3: registries[0].path: missing; it must be given",
     ]

@@ -1,5 +1,7 @@
 """What ``/readyz`` says, and when it says yes."""
 
+from dataclasses import replace
+
 import pytest
 
 from meshbridge.bridge import WATCHING, RegistryState, ScopeState
@@ -7,10 +9,22 @@ from meshbridge.readiness import ready
 from meshbridge.service import Service
 from meshbridge.snapshot import EMPTY
 
+SCOPE = ScopeState(
+    scope="all",
+    listed=True,
+    stale=None,
+    stale_seconds=0.0,
+    updated_at=None,
+    services=0,
+    instances=0,
+    held=0,
+    guard="settled",
+    ready=True,
+)
 
-def state(*, listed: bool, stale: str | None = None, required: bool = True) -> RegistryState:
-    """Return a registry with one scope, which could not be read for 4 s if it is stale."""
-    scope = ScopeState("all", listed, stale, 4.2 if stale else 0.0, None, 0, 0)
+
+def state(scope: ScopeState = SCOPE, *, required: bool = True) -> RegistryState:
+    """Return a registry with this scope; it is well unless that says otherwise."""
     return RegistryState("shop", required, WATCHING, "", 0.0, 0, 0, (scope,))
 
 
@@ -24,30 +38,74 @@ def state(*, listed: bool, stale: str | None = None, required: bool = True) -> R
 )
 def test_it_counts_in_plain_english(hosts: list[str], line: str) -> None:
     snapshot = EMPTY.with_changes({host: Service(host, "shop", (), ()) for host in hosts})
-    assert ready(snapshot, (state(listed=True),)) == (True, [line])
+    assert ready(snapshot, (state(),)) == (True, [line])
 
 
 def test_an_outage_is_a_line_and_keeps_it_ready() -> None:
     """What is served still is; and what was never known is said as that."""
+    down = replace(SCOPE, stale="down", stale_seconds=4.2)
     stale = "stale: registry shop, all: down; for 4 s; "
-    assert ready(EMPTY, (state(listed=True, stale="down"),)) == (
+    assert ready(EMPTY, (state(replace(down, services=2)),)) == (
         True,
         ["ready: 0 services are served", f"{stale}what it held is served"],
     )
-    assert ready(EMPTY, (state(listed=False, stale="down"),)) == (
+    assert ready(EMPTY, (state(replace(down, listed=False)),)) == (
         True,
         ["ready: 0 services are served", f"{stale}nothing of it is known"],
     )
 
 
+def test_what_is_served_from_stored_state_is_said_to_be() -> None:
+    _, lines = ready(EMPTY, (state(replace(SCOPE, listed=False, services=2)),))
+    assert lines[1:] == ["stored: registry shop, all: served from stored state, not read yet"]
+
+
+def test_what_is_held_is_a_line_with_the_way_out() -> None:
+    held = replace(SCOPE, scope="a b", services=2, instances=5, held=3, guard="in loss")
+    assert ready(EMPTY, (state(held),)) == (
+        True,
+        [
+            "ready: 0 services are served",
+            (
+                "held: registry shop, a b: 3 of 5 instances are no longer listed; in loss; "
+                "`meshbridge release shop 'a b'` lets them go"
+            ),
+        ],
+    )
+
+
 def test_the_first_answer_waits_for_what_is_required() -> None:
     """And each scope that was not read is named, whether it is waited for or not."""
-    states = (state(listed=False), state(listed=False, required=False), state(listed=True))
+    unread = replace(SCOPE, listed=False, ready=False)
+    states = (state(unread), state(unread, required=False), state())
     assert ready(None, states) == (
         False,
         [
             "not ready: the first answer waits until everything required was read",
-            "waiting: registry shop, all was not read yet; `required: false` would not wait for it",
-            "not waiting: registry shop, all was not read yet and is not required",
+            (
+                "waiting: registry shop, all was not read yet; `required: false` would not wait "
+                "for it, `meshbridge release shop all` goes on without it"
+            ),
+            "not waiting: registry shop, all is not required",
         ],
     )
+
+
+def test_a_registry_that_may_still_be_filling_is_said_to_be() -> None:
+    _, lines = ready(None, (state(replace(SCOPE, ready=False, services=3, instances=7)),))
+    assert lines[1:] == [
+        (
+            "waiting: registry shop, all may still be filling: 3 services, 7 instances so far; "
+            "`meshbridge release shop all` accepts it as it is"
+        ),
+    ]
+
+
+def test_an_empty_registry_is_not_believed_at_a_first_start() -> None:
+    _, lines = ready(None, (state(replace(SCOPE, ready=False, services=3)),))
+    assert lines[1:] == [
+        (
+            "waiting: registry shop, all is empty, which nothing proves to be true; "
+            "`meshbridge release shop all` accepts it, and so does `guard: {allow-empty: true}`"
+        ),
+    ]

@@ -78,7 +78,9 @@ def faults_of(load: Load, text: str, environ: Mapping[str, str] | None = None) -
 
 
 HEAD = "version: 1\nregistries:\n"
-KNOWN = "adapter, deep, name, password, poll-every, publish, ratio, required, retries, servers"
+KNOWN = (
+    "adapter, deep, guard, name, password, poll-every, publish, ratio, required, retries, servers"
+)
 ENTRY = "- {name: shop, adapter: acme}\n"
 
 
@@ -126,13 +128,13 @@ def test_what_is_left_out_has_the_documented_default(load: Load) -> None:
     assert settings.status is not None
     assert str(settings.status.listen) == "127.0.0.1:15014"
     assert load(HEAD + ENTRY + "status: none\n").status is None
-    assert settings.admin is None
+    assert settings.keeping.admin is None
 
 
 def test_the_admin_socket_stands_where_the_configuration_does(load: Load) -> None:
     settings = load(HEAD + ENTRY + "admin: ./state/admin.sock\n")
-    assert settings.admin == settings.path.parent / "state" / "admin.sock"
-    assert load(HEAD + ENTRY + "admin: /run/admin.sock\n").admin == Path("/run/admin.sock")
+    assert settings.keeping.admin == settings.path.parent / "state" / "admin.sock"
+    assert load(HEAD + ENTRY + "admin: /run/admin.sock\n").keeping.admin == Path("/run/admin.sock")
 
 
 def test_registries_keep_the_order_of_the_file(load: Load) -> None:
@@ -151,7 +153,7 @@ def test_registries_keep_the_order_of_the_file(load: Load) -> None:
             HEAD + ENTRY + "stauts: {}\n",
             (
                 '4: stauts: unknown key; did you mean "status"?; '
-                "known here: admin, outlets, registries, status, version"
+                "known here: admin, max-loss, outlets, registries, state, status, version"
             ),
         ),
         (
@@ -205,12 +207,23 @@ def test_registries_keep_the_order_of_the_file(load: Load) -> None:
             ),
         ),
         (
-            HEAD + "- {name: shop, adapter: acme, guard: {max-loss: 50%}}\n",
-            "3: registries[0].guard: this version has no guard yet; remove the key",
+            HEAD + "- {name: shop, adapter: acme, guard: {max-loss: half}}\n",
+            (
+                '3: registries[0].guard.max-loss: found "half"; '
+                "must be a share from 0% to 100%, like 50%"
+            ),
         ),
         (
-            HEAD + ENTRY + "state: ./state\n",
-            "4: state: this version has no stored state yet; remove the key",
+            HEAD + "- {name: shop, adapter: acme, guard: {min-size: -1}}\n",
+            "3: registries[0].guard.min-size: found -1; must be greater than or equal to 0",
+        ),
+        (
+            HEAD + ENTRY + "state: [./state]\n",
+            "4: state: found a list; must be the path of a file",
+        ),
+        (
+            HEAD + ENTRY + "max-loss: 200%\n",
+            '4: max-loss: found "200%"; must be a share from 0% to 100%, like 50%',
         ),
         (
             HEAD + ENTRY + f"admin: /{'deep/' * 21}admin.sock\n",

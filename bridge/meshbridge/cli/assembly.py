@@ -13,6 +13,7 @@ from meshbridge.bridge import Bridge, RegistryRuntime
 from meshbridge.errors import ConfigurationError
 from meshbridge.settings.loading import load_settings
 from meshbridge.settings.model import RegistrySettings, Settings
+from meshbridge.store import Store
 
 NO_OUTLETS = (
     "outlets: missing; say who is to be served: outlets: {xds: {}} for Envoy, {mcp: {}} for istiod"
@@ -30,7 +31,9 @@ def read_settings(path: Path, *, serving: bool) -> Settings:
     return settings
 
 
-def make_bridge(settings: Settings, logger: FilteringBoundLogger) -> Bridge:
+def make_bridge(
+    settings: Settings, logger: FilteringBoundLogger, store: Store | None = None
+) -> Bridge:
     """Return the core with an adapter for each registry; nothing is read yet."""
     return Bridge(
         [
@@ -38,12 +41,14 @@ def make_bridge(settings: Settings, logger: FilteringBoundLogger) -> Bridge:
                 registry.publish,
                 partial(_make_adapter, registry),
                 registry.required,
+                registry.guard,
             )
             for registry in settings.registries
         ],
         time.monotonic,
         asyncio.sleep,
         logger,
+        store=store,
     )
 
 

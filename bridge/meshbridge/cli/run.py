@@ -23,8 +23,10 @@ from meshbridge.cli.stopping import Limit, Stopping
 from meshbridge.errors import ConfigurationError
 from meshbridge.logs import configure, listening
 from meshbridge.outlet import Outlet, OutletContext
+from meshbridge.problems import Problems
 from meshbridge.settings.model import Settings
 from meshbridge.status import StatusServer
+from meshbridge.store import Store, open_store
 from meshbridge.watchdog import watchdog
 
 _BRIDGE, _STATUS, _ADMIN = "bridge", "status", "admin"
@@ -87,7 +89,8 @@ class _Run:
 
     def __init__(self, settings: Settings, logger: FilteringBoundLogger) -> None:
         self._settings, self._logger = settings, logger
-        self._bridge = make_bridge(settings, logger)
+        self._store = _opened_store(settings, logger)
+        self._bridge = make_bridge(settings, logger, self._store)
         self._metrics = CollectorRegistry()
         self._outlets = {each.name: each.outlet_type(each.options) for each in settings.outlets}
         self._status = StatusServer(self._bridge, self._outlets, self._metrics)
@@ -120,8 +123,8 @@ class _Run:
         """
         self._say_started()
         settings, opened = self._settings, listening(self._logger)
-        if settings.admin is not None:
-            admin = AdminServer(settings.admin, operations(self._bridge), self._logger)
+        if settings.keeping.admin is not None:
+            admin = AdminServer(settings.keeping.admin, operations(self._bridge), self._logger)
             await self._parts.open(_ADMIN, lambda say: admin.serve(_both(opened, say)))
         if settings.status is not None:
             address = settings.status.listen
@@ -164,6 +167,11 @@ class _Run:
             raise ConfigurationError(
                 *(each if each.startswith(place) else f"{place}: {each}" for each in error.faults)
             ) from error
+
+
+def _opened_store(settings: Settings, logger: FilteringBoundLogger) -> Store | None:
+    directory = settings.keeping.state
+    return None if directory is None else open_store(directory, logger, Problems(), time.time)
 
 
 def _of_outlet(name: str) -> str:

@@ -39,6 +39,11 @@ class Draft:
         """Return the names of all scopes, in an order that does not change."""
         return [*self._scopes, *(name for name in self.touched if name not in self._scopes)]
 
+    def in_order(self, names: Iterable[str]) -> list[str]:
+        """Return these names in the order of :meth:`names`, known ones only."""
+        chosen = set(names)
+        return [name for name in self.names() if name in chosen] if len(chosen) > 1 else [*chosen]
+
     def look(self, name: str) -> Scope:
         """Return a scope to look at."""
         return self.touched.get(name) or self._scopes[name]

@@ -39,12 +39,17 @@ class Guard:
         self.rules = rules
         self._scopes: dict[str, Scope] = {name: Scope(name) for name in scopes}
         self._places = Places()
+        self._counting = 0
+        """How many scopes are ready and serve something."""
+        self._wakes: dict[str, float] = {}
+        """When time changes something of a scope that waits; inf where only others do."""
         for name, services in (belief or {}).items():
             self._believe(name, services, now)
         for each in announced:
             if each.scope is not None and each.until is not None:
                 scope = self._scopes.setdefault(each.scope, Scope(each.scope))
                 scope.announced[each.service_id] = each.until
+        self._note(self._scopes, 0)
 
     def _believe(self, name: str, services: Iterable[RegisteredService], now: float) -> None:
         scope = self._scopes.setdefault(name, Scope(name))
@@ -64,32 +69,35 @@ class Guard:
         """
         step = Step(self.rules, self._scopes, self._places, now)
         yield from step.take(update)
-        step.judge()
+        step.judge(self._wakes, beside_others=self._counting > 0)
         return step
 
-    def keep(self, step: Step) -> None:
-        """Let the step hold; it must be the newest."""
+    def keep(self, step: Step) -> tuple[str, ...]:
+        """Let the step hold; it must be the newest. Returns the scopes that it may have changed."""
+        drafts = step.drafts
+        counted = sum(self._scopes[name].counts for name in drafts if name in self._scopes)
         self._scopes.update(step.keep())
+        self._note(drafts, counted)
+        return tuple(drafts)
+
+    def _note(self, changed: Iterable[str], counted: int) -> None:
+        """Note when the changed scopes wake; so many of them counted before."""
+        changed = list(changed)
+        before = self._counting
+        self._counting += sum(self._scopes[name].counts for name in changed) - counted
+        if bool(before) != bool(self._counting):  # that may make any empty scope ready
+            changed += [name for name in self._wakes if not self._scopes[name].ready]
+        for name in changed:
+            wakes = self._scopes[name].wakes(self.rules, beside_others=self._counting > 0)
+            if wakes is None:
+                self._wakes.pop(name, None)
+            else:
+                self._wakes[name] = wakes
 
     def wake_at(self) -> float | None:
         """Return when :meth:`step` must be called at the latest; ``None``: with the next update."""
-        soon = min((self._wakes(scope) for scope in self._scopes.values()), default=inf)
+        soon = min(self._wakes.values(), default=inf)
         return None if soon == inf else soon
-
-    def _wakes(self, scope: Scope) -> float:
-        if scope.stale is not None:
-            return inf
-        if scope.in_loss is not None:
-            hold = self.rules.hold
-            wakes = inf if hold is None else max(scope.in_loss, scope.returned) + hold
-        elif scope.unsettled is not None:
-            wakes = scope.settles_at(self.rules)
-        else:
-            wakes = scope.next_due
-        if scope.read and not scope.ready:
-            beside = scope.beside_others(self._scopes.values())
-            wakes = min(wakes, scope.ready_at(self.rules, beside_others=beside))
-        return wakes
 
     def scopes(self) -> tuple[str, ...]:
         """Return the scopes that the configuration names or of which anything was said."""

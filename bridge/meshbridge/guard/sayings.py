@@ -70,10 +70,11 @@ def _readable(
     before = entry.served if entry else None
     if service_id in unreadable:
         return before  # of a new one it is not known that it holds nothing
+    present = {each.id for each in said.instances} if said else set[str]()
     ids = {each[1] for each in unreadable if isinstance(each, tuple) and each[0] == service_id}
-    readable = tuple(each for each in said.instances if each.id not in ids) if said else ()
-    kept = tuple(each for each in before.instances if each.id in ids) if before else ()
+    before_of_it = before.instances if before else ()
+    kept = tuple(each for each in before_of_it if each.id in ids - present)
     if said is None and not kept:
         return None
     frame = said or before or RegisteredService(service_id)
-    return replace(frame, instances=readable + kept)
+    return replace(frame, instances=(said.instances if said else ()) + kept)

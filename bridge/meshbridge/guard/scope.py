@@ -1,7 +1,7 @@
 """One scope under guard: its services, and the figures by which its losses are judged."""
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import NamedTuple
@@ -47,6 +47,10 @@ class Scope:
     """Instances that are held, and services that would have none without them."""
     listed: int = 0
     """Services that are listed, empty ones too."""
+    services: int = 0
+    """Services that are listed, or of which something is held."""
+    instances: int = 0
+    """Instances of them, also withdrawn ones."""
     peaks: tuple[tuple[float, Size], ...] = ()
     """The largest sizes within the window, each with its time; oldest first."""
     read: bool = False
@@ -73,6 +77,13 @@ class Scope:
     """A heap of when something held goes; entries that no longer hold may stand in it."""
     new_dues: list[tuple[float, ServiceId]] = field(default_factory=list[tuple[float, ServiceId]])
     """What a draft adds to the heap."""
+
+    @property
+    def phase(self) -> str:
+        """How it stands: ``settled``, ``settling`` or ``in loss``."""
+        if self.in_loss is not None:
+            return "in loss"
+        return "settled" if self.unsettled is None else "settling"
 
     # --- one update, tried on a draft
 
@@ -109,6 +120,8 @@ class Scope:
         held, emptied = self.missing
         self.missing = Size(held + sign * len(entry.held), emptied + sign * entry.emptied)
         self.listed += sign * entry.listed
+        self.services += sign
+        self.instances += sign * (len(entry.instances) + len(entry.held))
 
     # --- what may go at its time
 
@@ -205,15 +218,27 @@ class Scope:
         quiet = max(self.unsettled, self.returned) + rules.settle
         return min(quiet, self.unsettled + _SETTLES * rules.settle)
 
-    def waits(self, now: float) -> bool:
-        """Whether the passing of time, or what other scopes do, may change it now."""
-        held = bool(self.missing.instances)
-        unready = self.read and not self.ready
-        return held or self.unsettled is not None or self.next_due <= now or unready
+    @property
+    def counts(self) -> bool:
+        """Whether empty scopes beside it may be believed: it is ready and serves something."""
+        return self.ready and self.size.services > 0
 
-    def beside_others(self, scopes: Iterable["Scope"]) -> bool:
-        """Whether another of these scopes is ready and serves something."""
-        return any(each.ready and each.size.services for each in scopes if each.name != self.name)
+    def wakes(self, rules: GuardRules, *, beside_others: bool) -> float | None:
+        """Return when time changes something of it; inf if only others do, ``None`` if nothing."""
+        if self.stale is not None:
+            return None
+        waits = bool(self.missing.instances)
+        if self.in_loss is not None:
+            hold = inf if rules.hold is None else rules.hold
+            wakes = max(self.in_loss, self.returned) + hold
+        elif self.unsettled is not None:
+            waits, wakes = True, self.settles_at(rules)
+        else:
+            wakes = self.next_due
+        if self.read and not self.ready:
+            waits, ready = True, self.ready_at(rules, beside_others=beside_others)
+            wakes = min(wakes, ready)
+        return wakes if waits else None
 
     def note_growth(self, now: float) -> None:
         """Note that services serve, and whether they became more."""

@@ -1,6 +1,6 @@
 """One step of a guard: what an update, or the passing of time, makes of a registry."""
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -34,6 +34,11 @@ class Step:
         """Begin with everything as it is."""
         self._draft = Draft(scopes, places, now, rules.window)
         self._rules, self._now = rules, now
+
+    @property
+    def drafts(self) -> Collection[str]:
+        """The names of the scopes that it may change."""
+        return self._draft.touched.keys()
 
     def effective(self) -> Iterator[Effective]:
         """Yield what this step changes of what is served, and of what of it is held."""
@@ -183,13 +188,25 @@ class Step:
 
     # --- what time brings
 
-    def judge(self) -> None:
-        """Let go of what is due, and see which scopes settle or become ready."""
-        for name in self._draft.names():
-            scope = self._draft.look(name)
-            if scope.stale is None and (name in self._draft.touched or scope.waits(self._now)):
-                self._settle(self._draft.change(name))
-                self._see_ready(self._draft.change(name))
+    def judge(self, wakes: Mapping[str, float], *, beside_others: bool) -> None:
+        """Let go of what is due, and see which scopes settle or become ready.
+
+        ``wakes`` says when time changes something of the scopes that wait; ``beside_others``
+        whether, before this step, any scope was ready and served something.
+        """
+        touched = self._draft.touched
+        concerned = touched.keys() | {
+            name for name, at in wakes.items() if at <= self._now or self._has_held(name)
+        }
+        for name in self._draft.in_order(concerned):
+            scope = self._draft.change(name)
+            if scope.stale is None:
+                self._settle(scope)
+                self._see_ready(scope, beside_others=beside_others)
+
+    def _has_held(self, name: str) -> bool:
+        """Whether what happens to others may change it: small scopes are judged together."""
+        return self._draft.look(name).missing.instances > 0
 
     def _settle(self, scope: Scope) -> None:
         rules, now = self._rules, self._now
@@ -212,12 +229,11 @@ class Step:
             for service, ids in list(scope.due(now)):
                 self._draft.drop(scope, service, ids)
 
-    def _see_ready(self, scope: Scope) -> None:
+    def _see_ready(self, scope: Scope, *, beside_others: bool) -> None:
         if scope.ready or not scope.read:
             return
         scope.note_growth(self._now)
-        beside = scope.beside_others(self._draft.all())
-        scope.ready = self._now >= scope.ready_at(self._rules, beside_others=beside)
+        scope.ready = self._now >= scope.ready_at(self._rules, beside_others=beside_others)
 
 
 def _still_held(scope: Scope, vanished: Vanished) -> dict[ServiceId, frozenset[str]]:

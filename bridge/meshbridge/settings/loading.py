@@ -9,9 +9,10 @@ from meshbridge.publish.registry import Registry
 from meshbridge.publish.rules import PublishRules
 from meshbridge.settings.document import Place, Plain, read_document, show_place
 from meshbridge.settings.faults import keys_of, show_value
+from meshbridge.settings.guard import GuardOptions
 from meshbridge.settings.interpolation import interpolate
 from meshbridge.settings.model import (
-    AdminOptions,
+    KeepingOptions,
     OutletSettings,
     RegistryHead,
     RegistrySettings,
@@ -21,13 +22,7 @@ from meshbridge.settings.model import (
 from meshbridge.settings.validation import Validation
 from meshbridge.settings.values import Surroundings
 
-_TOP = {"version", "registries", "outlets", "status", "admin"}
-_LATER = {
-    "routing": "routing documents",
-    "max-loss": "limit on what a configuration change may remove",
-    "state": "stored state",
-}
-_REGISTRY_LATER = {"guard": "guard"}
+_LATER = {"routing": "routing documents"}
 _VERSION = 1
 
 
@@ -47,18 +42,16 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
             f"{path}: holds {found}; it must hold at least version, registries and outlets"
         )
     top = interpolated.root
-    validation.refuse_unknown(top, (), _TOP, _LATER)
+    known = {"version", "registries", "outlets", "status", *keys_of(KeepingOptions)}
+    validation.refuse_unknown(top, (), known, _LATER)
     _check_version(top, validation)
     registries = _registries(top, validation)
     outlets = _outlets(top, validation)
     status = _status(top, validation)
-    admin = validation.model(AdminOptions, _only(top, "admin"), ())
+    kept = {key: top[key] for key in keys_of(KeepingOptions) if key in top}
+    keeping = validation.model(KeepingOptions, kept, ())
     validation.finish()
-    return Settings(path, registries, outlets, status, admin.admin if admin else None)
-
-
-def _only(section: dict[str, Plain], key: str) -> dict[str, Plain]:
-    return {key: section[key]} if key in section else {}
+    return Settings(path, registries, outlets, status, keeping or KeepingOptions())
 
 
 def _check_version(top: dict[str, Plain], validation: Validation) -> None:
@@ -103,6 +96,9 @@ def _registry(
     rules_place = (*place, "publish")
     rules_part = validation.keys(section.get("publish"), rules_place)
     rules = validation.model(PublishRules, rules_part, rules_place)
+    guard_place = (*place, "guard")
+    guard_part = validation.keys(section.get("guard"), guard_place)
+    guard = validation.model(GuardOptions, guard_part, guard_place)
     adapter = section.get("adapter")
     if not isinstance(adapter, str):
         return None
@@ -111,16 +107,18 @@ def _registry(
     except ConfigurationError as error:
         validation.fault((*place, "adapter"), str(error))
         return None
-    common |= {"publish"}
-    options = validation.options(adapter_type.Options, section, place, common, _REGISTRY_LATER)
-    if head is None or rules is None or options is None:
+    common |= {"publish", "guard"}
+    options = validation.options(adapter_type.Options, section, place, common, {})
+    if head is None or rules is None or guard is None or options is None:
         return None
     try:
         publish = Registry(head.name, int(place[-1]), rules).with_domain(adapter)
     except ValueError as error:
         validation.fault(rules_place, str(error))
         return None
-    return RegistrySettings(head.name, adapter, adapter_type, options, head.required, publish)
+    return RegistrySettings(
+        head.name, adapter, adapter_type, options, head.required, publish, guard
+    )
 
 
 def _outlets(top: dict[str, Plain], validation: Validation) -> tuple[OutletSettings, ...]:

@@ -1,7 +1,7 @@
 """The configuration as the bridge uses it: validated, with every plug-in's options in its type."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -12,9 +12,10 @@ from meshbridge.adapter import AdapterType
 from meshbridge.admin.place import fault_of
 from meshbridge.outlet import OutletType
 from meshbridge.publish.registry import Registry
+from meshbridge.settings.guard import GuardOptions
 from meshbridge.settings.listen import Address, ListenAddress, refuse_open_listener
 from meshbridge.settings.section import Section
-from meshbridge.settings.values import ConfigPath
+from meshbridge.settings.values import ConfigPath, Share
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -59,11 +60,15 @@ def _check_socket(path: Path) -> Path:
     return path
 
 
-class AdminOptions(Section):
-    """Where commands talk to the running bridge."""
+class KeepingOptions(Section):
+    """What outlives one run of the bridge, and how a person reaches it."""
 
     admin: Annotated[ConfigPath, AfterValidator(_check_socket)] | None = None
-    """The Unix socket that it listens on; without it there is none"""
+    """The Unix socket on which commands reach the running bridge; without it there is none"""
+    state: ConfigPath | None = None
+    """The directory of stored state; without it nothing is kept"""
+    max_loss: Share = 0.5
+    """The share of what is served that a change of this file may remove"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,8 @@ class RegistrySettings:
     """Whether the first answer waits for it."""
     publish: Registry
     """What of it is published, and how."""
+    guard: GuardOptions = field(default_factory=GuardOptions)
+    """What it may lose without a person's word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,5 +109,5 @@ class Settings:
     outlets: tuple[OutletSettings, ...]
     status: StatusOptions | None
     """``None`` when it is switched off."""
-    admin: Path | None = None
-    """The path of the admin socket; ``None`` when there is none."""
+    keeping: KeepingOptions = field(default_factory=KeepingOptions)
+    """Stored state, the admin socket, and what a change of the file may remove."""

@@ -68,6 +68,8 @@ class Store:
     def __init__(self, disk: Disk, loaded: Contents, telling: Telling, timing: Timing) -> None:
         """Begin with what :func:`open_store` loaded."""
         self._disk, self._telling, self._timing = disk, telling, timing
+        self.problems = telling.problems
+        """Where it says what is wrong with it."""
         self._flight: asyncio.Future[Outcome] | None = None
         self._pending = Pending(loaded.registrations, loaded.announced, loaded.served)
         self.stored = _stored(loaded, telling.now())

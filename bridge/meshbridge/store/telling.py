@@ -46,7 +46,8 @@ class Telling:
         """Begin with all well; ``unix`` returns the seconds since 1970."""
         self._directory = directory
         self._logger = logger.bind(state=str(directory))
-        self._problems = problems
+        self.problems = problems
+        """Where it is shown what is wrong."""
         self._unix = unix
         self._since = 0.0
         self._aside: Aside | None = None
@@ -124,7 +125,7 @@ class Telling:
             return
         self.trouble = None
         self._logger.info("state written again", after_seconds=round(self._unix() - self._since, 3))
-        self._problems.put((OWNER, "trouble"), ())
+        self.problems.put((OWNER, "trouble"), ())
 
     def _leave(self, batch: Batch, left: Sequence[Left]) -> None:
         if not left and not self._left:
@@ -150,11 +151,11 @@ class Telling:
         if len(self._left) > _MOST:
             more = f"{len(self._left) - _MOST} more registrations cannot be stored"
             shown.append(Problem(OWNER, "", ProblemKind.STATE, more, "mend those shown first"))
-        self._problems.put((OWNER, "left"), shown)
+        self.problems.put((OWNER, "left"), shown)
 
     def _show(self, which: str, subject: str, reason: str, remedy: str) -> None:
         problem = Problem(OWNER, subject, ProblemKind.STATE, reason, remedy)
-        self._problems.put((OWNER, which), [problem])
+        self.problems.put((OWNER, which), [problem])
 
 
 def _printable(text: str) -> str:

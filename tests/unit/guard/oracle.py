@@ -117,6 +117,7 @@ class Oracle:
             part = self.parts[name]
             part.known = {each.id: Known(each.instances) for each in services}
             part.peaks, part.ready = [(now, *part.size)], True
+        self.counting = any(part.ready and part.size[1] for part in self.parts.values())
         for each in announced:
             if each.scope is not None and each.until is not None:
                 self.parts.setdefault(each.scope, Part()).announced[each.service_id] = each.until
@@ -288,10 +289,10 @@ class Oracle:
         if name is None:
             said[key] = before
             return
+        there = said.get(key)
         kept = [each for each in before or () if each.id == name]
-        others = [each for each in said.get(key) or () if each.id != name]
-        if said.get(key) is not None or kept:
-            said[key] = (*others, *kept)
+        if kept and not any(each.id == name for each in there or ()):
+            said[key] = (*(there or ()), *kept)
 
     def compare(
         self, name: str, key: Key, now_said: tuple[Instance, ...] | None, *, first: bool
@@ -395,10 +396,13 @@ class Oracle:
     # --- time
 
     def judge(self) -> None:
+        self.beside = self.counting  # as it was before this step
         for name, part in self.parts.items():
             if part.stale is None:
                 self.settle(name, part)
-                self.see_ready(name, part)
+                self.see_ready(part)
+        self.counting = any(part.ready and part.size[1] for part in self.parts.values())
+        self.beside = self.counting
 
     def settle(self, name: str, part: Part) -> None:
         if part.missing[0] and self.lossy(name):
@@ -431,7 +435,7 @@ class Oracle:
         quiet = max(part.unsettled, part.returned) + self.rules.settle
         return min(quiet, part.unsettled + 10 * self.rules.settle)
 
-    def see_ready(self, name: str, part: Part) -> None:
+    def see_ready(self, part: Part) -> None:
         if part.ready or not part.read:
             return
         services = part.size[1]
@@ -439,25 +443,20 @@ class Oracle:
             part.first = self.now
         if services > part.mark[1] * 1.01:
             part.mark = (self.now, services)
-        part.ready = self.now >= self.ready_at(name, part)
+        part.ready = self.now >= self.ready_at(part)
 
-    def ready_at(self, name: str, part: Part) -> float:
+    def ready_at(self, part: Part) -> float:
         quiet = part.mark[0] + self.rules.settle
         services = part.size[1]
         if not services or part.first is None:
-            others = [
-                other
-                for each, other in self.parts.items()
-                if each != name and other.ready and other.size[1]
-            ]
-            return quiet if self.rules.allow_empty or others else inf
+            return quiet if self.rules.allow_empty or self.beside else inf
         listed = sum(each.said is not None for each in part.known.values())
         last = part.first + 5 * self.rules.settle
         return last if listed - services > listed / 10 else min(quiet, last)
 
     def wake_at(self) -> float | None:
         times: list[float] = []
-        for name, part in self.parts.items():
+        for part in self.parts.values():
             if part.stale is not None:
                 continue
             if part.in_loss is not None:
@@ -468,6 +467,6 @@ class Oracle:
             else:
                 times += [kept.due for known in part.known.values() for kept in known.kept]
             if part.read and not part.ready:
-                times.append(self.ready_at(name, part))
+                times.append(self.ready_at(part))
         soon = min(times, default=inf)
         return None if soon == inf else soon

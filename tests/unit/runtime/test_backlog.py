@@ -5,12 +5,13 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from unit.guard.registry import finished
 from unit.runtime.examples import service, sid
 
 from meshbridge import Changed, Gone, Listing, RegisteredService, Removed, Stale
 from meshbridge.adapter import Update
 from meshbridge.backlog import Backlog
-from meshbridge.intake import Intake
+from meshbridge.guard import Guard, GuardRules
 
 NAMES = ("a", "b", "c")
 subjects = st.one_of(
@@ -69,20 +70,27 @@ def without(each: RegisteredService, unreadable: frozenset[object]) -> Registere
     return RegisteredService(each.id, kept)
 
 
+class Intake:
+    """What is believed by a guard that holds nothing."""
+
+    def __init__(self) -> None:
+        """Believe nothing."""
+        rules = GuardRules(max_loss=1.0, window=0.0, hold_service=0.0, settle=0.0)
+        self.guard = Guard(rules)
+
+
 def work_off(intake: Intake, update: Update) -> None:
     """Let the update take effect."""
-    for effective in list(intake.step(update)):
-        if effective is not None:
-            intake.accept(effective)
-    intake.finish(update)
+    intake.guard.keep(finished(intake.guard.step(update, 0.0)))
 
 
 def believed(intake: Intake) -> dict[tuple[str, str], frozenset[object]]:
-    """Return what is believed, whatever the order of instances."""
+    """Return what is believed to be listed, whatever the order of instances."""
     return {
-        (scope, service_id.name): frozenset(each.instances)
-        for scope in intake.scopes()
-        for service_id, each in intake.of(scope).services.items()
+        (scope, service_id.name): frozenset(entry.instances)
+        for scope in intake.guard.scopes()
+        for service_id, entry in intake.guard.scope(scope).entries.items()
+        if entry.listed
     }
 
 
@@ -102,7 +110,7 @@ def test_coalescing_changes_nothing_of_what_is_believed_in_the_end(
         work_off(coalesced, backlog.take())
     assert believed(coalesced) == believed(each_one)
     for scope in ("s", "t"):
-        assert coalesced.of(scope).listed == each_one.of(scope).listed
+        assert coalesced.guard.scope(scope).read == each_one.guard.scope(scope).read
 
 
 @given(st.lists(updates(), max_size=40))

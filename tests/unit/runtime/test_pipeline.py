@@ -4,10 +4,13 @@ import asyncio
 import itertools
 
 import pytest
+import structlog
 from unit.runtime.examples import service
 
 from meshbridge import Listing
-from meshbridge.pipeline import Joint, Lane
+from meshbridge.guard import Guard, GuardRules
+from meshbridge.lane import Lane, LaneSurroundings
+from meshbridge.pipeline import Joint
 from meshbridge.problems import Problems
 from meshbridge.publish import Registry
 from meshbridge.turns import SLICE, Turns
@@ -30,8 +33,12 @@ async def sizes_seen(looks_per_slice: int, many: int) -> list[int]:
     async def sleep(_: float) -> None:
         await asyncio.sleep(0)
 
-    joint = Joint(lambda: True, Problems(), sleep)
-    lane = Lane(Registry("shop", 0), joint, turns, lambda: 1.5)
+    problems = Problems()
+    joint = Joint(lambda: True, problems, sleep)
+    around = LaneSurroundings(
+        lambda: 0.0, lambda: 1.5, sleep, structlog.get_logger(), problems, turns
+    )
+    lane = Lane(Registry("shop", 0), Guard(GuardRules()), joint, around)
     seen: list[int] = []
 
     async def look() -> None:

@@ -1,0 +1,232 @@
+"""One registry's way from its updates to the catalog: selected, guarded, published, stored."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Never
+
+from structlog.typing import FilteringBoundLogger
+
+from meshbridge.adapter import Changed, Gone, Listing, Removed, Stale, Update
+from meshbridge.guard import Effective, Guard, Release, Step
+from meshbridge.holds import Holds
+from meshbridge.memory import LOADED, settle
+from meshbridge.pipeline import BATCH, Joint
+from meshbridge.problems import Problems
+from meshbridge.publish import ClaimKey, Published, Registry, publish, selected
+from meshbridge.registration import RegisteredService, ServiceId
+from meshbridge.store import Announcement, Store
+from meshbridge.turns import Turn, Turns
+
+_LEAST_WAIT = 0.01
+"""Seconds between two looks at the time: a guard that wakes for nothing must not spin."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSurroundings:
+    """What a lane is handed instead of reaching for it."""
+
+    clock: Callable[[], float]
+    """Monotonic seconds."""
+    unix: Callable[[], float]
+    """Seconds since 1970."""
+    sleep: Callable[[float], Awaitable[None]]
+    logger: FilteringBoundLogger
+    problems: Problems
+    turns: Turns
+    store: Store | None = None
+
+    def unix_of(self, when: float) -> float:
+        """Return the Unix time of a moment of ``clock``."""
+        return self.unix() + when - self.clock()
+
+
+class Lane:
+    """What one registry says, and what of it holds."""
+
+    def __init__(
+        self, registry: Registry, guard: Guard, joint: Joint, surroundings: LaneSurroundings
+    ) -> None:
+        """Begin with what the guard believes; :meth:`load` lets it be served."""
+        self.registry = registry
+        self.guard = guard
+        self.updated: dict[str, float] = {}
+        """Unix time of each scope's last update that was worked off."""
+        self.left_out: dict[tuple[str, ServiceId], RegisteredService] = {}
+        """As the registry says them: those of which the rules select less, or nothing."""
+        self._joint = joint
+        self._around = surroundings
+        self._holds = Holds(
+            registry.name,
+            guard.rules,
+            surroundings.logger,
+            surroundings.problems,
+            surroundings.unix_of,
+        )
+        self._one = asyncio.Lock()
+        """One step after the other: each is worked out on what the last one left."""
+        self._earlier = asyncio.Event()
+        self._alarm: float | None = None
+
+    async def load(self) -> None:
+        """Serve what the guard believes from the start."""
+        async with self._one, self._around.turns.turn() as turn:
+            made: list[tuple[Effective, Published | None]] = []
+            for scope in self.guard.scopes():
+                for service in self.guard.served(scope):
+                    effective = Effective(scope, service.id, service)
+                    made.append((effective, self._publish(effective)))
+                    await turn.breathe()
+            with self._joint.together():
+                await self._apply(made, turn, stored=False)
+
+    async def work_off(self, update: Update) -> None:
+        """Let the update take effect; what it lists appears in one snapshot or in none.
+
+        Raises whatever a value that is no registration makes publishing raise; nothing of the
+        update has taken effect then.
+        """
+        await self._step(update)
+        self.updated[update.scope] = self._around.unix()
+
+    async def release(self, release: Release) -> None:
+        """Let go of what is held; with ``until`` also of what vanishes before that moment."""
+        await self._step(release)
+        if self._around.store is not None and release.until is not None:
+            self._around.store.announce(self.registry.name, self._announced())
+
+    async def keep_time(self) -> Never:
+        """Let go of what is due when it is due, until cancelled."""
+        while True:
+            self._earlier.clear()
+            self._alarm = self.guard.wake_at()
+            now = self._around.clock()
+            if self._alarm is None:
+                await self._earlier.wait()
+            elif self._alarm > now:
+                await self._sleep(max(self._alarm - now, _LEAST_WAIT))
+            else:
+                await self._step(None)
+                await self._around.sleep(_LEAST_WAIT)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep so long, or until something is due earlier."""
+        sleeping = asyncio.ensure_future(self._around.sleep(seconds))
+        earlier = asyncio.create_task(self._earlier.wait(), name="an earlier alarm")
+        try:
+            await asyncio.wait({sleeping, earlier}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            earlier.cancel()
+
+    async def _step(self, update: Update | Release | None) -> None:
+        async with self._one, self._around.turns.turn() as turn:
+            said, left_out = await self._selected(update, turn)
+            step = await self._worked_out(said, turn)
+            made: list[tuple[Effective, Published | None]] = []
+            for effective in step.effective():
+                made.append((effective, self._publish(effective)))
+                if not len(made) % LOADED:
+                    settle()
+                await turn.breathe()
+            with self._joint.together():
+                await self._apply(made, turn, stored=True)
+                self._keep(step, update, left_out)
+
+    async def _selected(
+        self, update: Update | Release | None, turn: Turn
+    ) -> tuple[Update | Release | None, dict[ServiceId, RegisteredService]]:
+        """Return the update without what the rules leave out, and what that is."""
+        left_out: dict[ServiceId, RegisteredService] = {}
+        match update:
+            case Listing():
+                kept: list[RegisteredService] = []
+                for service in update.services:
+                    kept += self._chosen(service, left_out)
+                    await turn.breathe()
+                return replace(update, services=tuple(kept)) if left_out else update, left_out
+            case Changed():
+                chosen = self._chosen(update.service, left_out)
+                if not chosen:
+                    return Removed(update.scope, update.service.id), left_out
+                return replace(update, service=chosen[0]), left_out
+            case _:
+                return update, left_out
+
+    def _chosen(
+        self, service: RegisteredService, left_out: dict[ServiceId, RegisteredService]
+    ) -> tuple[RegisteredService, ...]:
+        chosen = selected(service, self.registry)
+        if chosen is None or len(chosen.instances) < len(service.instances):
+            left_out[service.id] = service
+        return () if chosen is None else (chosen,)
+
+    async def _worked_out(self, update: Update | Release | None, turn: Turn) -> Step:
+        steps = self.guard.step(update, self._around.clock())
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                step: Step = end.value
+                return step
+            await turn.breathe()
+
+    async def _apply(
+        self, made: Iterable[tuple[Effective, Published | None]], turn: Turn, *, stored: bool
+    ) -> None:
+        name, store = self.registry.name, self._around.store if stored else None
+        whole: AbstractContextManager[None] = store.whole(name) if store else nullcontext()
+        with whole:
+            for number, (effective, published) in enumerate(made, start=1):
+                key = ClaimKey(name, effective.scope, effective.service_id)
+                self._joint.apply(key, published)
+                self._holds.of_service(effective)
+                if store is not None:
+                    store.put(name, effective.scope, effective.service_id, effective.service)
+                if not number % LOADED:
+                    settle()
+                if not number % BATCH:
+                    self._joint.gather()
+                    await turn.breathe()
+            self._joint.gather()
+
+    def _keep(
+        self,
+        step: Step,
+        update: Update | Release | None,
+        left_out: dict[ServiceId, RegisteredService],
+    ) -> None:
+        for name in self.guard.keep(step):
+            self._holds.of_scope(self.guard.scope(name))
+        match update:
+            case Listing(scope) | Gone(scope):
+                for each in [each for each in self.left_out if each[0] == scope]:
+                    del self.left_out[each]
+            case Changed(scope, service):
+                self.left_out.pop((scope, service.id), None)
+            case Removed(scope, service_id):
+                self.left_out.pop((scope, service_id), None)
+            case Stale() | Release() | None:
+                return self._set_alarm()
+        self.left_out.update({(update.scope, each): said for each, said in left_out.items()})
+        return self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        wake = self.guard.wake_at()
+        if wake is not None and (self._alarm is None or wake < self._alarm):
+            self._earlier.set()
+
+    def _publish(self, effective: Effective) -> Published | None:
+        if effective.service is None:
+            return None
+        return publish(effective.service, self.registry, effective.scope)
+
+    def _announced(self) -> tuple[Announcement, ...]:
+        now = self._around.clock()
+        return tuple(
+            Announcement(scope, service, self._around.unix_of(until))
+            for scope in self.guard.scopes()
+            for service, until in self.guard.scope(scope).announced.items()
+            if until > now
+        )

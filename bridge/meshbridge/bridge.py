@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from structlog.typing import FilteringBoundLogger
 
 from meshbridge.adapter import Adapter, Context, Update
+from meshbridge.catalog import Catalog
 from meshbridge.guard import Guard, Release
 from meshbridge.lane import Lane, LaneSurroundings
 from meshbridge.memory import settle
@@ -178,12 +179,15 @@ class Bridge:
         self._logger.info("first snapshot", services=services, endpoints=endpoints)
         settle()
 
-    async def release(self, registry: str, release: Release) -> None:
-        """Let go of what the guard holds of a registry; raises LookupError for an unknown one."""
-        for watched in self._watched:
-            if watched.name == registry:
-                return await watched.lane.release(release)
-        raise LookupError(registry)
+    @property
+    def lanes(self) -> Mapping[str, Lane]:
+        """Each registry's way into the catalog, by the registry's name."""
+        return {watched.name: watched.lane for watched in self._watched}
+
+    @property
+    def catalog(self) -> Catalog:
+        """All claims of hosts, to look at."""
+        return self._joint.catalog
 
     async def read_once(self, within: float) -> Reading:
         """Read every registry, also those not required, and stop.

@@ -40,7 +40,8 @@ class Joint:
         self._sleep = sleep
         self.computed = 0
         """How many services were computed: the cost of all changes so far."""
-        self._catalog = Catalog()
+        self.catalog = Catalog()
+        """All claims of hosts; changed through :meth:`apply` only."""
         self._changed: dict[str, Service | None] = {}
         self._unfinished = 0
         self._touched = asyncio.Event()
@@ -62,11 +63,11 @@ class Joint:
 
     def apply(self, key: ClaimKey, published: Published | None) -> None:
         """Let a registration claim what it publishes; ``None``: it claims nothing any more."""
-        self._catalog.apply(key, published)
+        self.catalog.apply(key, published)
 
     def gather(self) -> None:
         """Compute the services that follow from what was applied; they wait for the snapshot."""
-        resolved = self._catalog.take()
+        resolved = self.catalog.take()
         self._changed.update(resolved.services)
         self.computed += resolved.computed
         for owner, problems in resolved.problems.items():

@@ -83,6 +83,18 @@ class Month:
                 self.change(at, OPEN, service)
         return at - begun
 
+    def redeploy(self, at: float) -> float:
+        """Restart everything within some minutes."""
+        begun = at
+        for service, live in self.live[OPEN].items():
+            for leaving in list(live):
+                live.remove(leaving)
+                self.change(at, OPEN, service)
+                live.extend(self.instances(1))
+                self.change(at + 0.01, OPEN, service)
+                at += 0.05
+        return at - begun
+
     def scale(self, at: float, service: str) -> float:
         """Halve it, and give it back after a while."""
         live = self.live[OPEN][service]
@@ -169,6 +181,8 @@ def test_a_month_of_ordinary_work_is_never_held() -> None:
         for _ in range(120):
             service = month.random.choice(list(month.live[OPEN]))
             at += month.random.choice(tuple(work))(at, service)
+        if day == 10:
+            at += month.redeploy(at)
         at += month.nightly(at)
         month.list_all(at, OPEN)
         if day == 20:

@@ -7,7 +7,7 @@ from typing import assert_never
 from meshbridge.adapter import Changed, Gone, Listing, Removed, Stale, Update
 from meshbridge.guard.draft import Draft, Effective
 from meshbridge.guard.entry import Entry, Moment, compare, place
-from meshbridge.guard.loss import Vanished, in_loss, takes_too_much
+from meshbridge.guard.loss import Losses, Vanished, takes_too_much
 from meshbridge.guard.places import Places
 from meshbridge.guard.rules import GuardRules
 from meshbridge.guard.sayings import Saying, sayings
@@ -33,6 +33,7 @@ class Step:
     ) -> None:
         """Begin with everything as it is."""
         self._draft = Draft(scopes, places, now, rules.window)
+        self._losses = Losses(self._draft.all, rules, now)
         self._rules, self._now = rules, now
 
     @property
@@ -85,6 +86,7 @@ class Step:
         scope.note(self._now, self._rules.window)
         if not gap:
             self._judge_vanished(scope, _still_held(scope, vanished))
+            self._losses.note(scope)
         elif scope.missing.instances:  # what was served before a gap is believed for a while
             scope.unsettled = scope.since = self._now
 
@@ -162,7 +164,7 @@ class Step:
         settled = scope.unsettled is None
         if settled and takes_too_much(scope, vanished, self._rules, self._now):
             scope.unsettled = self._now
-        if in_loss(scope, self._draft.all, self._rules, self._now):
+        if self._losses.in_loss(scope):
             scope.unsettled = self._now
             scope.since = self._now if settled else scope.since
             return
@@ -202,6 +204,7 @@ class Step:
             scope = self._draft.change(name)
             if scope.stale is None:
                 self._settle(scope)
+                self._losses.note(scope)
                 self._see_ready(scope, beside_others=beside_others)
 
     def _has_held(self, name: str) -> bool:
@@ -210,7 +213,7 @@ class Step:
 
     def _settle(self, scope: Scope) -> None:
         rules, now = self._rules, self._now
-        if scope.missing.instances and in_loss(scope, self._draft.all, rules, now):
+        if scope.missing.instances and self._losses.in_loss(scope):
             scope.in_loss = now if scope.in_loss is None else scope.in_loss
             scope.unsettled = now
             if rules.hold is not None and now >= max(scope.in_loss, scope.returned) + rules.hold:

@@ -36,7 +36,7 @@ def new_of(update: Update | Release | None) -> set[str]:
     }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(histories.histories, histories.rules, beliefs)
 def test_no_history_takes_too_much_or_holds_back_what_is_new_or_grows(
     history: list[histories.Told], rules: GuardRules, belief: Belief
@@ -56,7 +56,7 @@ def test_no_history_takes_too_much_or_holds_back_what_is_new_or_grows(
             assert all(len(entry.fresh) <= len(entry.instances) for entry in entries)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(histories.histories, histories.rules, beliefs)
 def test_after_quiet_only_a_loss_keeps_what_the_registry_does_not_list(
     history: list[histories.Told], rules: GuardRules, belief: Belief
@@ -78,7 +78,7 @@ def test_after_quiet_only_a_loss_keeps_what_the_registry_does_not_list(
         assert told.ids(scope) == told.listed(scope), "a release takes the registry at its word"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(histories.histories, histories.rules, beliefs, st.randoms(use_true_random=False))
 def test_a_step_is_pure_repeatable_and_blind_to_the_order_of_a_listing(
     history: list[histories.Told], rules: GuardRules, belief: Belief, order: random.Random
@@ -160,7 +160,7 @@ def test_two_guards_of_different_pasts_agree_after_quiet_or_one_says_that_it_hol
                 assert told.ids(scope) == {each.id for some in final for each in some.instances}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.floats(0.1, 30), st.integers(0, 39), st.booleans()), max_size=80))
 def test_no_scope_settles_longer_than_ten_settles_after_its_last_gap_or_loss(
     changes: list[tuple[float, int, bool]],

@@ -96,6 +96,15 @@ class Lane:
         if self._around.store is not None and release.until is not None:
             self._around.store.announce(self.registry.name, self._announced())
 
+    @property
+    def now(self) -> float:
+        """The guard's seconds now."""
+        return self._around.clock()
+
+    def unix_of(self, when: float) -> float:
+        """Return the Unix time of a moment of the guard's seconds."""
+        return self._around.unix_of(when)
+
     async def keep_time(self) -> Never:
         """Let go of what is due when it is due, until cancelled."""
         while True:

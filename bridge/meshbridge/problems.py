@@ -87,6 +87,10 @@ class Problems:
         for problem in before:
             self._drop(problem)
 
+    def of(self, owner: object) -> tuple[Problem, ...]:
+        """Return what this owner said last."""
+        return self._by_owner.get(owner, ())
+
     def counts(self) -> dict[tuple[str, ProblemKind], int]:
         """Return how many there are of each registry and kind; costs the same however many."""
         return dict(self._counts)

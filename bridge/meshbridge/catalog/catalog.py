@@ -62,6 +62,26 @@ class Catalog:
         problems, self._problems = self._problems, {}
         return Resolved(self._renew(concerned), problems, len(concerned))
 
+    def claim(self, key: ClaimKey) -> Published | None:
+        """Return what a registration claims now."""
+        return self._hosts.claim(key)
+
+    def landed(self, key: ClaimKey) -> str | None:
+        """Return the host that a registration stands for: the one it wants, or its new one."""
+        return self._hosts.landed(key)
+
+    def holding(self, host: str) -> Holding:
+        """Return who has a host, and who wanted it."""
+        return self._hosts.holding(host)
+
+    def claimants(self, name: str) -> tuple[str, ...]:
+        """Return the hosts that ask for this name as an alias or a virtual address, sorted."""
+        return tuple(sorted({*self._aliases.claimants(name), *self._addresses.claimants(name)}))
+
+    def service(self, host: str) -> Service | None:
+        """Return what follows of a host from all claims that were applied."""
+        return self._services.get(host)
+
     def _enter(self, host: str, holding: Holding) -> None:
         """Take in who has the host now, and with it the further names that the host asks for."""
         owner = self._owners.pop(host, None)

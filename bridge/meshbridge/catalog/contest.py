@@ -52,6 +52,10 @@ class Contest(Generic[RankT]):
         """Decide about all names that the host claims anew, because it is called otherwise."""
         self._touched.update(self._by_host.get(host, ()))
 
+    def claimants(self, name: str) -> tuple[str, ...]:
+        """Return the hosts that claim the name."""
+        return tuple(self._claims.get(name, ()))
+
     def won(self, host: str) -> tuple[str, ...]:
         """Return the names that the host has, sorted."""
         return tuple(sorted(self._won.get(host, ())))

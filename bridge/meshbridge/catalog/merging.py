@@ -40,7 +40,7 @@ def merge(host: str, claims: tuple[Published, ...]) -> Merged:
     """
     owner = claims[0]
     ports, problems = _ports(host, claims)
-    endpoints = decide(_endpoints(claims, ports), keep_last=owner.keep_last)
+    endpoints = decide(gathered(claims, ports), keep_last=owner.keep_last)
     protocols = {port.protocol for port in ports}
     service = Service(
         host=host,
@@ -76,7 +76,8 @@ def _ports(
     return tuple(sorted(chosen.values())), tuple(problems)
 
 
-def _endpoints(claims: tuple[Published, ...], ports: tuple[Port, ...]) -> Iterable[Endpoint]:
+def gathered(claims: tuple[Published, ...], ports: tuple[Port, ...]) -> Iterable[Endpoint]:
+    """Return the endpoints of all claims, with the ports that the host has, as registered."""
     if len(claims) == 1:
         return claims[0].endpoints
     names = {port.name for port in ports}

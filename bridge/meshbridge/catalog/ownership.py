@@ -92,6 +92,21 @@ class Ownership:
             self._natives.setdefault(claim.host, {})[key] = claim
             self._touched.add(claim.host)
 
+    def claim(self, key: ClaimKey) -> Published | None:
+        """Return what the registration claims."""
+        return self._claims.get(key)
+
+    def landed(self, key: ClaimKey) -> str | None:
+        """Return the host that it wants, or the one that it was renamed to."""
+        claim = self._claims.get(key)
+        if claim is None or claim.host is None:
+            return None
+        return self._moved.get(claim.host, {}).get(key, claim.host)
+
+    def holding(self, host: str) -> Holding:
+        """Return who has the host."""
+        return hold(host, self._natives.get(host, {}), self._arrivals.get(host, {}))
+
     def settle(self) -> dict[str, Holding]:
         """Return who has each host that changes since the last call concern."""
         concerned = set(self._touched)

@@ -48,8 +48,12 @@ class Bed:
         registry: Mapping[str, object] | None = None,
         name: str = "bridge",
         traffic: Sequence[int] = (),
+        keeping: Mapping[str, object] | None = None,
     ) -> None:
-        """Describe it; without a ``registry`` it reads ``services.yaml`` in the directory."""
+        """Describe it; without a ``registry`` it reads ``services.yaml`` in the directory.
+
+        ``keeping`` are further keys of the configuration, like ``state``.
+        """
         self.file = directory / f"{name}-services.yaml"
         self.xds, self.mcp, self.status = (f"127.0.0.1:{free_port()}" for _ in range(3))
         self.traffic = tuple(traffic) or (free_port(),)
@@ -62,6 +66,7 @@ class Bed:
             "registries": [{"name": "shop", **about, **loopback}],
             "outlets": {"mcp": {"listen": self.mcp}, "xds": {"listen": self.xds, "http": http}},
             "status": {"listen": self.status},
+            **(keeping or {}),
         }
         self.bridge = Bridge(directory, configuration, name=name)
 

@@ -27,10 +27,14 @@ from meshbridge.store.trouble import Broken, Unwritable
 
 INTERVAL: Final = 1.0
 """Seconds between two batches."""
+_LOOKS: Final = 10
+"""Looks in an interval whether something waits: what comes after a quiet one is written soon."""
 PATIENCE: Final = 10.0
 """Seconds between two attempts while nothing can be written."""
 _ATTEMPTS: Final = 3
 """Files that may break one after the other before that is called trouble."""
+_IDLE: Final = 10
+"""Intervals after which the file is looked at though nothing waits: it may have been deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +134,20 @@ class Store:
         self.stored = NOTHING
 
     async def run(self) -> Never:
-        """Write what is new, again and again, until cancelled; then write the rest and close."""
-        thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        """Write what is new, again and again, until cancelled; then write the rest and close.
+
+        The first that is new is written at once, for a process may live less than an interval.
+        """
+        thread, timing = ThreadPoolExecutor(1, thread_name_prefix="store"), self._timing
+        looks = _LOOKS
         try:
             while True:
-                timing = self._timing
-                await timing.sleep(timing.patience if self.trouble else timing.interval)
-                await self._write(thread)
+                await timing.sleep(timing.patience if self.trouble else timing.interval / _LOOKS)
+                looks += 1
+                due = looks > _LOOKS if self.pending else looks > _IDLE * _LOOKS
+                if self.trouble or due:
+                    await self._write(thread)
+                    looks = 0
         finally:
             try:
                 if self._flight is not None:  # cancelled while the thread was at it

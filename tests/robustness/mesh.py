@@ -46,6 +46,8 @@ class Mesh:
     istiod: ScriptedIstiod
     load: Load
     services: Mapping[str, Instances]
+    backends: Sequence[Addressed] = ()
+    """The instances of ``orders``."""
 
     async def acknowledged(self) -> set[str]:
         """Return the outlets whose subscriber has acknowledged all that it was sent."""
@@ -185,7 +187,7 @@ async def mesh(
         await stack.enter_async_context(staying(istiod))
         envoy = await stack.enter_async_context(Envoy(directory, patient_bootstrap(bed, api)))
         load = Load(bed.traffic[-1], HOST, RATE)
-        m = Mesh(bed, envoy, istiod, load, services)
+        m = Mesh(bed, envoy, istiod, load, services, backends)
         await istiod.until(lambda: istiod.is_ready and len(istiod.hosts()) == others + 1, within=20)
         if live:
             await m.everybody_is_back()

@@ -1,14 +1,15 @@
 """What every outlet gets and gives: an outlet serves snapshots to one kind of subscriber."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Never, Protocol
+from typing import Never, Protocol, runtime_checkable
 
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 from structlog.typing import FilteringBoundLogger
 
 from meshbridge.problems import Problem
+from meshbridge.service import Service
 from meshbridge.snapshot import Snapshot, Snapshots
 
 
@@ -27,6 +28,27 @@ class Subscriber:
     """(type URL, version sent last, version acknowledged last), sorted."""
     rejections: tuple[str, ...] = ()
     """The resources it refused and still refuses, with its words, bounded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How far one resource of a service has come with one subscriber that asks for it."""
+
+    outlet: str
+    peer: str
+    node: str
+    kind: str
+    """The resource's type, in a word: ``cds``, ``ServiceEntry``."""
+    resource: str
+    """Its name."""
+    offered: str
+    """The version that is offered now; empty: there is none."""
+    sent: str
+    """The version that was sent and not answered yet; empty: nothing is under way."""
+    held: str
+    """The version that the subscriber acknowledged; empty: it holds none."""
+    refused: str
+    """What it said of the offered version, bounded and printable; empty: it did not refuse it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +90,19 @@ class Outlet(Protocol):
 
     def render(self, snapshot: Snapshot, format: str) -> str:  # noqa: A002 - the word of the CLI
         """Return what it would serve of the snapshot, as text for people and files."""
+        ...
+
+
+@runtime_checkable
+class Delivering(Protocol):
+    """An outlet that can say of a service what each subscriber holds; that is optional."""
+
+    def delivered(self, service: Service) -> Iterator[tuple[Delivery, ...]]:
+        """Yield for each subscriber how its resources of a service stand.
+
+        Empty for one that asks for none of them. Each step must be short, and may be the last one
+        that is taken; between two of them subscribers may come and go.
+        """
         ...
 
 

@@ -29,6 +29,10 @@ class Ledger:
         self.encoded = 0
         """How many resources were encoded so far."""
 
+    def names(self, host: str) -> tuple[str, ...]:
+        """Return the names of a host's resources."""
+        return self._names.get(host, ())
+
     async def follow(self, snapshot: Snapshot, turn: Turn) -> ResourceSet:
         """Return the resources of a snapshot; breathes between two hosts.
 

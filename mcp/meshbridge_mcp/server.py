@@ -1,13 +1,13 @@
 """The outlet ``mcp``: serves every snapshot to istiod as MCP over xDS."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Never
 
 from prometheus_client import Counter, Gauge
 from pydantic import BaseModel
 
 from meshbridge.mirror import Held
-from meshbridge.outlet import OutletContext, Subscriber
+from meshbridge.outlet import Delivery, OutletContext, Subscriber
 from meshbridge.problems import Problem
 from meshbridge.service import Service
 from meshbridge.settings import Address, ListenAddress, Listener
@@ -50,6 +50,7 @@ class Mcp:
             raise TypeError(f"not the options of {NAME}: {options!r}")
         self._options = options
         self._server: DiscoveryServer | None = None
+        self._names: Callable[[str], tuple[str, ...]] = _nameless
 
     async def serve(self, snapshots: Snapshots, context: OutletContext) -> Never:
         """Serve until cancelled.
@@ -60,7 +61,13 @@ class Mcp:
         offers = Offers()
         offers.publish(Offer(_UNKNOWN))
         self._server = DiscoveryServer(NAME, offers, resource_type, context)
-        encoder = _follow(snapshots, offers, context)
+
+        def say(host: str, problems: Iterable[Problem]) -> None:
+            context.problems((NAME, host), problems)
+
+        ledger = Ledger(say)
+        self._names = ledger.names
+        encoder = _follow(snapshots, offers, context, ledger)
         try:
             await self._server.serve_beside(encoder, self._options)
         finally:
@@ -69,6 +76,12 @@ class Mcp:
     def subscribers(self) -> tuple[Subscriber, ...]:
         """Return who is connected now."""
         return self._server.subscribers() if self._server else ()
+
+    def delivered(self, service: Service) -> Iterator[tuple[Delivery, ...]]:
+        """Yield for each istiod how the ServiceEntries of a service stand."""
+        if self._server is not None:
+            names = self._names(service.host)
+            yield from self._server.delivered({SERVICE_ENTRY: names})
 
     def render(self, snapshot: Snapshot, format: str) -> str:  # noqa: A002 - the word of the CLI
         """Return the ServiceEntries of a snapshot as YAML documents."""
@@ -89,13 +102,16 @@ class Mcp:
         return mirror.held(answer)
 
 
-async def _follow(snapshots: Snapshots, offers: Offers, context: OutletContext) -> Never:
+def _nameless(_: str) -> tuple[str, ...]:
+    """Return what a host's resources are called before there are any."""
+    return ()
+
+
+async def _follow(
+    snapshots: Snapshots, offers: Offers, context: OutletContext, ledger: Ledger
+) -> Never:
     """Encode each newest snapshot and offer it; those in between are skipped."""
-
-    def say(host: str, problems: Iterable[Problem]) -> None:
-        context.problems((NAME, host), problems)
-
-    ledger, turns = Ledger(say), Turns()
+    turns = Turns()
     resources = Gauge(
         f"meshbridge_{NAME}_resources", "ServiceEntries offered.", registry=context.metrics
     )

@@ -468,3 +468,20 @@ def test_a_version_of_a_whole_response_does_not_depend_on_the_way_to_it() -> Non
     assert first is not None
     assert second is not None
     assert write_response("t", first, delta=False) == write_response("t", second, delta=False)
+
+
+def test_each_resource_tells_how_it_stands_with_the_subscriber() -> None:
+    """Offered, under way, held and refused, each by its version."""
+    subscription = state(some(a="1", b="1"), "a", kind=ENDPOINTS)
+    assert subscription.standing("b") is None  # it does not ask for it
+    assert subscription.standing("a") == ("1", "", "", "")
+    response = subscription.respond()
+    assert response is not None
+    assert subscription.standing("a") == ("1", "1", "", "")
+    subscription.request(StateRequest(("a",), response.nonce))
+    assert subscription.standing("a") == ("1", "", "1", "")
+    subscription.offer(some(a="2", b="1"))
+    refused = subscription.respond()
+    assert refused is not None
+    subscription.request(StateRequest(("a",), refused.nonce, "a is bad"))
+    assert subscription.standing("a") == ("2", "", "1", "a is bad")

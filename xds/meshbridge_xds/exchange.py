@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from meshbridge.errors import MeshbridgeError
 from meshbridge_xds.resources import Resource, ResourceSet
@@ -66,6 +67,28 @@ class Answer:
     """The names that are held back from now on, in the version refused."""
     words: str | None = None
     """The subscriber's reason, unbounded, for any refusal of the last response."""
+
+
+class Standing(NamedTuple):
+    """How one resource stands with a subscriber, by versions; empty: there is none."""
+
+    offered: str
+    sent: str
+    """Sent and not answered yet."""
+    held: str
+    refused: str
+    """What the subscriber said of the offered version."""
+
+    @staticmethod
+    def of(
+        offered: Resource | None, sent: Resource | None, held: Resource | None, refused: str
+    ) -> "Standing":
+        """Return it for these resources."""
+        return Standing(_version(offered), _version(sent), _version(held), refused)
+
+
+def _version(resource: Resource | None) -> str:
+    return resource.version if resource else ""
 
 
 def check_number(names: int) -> None:

@@ -1,19 +1,19 @@
 """The outlet ``xds``: snapshots in, Envoy's resources out, to whoever subscribes."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Never
 
 from prometheus_client import Gauge
 from pydantic import BaseModel
 
-from meshbridge.outlet import OutletContext, Subscriber
+from meshbridge.outlet import Delivery, OutletContext, Subscriber
 from meshbridge.problems import Problem, ProblemKind
 from meshbridge.service import Service, Source
 from meshbridge.snapshot import Snapshot, Snapshots
 from meshbridge_xds.envoy.encoder import Encoder, HttpListener, TcpListener
 from meshbridge_xds.envoy.endpoint import Omission
-from meshbridge_xds.envoy.names import served_type
+from meshbridge_xds.envoy.names import CDS, EDS, cluster_name, served_type
 from meshbridge_xds.envoy.text import as_yaml
 from meshbridge_xds.options import XdsOptions
 from meshbridge_xds.resources import Offer, Offers
@@ -50,6 +50,12 @@ class Xds:
     def subscribers(self) -> tuple[Subscriber, ...]:
         """Return who is connected now."""
         return self._server.subscribers() if self._server else ()
+
+    def delivered(self, service: Service) -> Iterator[tuple[Delivery, ...]]:
+        """Yield for each subscriber how the clusters and endpoints of a service stand."""
+        if self._server is not None:
+            names = [cluster_name(service.host, port.number) for port in service.ports]
+            yield from self._server.delivered({CDS: names, EDS: names})
 
     def render(self, snapshot: Snapshot, format: str) -> str:  # noqa: A002 - the word of the CLI
         """Return the resources of a snapshot as YAML. Raises ValueError for another format."""

@@ -64,8 +64,10 @@ class Refusals:
         """Whether this version of it was refused."""
         return bool(self._words) and resource.version in self._words.get(resource.name, ())
 
-    def words(self, resource: Resource) -> str:
+    def words(self, resource: Resource | None) -> str:
         """Return what the subscriber said of this version, or nothing."""
+        if resource is None:
+            return ""
         return self._words.get(resource.name, {}).get(resource.version, "")
 
     def names(self) -> tuple[str, ...]:

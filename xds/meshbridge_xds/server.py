@@ -6,7 +6,7 @@ and when it is cancelled its port is closed and its streams have ended.
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from typing import Never
 
 import grpc
@@ -14,7 +14,7 @@ import grpc.aio
 from grpc.aio import ServicerContext
 
 from meshbridge.errors import ConfigurationError
-from meshbridge.outlet import OutletContext, Subscriber
+from meshbridge.outlet import Delivery, OutletContext, Subscriber
 from meshbridge.problems import Problem, ProblemKind
 from meshbridge.settings import Address, Listener, Tls
 from meshbridge_xds.credentials import read_credentials, refusal_of_identity
@@ -105,6 +105,16 @@ class DiscoveryServer:
         """Return who is connected now, by node and peer."""
         found = (self._subscriber(stream) for stream in self._streams)
         return tuple(sorted(found, key=lambda each: (each.node, each.peer)))
+
+    def delivered(self, names: Mapping[str, Iterable[str]]) -> Iterator[tuple[Delivery, ...]]:
+        """Yield for each subscriber how these resources stand, by the types' offered names."""
+        for stream in sorted(self._streams, key=lambda each: (each.node, each.peer)):
+            yield tuple(
+                Delivery(self._outlet, stream.peer, stream.node, each.kind.label, name, *standing)
+                for _, each in sorted(stream.subscriptions.items())
+                for name in names.get(each.kind.offered_as or each.kind.url, ())
+                if (standing := each.standing(name)) is not None
+            )
 
     def sent(self, stream: Stream, kind: ResourceType, size: int) -> None:
         """Count a response."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
-from meshbridge_xds.exchange import Answer, DeltaRequest, Response, StateRequest
+from meshbridge_xds.exchange import Answer, DeltaRequest, Response, Standing, StateRequest
 from meshbridge_xds.holding import Holding
 from meshbridge_xds.interest import Change, Interest
 from meshbridge_xds.refusal import Refusals, blamed
@@ -29,11 +29,10 @@ class Subscription:
     def __init__(self, kind: ResourceType, *, delta: bool) -> None:
         """Start before the first request."""
         self.kind = kind
-        self.sent_version = ""
-        self.accepted_version = ""
+        self.sent_version = self.accepted_version = ""
         self._delta = delta
         self._whole = kind.whole and not delta
-        self._asked = False
+        self._asked = self._owed = False
         self._offered: ResourceSet | None = None
         self._sent: Response | None = None
         self._count = 0
@@ -47,7 +46,6 @@ class Subscription:
         # and whether an answer is owed even if there is nothing to tell.
         self._doubtful: set[str] | None = None
         self._due: set[str] = set()
-        self._owed = False
 
     @property
     def waiting(self) -> bool:
@@ -73,6 +71,14 @@ class Subscription:
         now = ((name, self._interest.pick(offered, name)) for name in self._refusals.names())
         said = ((name, self._refusals.words(each)) for name, each in now if each)
         return tuple((name, words) for name, words in said if words)
+
+    def standing(self, name: str) -> Standing | None:
+        """Return how one resource stands; ``None``: the subscriber does not ask for it."""
+        if self._offered is None or not self._interest.covers({name}):
+            return None
+        offered = self._interest.pick(self._offered, name)
+        sent = self._sent.resources.get(name) if self._sent else None
+        return Standing.of(offered, sent, self.held.get(name), self._refusals.words(offered))
 
     def request(self, request: StateRequest | DeltaRequest) -> Answer:
         """Take a request in and say what it meant.

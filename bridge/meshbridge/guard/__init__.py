@@ -5,6 +5,18 @@ from meshbridge.guard.entry import Entry, Held
 from meshbridge.guard.guard import Guard
 from meshbridge.guard.rules import GuardRules
 from meshbridge.guard.scope import Scope, Size
+from meshbridge.guard.selection import Selection
 from meshbridge.guard.step import Release, Step
 
-__all__ = ["Effective", "Entry", "Guard", "GuardRules", "Held", "Release", "Scope", "Size", "Step"]
+__all__ = [
+    "Effective",
+    "Entry",
+    "Guard",
+    "GuardRules",
+    "Held",
+    "Release",
+    "Scope",
+    "Selection",
+    "Size",
+    "Step",
+]

@@ -16,6 +16,7 @@ from meshbridge.guard.entry import listed
 from meshbridge.guard.places import Places
 from meshbridge.guard.rules import GuardRules
 from meshbridge.guard.scope import Scope
+from meshbridge.guard.selection import Selection
 from meshbridge.guard.step import Release, Step
 from meshbridge.registration import RegisteredService
 
@@ -71,6 +72,26 @@ class Guard:
         yield from step.take(update)
         step.judge(self._wakes, beside_others=self._counting > 0)
         return step
+
+    def select(
+        self, selection: Selection, rules: GuardRules, now: float
+    ) -> Generator[None, None, Step]:
+        """Work out what other rules lead to, of selection and of the guard; as :meth:`step` does.
+
+        The guard's own hold from :meth:`go_by` on.
+        """
+        step = Step(rules, self._scopes, self._places, now)
+        yield from step.select(selection)
+        step.judge(self._wakes, beside_others=self._counting > 0)
+        return step
+
+    def go_by(self, rules: GuardRules, scopes: Iterable[str] = ()) -> None:
+        """Go by other rules from now on; ``scopes`` are those that the configuration names."""
+        self.rules = rules
+        for name in scopes:
+            self._scopes.setdefault(name, Scope(name))
+        counted = sum(scope.counts for scope in self._scopes.values())
+        self._note(self._scopes, counted)
 
     def keep(self, step: Step) -> tuple[str, ...]:
         """Let the step hold; it must be the newest. Returns the scopes that it may have changed."""

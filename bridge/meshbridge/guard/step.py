@@ -12,6 +12,7 @@ from meshbridge.guard.places import Places
 from meshbridge.guard.rules import GuardRules
 from meshbridge.guard.sayings import Saying, sayings
 from meshbridge.guard.scope import Scope
+from meshbridge.guard.selection import Selection, apply_selection
 from meshbridge.registration import Instance, RegisteredService, ServiceId
 
 
@@ -65,6 +66,17 @@ class Step:
                 yield from self._said(update)
             case _:
                 assert_never(update)
+
+    def select(self, selection: Selection) -> Generator[None]:
+        """Take in that something else of the registry counts from now on."""
+        yield from apply_selection(self._draft, selection, self._now, self._rules.window)
+
+    def served(self) -> Iterator[tuple[str, RegisteredService]]:
+        """Yield all that will be served, each with its scope."""
+        for scope in self._draft.all():
+            for entry in scope.entries.values():
+                if (service := entry.served) is not None:
+                    yield scope.name, service
 
     # --- what the registry says
 

@@ -1,6 +1,7 @@
 """The status server: probes, metrics and what is served, for reading only; no secret is in it."""
 
 import asyncio
+import contextlib
 import heapq
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
@@ -145,8 +146,13 @@ async def _listed(request: web.Request, items: Iterable[object]) -> web.StreamRe
     """Answer with a list, encoded and sent in slices: it may hold tens of thousands."""
     response = web.StreamResponse(headers={"Content-Type": _JSON})
     await response.prepare(request)
-    if request.method == "HEAD":
-        return response
+    if request.method != "HEAD":
+        with contextlib.suppress(ConnectionResetError):  # who asked has gone
+            await _send(response, items)
+    return response
+
+
+async def _send(response: web.StreamResponse, items: Iterable[object]) -> None:
     part = bytearray(b"[")
     begun, separator = time.perf_counter(), b""
     for item in items:
@@ -161,7 +167,6 @@ async def _listed(request: web.Request, items: Iterable[object]) -> web.StreamRe
     part += b"]"
     await response.write(bytes(part))
     await response.write_eof()
-    return response
 
 
 @web.middleware

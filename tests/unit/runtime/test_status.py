@@ -166,6 +166,29 @@ def test_metrics_count_what_is_there() -> None:
     serve(listing, scenario)
 
 
+def test_who_leaves_in_the_middle_of_a_long_list_is_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Nothing is logged; the next one gets all of it."""
+
+    def many(emit: Emit) -> None:
+        emit(Listing("all", tuple(service(f"service-{n}", 8081) for n in range(5000))))
+
+    async def scenario(session: aiohttp.ClientSession, bridge: Bridge) -> None:
+        await bridge.snapshots.after(None)
+        async with session.get("/livez") as alive:
+            url = alive.url
+        for _ in range(3):
+            reader, writer = await asyncio.open_connection(url.host, url.port)
+            writer.write(b"GET /api/services HTTP/1.1\r\nHost: bridge\r\n\r\n")
+            await reader.readexactly(1)
+            writer.transport.abort()
+            assert len(json.loads((await get(session, "/api/services"))[1])) == 5000
+
+    serve(many, scenario)
+    assert [each.getMessage() for each in caplog.records if each.name == "aiohttp.server"] == []
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 @pytest.mark.parametrize("path", ["/readyz", "/api/services", "/api/nothing"])
 def test_nothing_can_be_changed(method: str, path: str) -> None:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import cast
 
 import aiohttp
 import pytest
@@ -193,7 +194,9 @@ def test_what_cannot_be_published_is_left_out_and_shown_by_dump(folder: Path) ->
 def test_the_table_has_a_whole_line_for_each_endpoint(folder: Path) -> None:
     """For a pipe: no colours, nothing cut, every line can be found by itself."""
     done = meshbridge(folder, "dump", configuration())
-    lines = [line.split() for line in done.stdout.splitlines()]
+    first, *rest = done.stdout.splitlines()
+    assert first == "# shop: 3 services, 8 instances"
+    lines = [line.split() for line in rest]
     assert lines[0] == ["HOST", "PORTS", "ENDPOINT", "WEIGHT", "HEALTH", "LOCALITY", "SOURCE"]
     assert lines[1:] == [
         ["billing.file", "http-80", "10.1.0.7:90", "100", "healthy", "-", "shop:billing"],
@@ -283,6 +286,19 @@ def test_a_password_is_shown_nowhere(folder: Path) -> None:
     assert "hunter2" not in done.stdout + done.stderr
 
 
+def test_a_table_says_first_what_of_it_could_not_be_read(folder: Path) -> None:
+    """What is missing must not look like what is not there."""
+    away = {"name": "old", "adapter": "file", "path": "old.yaml", "required": False}
+    configured = configuration()
+    configured["registries"] = [*cast("list[object]", configured["registries"]), away]
+    done = meshbridge(folder, "dump", configured, "--wait", "500ms")
+    assert done.returncode == 0
+    first = done.stdout.splitlines()[0]
+    assert first.startswith("# shop: 3 services, 8 instances; old: 0 services, 0 instances, ")
+    assert "services not read: " in first
+    assert "old.yaml" in first
+
+
 def test_a_terminal_gets_a_table_that_fits_it(folder: Path) -> None:
     """What repeats is left out; nothing that a registry says is taken for markup or a command."""
     path = folder / "meshbridge.yaml"
@@ -307,9 +323,9 @@ def test_a_terminal_gets_a_table_that_fits_it(folder: Path) -> None:
     assert dump.returncode == 0
     rows = shown.decode().splitlines()
     assert all(len(re.sub(r"\x1b\[[0-9;]*m", "", row)) <= 100 for row in rows)
-    assert "shop:[red]a" in rows[1]
-    assert "10.1.0.2:80" in rows[2]
-    assert "shop:" not in rows[2]
+    assert "shop:[red]a" in rows[2]
+    assert "10.1.0.2:80" in rows[3]
+    assert "shop:" not in rows[3]
 
 
 @pytest.mark.asyncio

@@ -7,8 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 
+from meshbridge.bridge import RegistryState
 from meshbridge.cli.assembly import read_settings
-from meshbridge.cli.ending import Exit, complain, say
+from meshbridge.cli.ending import Exit, complain, printable, say
 from meshbridge.cli.reading import read_all, unread
 from meshbridge.cli.table import show_table
 from meshbridge.dump import service_object
@@ -43,6 +44,7 @@ def dump_services(path: Path, form: str, pattern: str, wait: timedelta) -> Exit:
         objects = [service_object(chosen.services[host]) for host in sorted(chosen.services)]
         say(json.dumps(objects, indent=2, ensure_ascii=False))
     else:
+        say(_read(bridge.registries()))
         show_table(chosen)
     for problem in bridge.problems:
         complain(str(problem), kind="problem")
@@ -50,6 +52,20 @@ def dump_services(path: Path, form: str, pattern: str, wait: timedelta) -> Exit:
         complain(f'--service: no service is called like "{pattern}"')
         return Exit.NO
     return Exit.FINE
+
+
+def _read(states: tuple[RegistryState, ...]) -> str:
+    """Return the first line of a table: what it was made of, and what could not be read."""
+    return printable("# " + "; ".join(f"{each.name}: {_how(each)}" for each in states))
+
+
+def _how(state: RegistryState) -> str:
+    services = sum(scope.services for scope in state.scopes)
+    instances = sum(scope.instances for scope in state.scopes)
+    away = [each for each in state.scopes if each.stale is not None or not each.listed]
+    said = [f"{services} services, {instances} instances"]
+    said += [f"{each.scope} not read: {each.stale or 'no answer in time'}" for each in away]
+    return ", ".join(said)
 
 
 def _select(snapshot: Snapshot, pattern: str) -> Snapshot:

@@ -26,11 +26,11 @@ class Failure(enum.StrEnum):
     """Why a registry is not being watched."""
 
     UNAVAILABLE = "unavailable"
-    """It cannot be read; tried again within half a minute."""
+    """It cannot be read; tried again within 3 s."""
     REJECTED = "rejected"
     """It refuses us; tried again within five minutes, because only a person can help."""
     FAULT = "adapter-fault"
-    """The adapter broke its contract; treated as unavailable."""
+    """The adapter broke its contract; tried again within half a minute."""
 
 
 class AdapterFault(Exception):  # noqa: N818 - the word says who must mend it
@@ -73,16 +73,16 @@ def _which(error: Exception, reason: str) -> str:
 class Backoff:
     """How long to wait before the next attempt: full jitter, so that replicas do not march.
 
-    Unavailable: up to 1 s, doubled with each attempt, at most 30 s. Rejected: 5 s at least, at
-    most 5 minutes. Half a second at least, so that a watch that ends at once costs little.
+    Unavailable: up to 1 s, 2 s, then 3 s, so that a registry that has returned is read within 5 s.
+    A fault of the adapter: doubled with each attempt, at most 30 s. Rejected: 5 s at least, at most
+    5 minutes. Half a second at least, so that a watch that ends at once costs little.
     """
 
     def __init__(self) -> None:
         """Start before the first attempt."""
-        passing = wait_random_exponential(multiplier=1, max=30, min=0.5)
         self._waits: dict[Failure, wait_base] = {
-            Failure.UNAVAILABLE: passing,
-            Failure.FAULT: passing,
+            Failure.UNAVAILABLE: wait_random_exponential(multiplier=1, max=3, min=0.5),
+            Failure.FAULT: wait_random_exponential(multiplier=1, max=30, min=0.5),
             Failure.REJECTED: wait_random_exponential(multiplier=15, max=300, min=5),
         }
         self._state = RetryCallState(Retrying(), None, (), {})
@@ -147,7 +147,7 @@ class Outage:
             )
         else:
             self._logger.warning(
-                "registry unavailable", reason=reason, next="trying again within 30 s"
+                "registry unavailable", reason=reason, next="trying again within 3 s"
             )
 
     def _say_fault(self, reason: str, error: Exception) -> None:

@@ -23,6 +23,9 @@ AT_ONCE = 64
 """Subscriptions asked for at the same time."""
 ABSENCES = 2
 """Lists in a row that must lack a service before it is gone: one may be made while it changes."""
+OFTEN, REFILLING = 1.0, 60.0
+"""Seconds between two lists after a gap, and for how long: a server that has restarted knows no
+service until its registrants are back, and pushes nothing of one that was not subscribed to."""
 REMEDY = "register it again, or mend the record in the Nacos console"
 
 
@@ -78,11 +81,14 @@ class Scope:
         """Services being subscribed to: their pushes are kept until the answer is there."""
         self._absent: dict[str, int] = {}
         """How many lists in a row lacked a service."""
+        self._refilling = 0.0
+        """Seconds for which registrants may still be coming back."""
 
     async def list_all(self, *, after_gap: bool) -> None:
         """Subscribe to every service and emit one Listing; raises if that cannot be done whole."""
         names = await self._session.list_services(self._name.group)
         await self._subscribe(names)
+        self._refilling = REFILLING if after_gap else 0.0
         told = [self._told[name] for name in sorted(self._told)]
         self._emit(
             Listing(
@@ -105,17 +111,22 @@ class Scope:
                     self._emit(Changed(str(self._name), now.service, now.unreadable))
 
     async def follow_lists(self, every: float) -> Never:
-        """Look for new and vanished services every so many seconds."""
+        """Look for new and vanished services every so many seconds; for new ones often at first."""
+        passed = 0.0
         while True:
-            await self._context.sleep(every)
+            pause = min(OFTEN, every) if self._refilling > 0 else every
+            await self._context.sleep(pause)
+            passed, self._refilling = passed + pause, self._refilling - pause
             names = await self._session.list_services(self._name.group)
             new = names - self._told.keys()
             await self._subscribe(new)
             for name in sorted(new):
                 told = self._told[name]
                 self._emit(Changed(str(self._name), told.service, told.unreadable))
-            for name in self._vanished(names):
-                await self._let_go(name)
+            if passed >= every:
+                passed = 0.0
+                for name in self._vanished(names):
+                    await self._let_go(name)
 
     async def _subscribe(self, names: Iterable[str]) -> None:
         waiting = iter(sorted(names))

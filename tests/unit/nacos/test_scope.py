@@ -80,6 +80,8 @@ class Watched:
         self.server = server
         self.said: list[Update] = []
         self.reports: list[tuple[object, str]] = []
+        self.pauses: list[float] = []
+        """Seconds that it waited between lists."""
         self._ticks: asyncio.Queue[None] = asyncio.Queue()
         self._waiting = asyncio.Event()
 
@@ -88,7 +90,8 @@ class Watched:
             assert remedy
             self.reports.append((subject, reason))
 
-        async def sleep(_: float) -> None:
+        async def sleep(seconds: float) -> None:
+            self.pauses.append(seconds)
             self._waiting.set()
             await self._ticks.get()
 
@@ -319,3 +322,34 @@ async def test_a_service_is_gone_when_two_lists_in_a_row_lack_it() -> None:
         following.cancel()
     assert watched.said[2:] == [Removed(str(NAME), identity("a"))]
     assert watched.server.let_go == ["stubborn", "a"]
+
+
+@pytest.mark.asyncio
+async def test_after_a_gap_it_is_listed_every_second_for_a_minute() -> None:
+    """A server that has restarted knows no service until its registrants are back."""
+    watched = Watched(Server())
+    await watched.scope.list_all(after_gap=True)
+    async with asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(watched.scope.follow_lists(10))
+        watched.server.services["a"] = info(2)
+        for _ in range(62):
+            await watched.pass_interval()
+        following.cancel()
+    assert watched.ports() == [(2,)]
+    assert watched.pauses[:62] == [*[1.0] * 60, 10, 10]
+
+
+@pytest.mark.asyncio
+async def test_lists_that_follow_each_other_fast_do_not_make_a_service_gone_sooner() -> None:
+    """Its absence counts once in each interval, also after a gap."""
+    watched = Watched(Server(a=info(1)))
+    await watched.scope.list_all(after_gap=True)
+    async with asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(watched.scope.follow_lists(10))
+        del watched.server.services["a"]
+        for _ in range(19):
+            await watched.pass_interval()
+        assert len(watched.said) == 1
+        await watched.pass_interval()
+        following.cancel()
+    assert watched.said[1:] == [Removed(str(NAME), identity("a"))]

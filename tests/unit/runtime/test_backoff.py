@@ -23,7 +23,7 @@ attempts = st.lists(
 def test_each_wait_is_within_its_bounds_and_grows_from_the_last_steady_watch(
     played: list[tuple[Failure, float]],
 ) -> None:
-    """Up to 1 s, 2 s, 3 s, or 30 s for a fault; a refusal 5 s at least, and up to 15 s, 30 s ... 5 minutes."""
+    """Up to 1 s, 2 s, 3 s; to 30 s for a fault; for a refusal from 5 s to 15 s ... 5 minutes."""
     backoff, failed = Backoff(), 0
     for failure, lasted in played:
         failed = 1 if lasted >= STEADY else failed + 1

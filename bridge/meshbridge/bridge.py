@@ -3,94 +3,47 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
-from meshbridge.adapter import Adapter, Context, Update
 from meshbridge.catalog import Catalog
-from meshbridge.guard import Guard, Release
+from meshbridge.configuration import Configuration
 from meshbridge.lane import Lane, LaneSurroundings
 from meshbridge.memory import settle
-from meshbridge.outage import Failure
 from meshbridge.pipeline import Joint
 from meshbridge.problems import Problems
-from meshbridge.publish import Registry
-from meshbridge.settings.guard import GuardOptions
+from meshbridge.renewal import Renewal, Renewed, compare_sizes
 from meshbridge.snapshot import Snapshot, Snapshots
+from meshbridge.standing import WATCHING, RegistryState, ScopeState
 from meshbridge.store import Store
 from meshbridge.store.store import NOTHING
-from meshbridge.supervisor import Supervisor, Surroundings
+from meshbridge.supervisor import Surroundings
+from meshbridge.tally import Tally, refusal
 from meshbridge.turns import Turns
+from meshbridge.watched import HOPELESS, Place, RegistryRuntime, Watched
 
-WATCHING = "watching"
-"""The state of a registry that is not failing."""
-HOPELESS = 3.0
-"""Seconds for which a scope could not be read, after which a single reading gives it up."""
+__all__ = [
+    "HOPELESS",
+    "WATCHING",
+    "Bridge",
+    "Missing",
+    "Reading",
+    "RegistryRuntime",
+    "RegistryState",
+    "Renewed",
+    "ScopeState",
+]
 
-
-@dataclass(frozen=True, slots=True)
-class RegistryRuntime:
-    """One configured registry, ready to be watched."""
-
-    registry: Registry
-    """Its name, its place among the registries and its rules of publishing."""
-    make: Callable[[Context], Adapter]
-    """Makes its adapter."""
-    required: bool = True
-    """Whether the first snapshot waits for it."""
-    guard: GuardOptions = field(default_factory=GuardOptions)
-    """What it may lose without a person's word."""
-
-
-@dataclass(frozen=True, slots=True)
-class ScopeState:
-    """How one scope of a registry stands."""
-
-    scope: str
-    listed: bool
-    """Whether it was ever read whole."""
-    stale: str | None
-    """Why it cannot be read now."""
-    stale_seconds: float
-    """For how long; 0 while it can be read."""
-    updated_at: float | None
-    """Unix time of its last update."""
-    services: int
-    instances: int
-    """Instances that are served: listed ones, and those that are held."""
-    held: int
-    """Instances that the registry no longer lists."""
-    guard: str
-    """How the guard sees it: ``settled``, ``settling`` or ``in loss``."""
-    ready: bool
-    """Whether the bridge's first answer need not wait for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class RegistryState:
-    """How one registry stands."""
-
-    name: str
-    required: bool
-    state: str
-    """``watching``, or why it is not: ``unavailable``, ``rejected``, ``adapter-fault``."""
-    reason: str
-    seconds: float
-    """For how long it has been in this state."""
-    restarts: int
-    updates: int
-    scopes: tuple[ScopeState, ...]
-
-    @property
-    def failure(self) -> Failure | None:
-        """Why it is not being watched; ``None`` while it is."""
-        return None if self.state == WATCHING else Failure(self.state)
-
-    @property
-    def missing(self) -> tuple[ScopeState, ...]:
-        """The scopes that were never read whole."""
-        return tuple(scope for scope in self.scopes if not scope.listed)
+_ENDS: Final = 2.0
+"""Seconds that what watches a registry has to end; then it is left to itself."""
+_SHOWN: Final = 20
+"""Hosts that a log line names."""
+_RESTARTED: Final = "its adapter is being started with other options"
+_OF_ADAPTERS: Final = frozenset({"outage", "unreadable"})
+_OF_LANES: Final = frozenset({"held", "guard"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +82,30 @@ class Bridge:
         served from the start, and what is served is kept in it.
         """
         self.problems = Problems() if store is None else store.problems
+        self.configuration = Configuration()
+        """How its configuration stands."""
+        self.max_loss = 1.0
+        """The share of what is stored beyond which nothing is answered if it would go by a start
+        with these registries: see :attr:`configuration`."""
         self._clock, self._sleep, self._logger = clock, sleep, logger
         self._store = store
-        self._joint = Joint(self.complete, self.problems, sleep, store)
-        supervised = Surroundings(clock, sleep, logger, self.problems)
-        around = LaneSurroundings(clock, unix, sleep, logger, self.problems, Turns(), store)
-        self._watched = tuple(
-            _Watched(runtime, self._joint, supervised, around) for runtime in registries
+        self._stored = NOTHING if store is None else store.stored
+        """What was stored at the start, until it is decided what becomes of it."""
+        self._served = self._stored.served
+        """How large each host was before the start, until there is a first answer."""
+        self._turns = Turns()
+        self._joint = Joint(self._answers, self.problems, sleep, store)
+        self._place = Place(
+            self._joint,
+            Surroundings(clock, sleep, logger, self.problems),
+            LaneSurroundings(clock, unix, sleep, logger, self.problems, self._turns, store),
         )
-        if store is not None:
-            store.let_go()
+        self._watched = tuple(Watched(each, self._place, self._stored) for each in registries)
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._begun = asyncio.Event()
+        self._one = asyncio.Lock()
+        """One change of the registries after the other."""
 
     @property
     def snapshots(self) -> Snapshots:
@@ -153,6 +120,9 @@ class Bridge:
     def complete(self) -> bool:
         """Whether the first answer need not wait for any required registry."""
         return all(watched.ready() for watched in self._watched if watched.required)
+
+    def _answers(self) -> bool:
+        return not self.configuration.withheld and self.complete()
 
     def registries(self) -> tuple[RegistryState, ...]:
         """Return how each registry stands, in the order of the configuration."""
@@ -169,15 +139,117 @@ class Bridge:
             with self._joint.together():
                 for watched in self._watched:
                     await watched.lane.load()
+                self._judge_start()
+            self._group = group
             for watched in self._watched:
-                group.create_task(watched.run(), name=f"registry {watched.name}")
+                self._watch(watched)
+            self._begun.set()
+
+    def _watch(self, watched: Watched) -> None:
+        if self._group is not None:
+            self._tasks[watched.name] = self._group.create_task(
+                watched.run(), name=f"registry {watched.name}"
+            )
+
+    def _judge_start(self) -> None:
+        """Answer nothing if the configuration would take away too much of what is stored."""
+        tally = compare_sizes(self._served, self._joint.snapshot().services)
+        if not tally.beyond(self.max_loss):
+            self._take_stock()
+            return
+        self.configuration.withheld = (refusal(tally, self.max_loss), *tally.listed())
+        for watched in self._watched:
+            watched.lane.writes = False
+        self._logger.error(
+            "configuration refused",
+            reason=self.configuration.withheld[0],
+            hosts=tally.gone[:_SHOWN],
+            next="nothing is answered; mend the file, or say --accept-loss to run or reload",
+        )
+
+    def _take_stock(self) -> None:
+        """Let the store hold what is believed, and nothing else."""
+        self.configuration.withheld = ()
+        if self._store is not None:
+            stored, names = self._stored, {watched.name for watched in self._watched}
+            for gone in (stored.registrations.keys() | stored.announced.keys()) - names:
+                self._store.forget(gone)
+            for watched in self._watched:
+                watched.store_anew(stored, self._store)
+            self._store.let_go()
+        self._stored = NOTHING
 
     async def _settle_memory(self) -> None:
         first = await self.snapshots.after(None)
+        if self._store is not None:  # else it would be missed at each start from now on
+            self._store.serve({each: None for each in self._served if each not in first.services})
+        self._served = NOTHING.served
         services = len(first.services)
         endpoints = sum(len(service.endpoints) for service in first.services.values())
         self._logger.info("first snapshot", services=services, endpoints=endpoints)
         settle()
+
+    async def reload(
+        self,
+        registries: Sequence[Renewed],
+        max_loss: float,
+        *,
+        accept_loss: bool = False,
+        only_judge: bool = False,
+    ) -> Tally | None:
+        """Watch these registries instead, in one snapshot that has exactly what differs.
+
+        Who goes on as he is keeps his session with the registry. Returns what would be lost if
+        that is more than ``max_loss``, and changes nothing then, unless ``accept_loss``. Raises
+        what making an adapter raises. Cancelling it in the middle leaves the bridge unusable: only
+        its end may do that.
+        """
+        await self._begun.wait()
+        async with self._one, AsyncExitStack() as stack:
+            # What was never answered from began wrongly: begin again, with all that is stored.
+            anew = bool(self.configuration.withheld)
+            stored = self._stored if anew else None
+            renewal = Renewal(registries, self._watched, self._place, stored)
+            await renewal.stillness(stack)
+            turn = await stack.enter_async_context(self._turns.turn())
+            await renewal.work_out(turn)
+            newest = self.snapshots.newest
+            if newest is None:
+                tally = compare_sizes(self._served, renewal.draft.services)
+            else:
+                tally = await renewal.compare(newest.services, turn)
+            if tally.beyond(max_loss) and not accept_loss:
+                return tally
+            if only_judge:
+                return None
+            await renewal.take_effect(turn)
+            self._watched = renewal.watched
+            if anew:
+                self._take_stock()
+            await stack.aclose()
+            await self._end(renewal.ended)
+            for watched in renewal.begun:
+                if any(watched.lane is each.lane for each in renewal.ended):
+                    await watched.lane.interrupt(_RESTARTED)
+                self._watch(watched)
+        return None
+
+    async def _end(self, ended: Sequence[Watched]) -> None:
+        """End what watched these, and forget what only it had to say."""
+        tasks = [self._tasks.pop(each.name) for each in ended if each.name in self._tasks]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            _, hanging = await asyncio.wait(tasks, timeout=_ENDS)
+            for task in hanging:
+                self._logger.error("left behind: it has not ended in time", task=task.get_name())
+        names = {watched.name for watched in self._watched}
+        for each in ended:
+            self.problems.forget(_OF_ADAPTERS, each.name)
+            if each.name not in names:
+                self.problems.forget(_OF_LANES, each.name)
+                if self._store is not None:
+                    self._store.forget(each.name)
 
     @property
     def lanes(self) -> Mapping[str, Lane]:
@@ -213,89 +285,3 @@ class Bridge:
             for scope in state.missing
         )
         return Reading(self._joint.snapshot(), missing)
-
-
-class _Watched:
-    """A registry with its supervisor and its lane."""
-
-    def __init__(
-        self,
-        runtime: RegistryRuntime,
-        joint: Joint,
-        supervised: Surroundings,
-        around: LaneSurroundings,
-    ) -> None:
-        self.name = runtime.registry.name
-        self.required = runtime.required
-        self.supervisor = Supervisor(self.name, runtime.make, self._work_off, supervised)
-        self.lane = Lane(runtime.registry, self._guard(runtime, around), joint, around)
-
-    def _guard(self, runtime: RegistryRuntime, around: LaneSurroundings) -> Guard:
-        adapter, now = self.supervisor.adapter, around.clock()
-        stored = around.store.stored if around.store is not None else NOTHING
-        return Guard(
-            runtime.guard.rules(adapter.settle),
-            adapter.scopes,
-            stored.registrations.get(self.name),
-            (
-                Release(each.scope, each.service, now + each.until - around.unix())
-                for each in stored.announced.get(self.name, ())
-            ),
-            now,
-        )
-
-    async def _work_off(self, update: Update) -> None:
-        await self.lane.work_off(update)
-
-    async def run(self) -> None:
-        """Watch it, and let go of what its guard holds in time, until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.supervisor.run(), name=f"registry {self.name}")
-            group.create_task(self.lane.keep_time(), name=f"guard of {self.name}")
-
-    def decided(self, now: float) -> bool:
-        """Whether waiting longer is of little use: it was read, or cannot be for a while already.
-
-        A refusal decides at once, because only a person can help.
-        """
-        outage, guard = self.supervisor.outage, self.lane.guard
-        missing = [each for each in self.supervisor.adapter.scopes if not guard.scope(each).read]
-        if outage.failure is Failure.REJECTED or (not missing and self.supervisor.idle):
-            return True
-        since = [outage.stale_since(scope) for scope in missing]
-        return bool(since) and all(each is not None and now - each >= HOPELESS for each in since)
-
-    def ready(self) -> bool:
-        """Whether the first answer need not wait for it."""
-        guard = self.lane.guard
-        return all(guard.scope(each).ready for each in self.supervisor.adapter.scopes)
-
-    def state(self, now: float) -> RegistryState:
-        """Return how it stands at the monotonic second ``now``."""
-        outage = self.supervisor.outage
-        return RegistryState(
-            name=self.name,
-            required=self.required,
-            state=(outage.failure or WATCHING),
-            reason=outage.reason,
-            seconds=now - outage.since,
-            restarts=self.supervisor.restarts,
-            updates=self.supervisor.updates,
-            scopes=tuple(self._scope(scope, now) for scope in self.supervisor.scopes),
-        )
-
-    def _scope(self, scope: str, now: float) -> ScopeState:
-        known, outage = self.lane.guard.scope(scope), self.supervisor.outage
-        since = outage.stale_since(scope)
-        return ScopeState(
-            scope=scope,
-            listed=known.read,
-            stale=outage.stale_reason(scope),
-            stale_seconds=now - since if since is not None else 0.0,
-            updated_at=self.lane.updated.get(scope),
-            services=known.services,
-            instances=known.instances,
-            held=known.missing.instances,
-            guard=known.phase,
-            ready=known.ready,
-        )

@@ -1,14 +1,15 @@
 """One registry's way from its updates to the catalog: selected, guarded, published, stored."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Awaitable, Callable, Generator, Iterable
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Never
 
 from structlog.typing import FilteringBoundLogger
 
 from meshbridge.adapter import Changed, Gone, Listing, Removed, Stale, Update
+from meshbridge.change import Change, LeftOut, Wanted, worked_out
 from meshbridge.guard import Effective, Guard, Release, Step
 from meshbridge.holds import Holds
 from meshbridge.memory import LOADED, settle
@@ -53,8 +54,13 @@ class Lane:
         self.guard = guard
         self.updated: dict[str, float] = {}
         """Unix time of each scope's last update that was worked off."""
-        self.left_out: dict[tuple[str, ServiceId], RegisteredService] = {}
+        self.left_out: LeftOut = {}
         """As the registry says them: those of which the rules select less, or nothing."""
+        self.heard: object = None
+        """Whose updates take effect; others come from an adapter that is being ended."""
+        self.writes = True
+        """Whether what it lets through is stored."""
+        self._silent = False
         self._joint = joint
         self._around = surroundings
         self._holds = Holds(
@@ -81,19 +87,54 @@ class Lane:
             with self._joint.together():
                 await self._apply(made, turn, stored=False)
 
-    async def work_off(self, update: Update) -> None:
+    async def work_off(self, update: Update, by: object = None) -> None:
         """Let the update take effect; what it lists appears in one snapshot or in none.
 
-        Raises whatever a value that is no registration makes publishing raise; nothing of the
-        update has taken effect then.
+        ``by`` whom it is said must be who is :attr:`heard`. Raises whatever a value that is no
+        registration makes publishing raise; nothing of the update has taken effect then.
         """
-        await self._step(update)
-        self.updated[update.scope] = self._around.unix()
+        if await self._step(update, by):
+            self.updated[update.scope] = self._around.unix()
+
+    def silence(self) -> None:
+        """Let nothing take effect any more."""
+        self._silent = True
+
+    async def interrupt(self, reason: str) -> None:
+        """Note that nobody reads its scopes for a moment: nothing goes by time meanwhile."""
+        for scope in self.guard.scopes():
+            await self._step(Stale(scope, reason))
+
+    def still(self) -> asyncio.Lock:
+        """Return the lock that must be held while nothing may take effect."""
+        return self._one
+
+    async def change_to(self, wanted: Wanted, turn: Turn) -> Change:
+        """Work out what it becomes under another configuration; it must be :meth:`still`."""
+        now = self._around.clock()
+        return await worked_out(self.guard, self.registry, self.left_out, wanted, now, turn)
+
+    async def adopt(self, change: Change, turn: Turn) -> None:
+        """Become that; the claims are the catalog's business. It must be still ever since."""
+        self.registry, self.left_out = change.wanted.registry, change.left_out
+        self._holds.rules = change.wanted.rules
+        if change.step is not None:
+            with self._stored() as store:
+                for effective in change.step.effective():
+                    self._take_in(effective, store)
+                    await turn.breathe()
+            self.guard.keep(change.step)
+        self.guard.go_by(change.wanted.rules, change.wanted.scopes)
+        for name in self.guard.scopes():
+            self._holds.of_scope(self.guard.scope(name))
+        for name in change.wanted.dropped:
+            self.updated.pop(name, None)
+        self._set_alarm()
 
     async def release(self, release: Release) -> None:
         """Let go of what is held; with ``until`` also of what vanishes before that moment."""
         await self._step(release)
-        if self._around.store is not None and release.until is not None:
+        if self._around.store is not None and self.writes and release.until is not None:
             self._around.store.announce(self.registry.name, self._announced())
 
     @property
@@ -129,8 +170,10 @@ class Lane:
             sleeping.cancel()
             earlier.cancel()
 
-    async def _step(self, update: Update | Release | None) -> None:
+    async def _step(self, update: Update | Release | None, by: object = None) -> bool:
         async with self._one, self._around.turns.turn() as turn:
+            if self._silent or (by is not None and by is not self.heard):
+                return False
             said, left_out = await self._selected(update, turn)
             step = await self._worked_out(said, turn)
             made: list[tuple[Effective, Published | None]] = []
@@ -142,6 +185,7 @@ class Lane:
             with self._joint.together():
                 await self._apply(made, turn, stored=True)
                 self._keep(step, update, left_out)
+        return True
 
     async def _selected(
         self, update: Update | Release | None, turn: Turn
@@ -184,21 +228,33 @@ class Lane:
     async def _apply(
         self, made: Iterable[tuple[Effective, Published | None]], turn: Turn, *, stored: bool
     ) -> None:
-        name, store = self.registry.name, self._around.store if stored else None
-        whole: AbstractContextManager[None] = store.whole(name) if store else nullcontext()
-        with whole:
+        with self._stored(wanted=stored) as store:
             for number, (effective, published) in enumerate(made, start=1):
-                key = ClaimKey(name, effective.scope, effective.service_id)
+                key = ClaimKey(self.registry.name, effective.scope, effective.service_id)
                 self._joint.apply(key, published)
-                self._holds.of_service(effective)
-                if store is not None:
-                    store.put(name, effective.scope, effective.service_id, effective.service)
+                self._take_in(effective, store)
                 if not number % LOADED:
                     settle()
                 if not number % BATCH:
                     self._joint.gather()
                     await turn.breathe()
             self._joint.gather()
+
+    @contextmanager
+    def _stored(self, *, wanted: bool = True) -> Generator[Store | None]:
+        """Give the store, in which all that is put meanwhile is whole."""
+        store = self._around.store if wanted and self.writes else None
+        whole: AbstractContextManager[None] = (
+            store.whole(self.registry.name) if store else nullcontext()
+        )
+        with whole:
+            yield store
+
+    def _take_in(self, effective: Effective, store: Store | None) -> None:
+        self._holds.of_service(effective)
+        if store is not None:
+            name, scope = self.registry.name, effective.scope
+            store.put(name, scope, effective.service_id, effective.service)
 
     def _keep(
         self,

@@ -5,11 +5,13 @@ from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 
 from meshbridge.catalog import Catalog
-from meshbridge.problems import Problems
+from meshbridge.drafting import CatalogDraft, changes
+from meshbridge.problems import Problem, Problems
 from meshbridge.publish import ClaimKey, Published
 from meshbridge.service import Service
 from meshbridge.snapshot import EMPTY, Snapshot, Snapshots
 from meshbridge.store import Store
+from meshbridge.turns import Turn
 
 BATCH = 8
 """Registrations that are applied before the services that follow are computed: under a slice."""
@@ -43,6 +45,8 @@ class Joint:
         self.catalog = Catalog()
         """All claims of hosts; changed through :meth:`apply` only."""
         self._changed: dict[str, Service | None] = {}
+        self._owners: set[object] = set()
+        """Whose problems the catalog has said."""
         self._unfinished = 0
         self._touched = asyncio.Event()
         self._whole = asyncio.Event()
@@ -71,7 +75,30 @@ class Joint:
         self._changed.update(resolved.services)
         self.computed += resolved.computed
         for owner, problems in resolved.problems.items():
-            self._problems.put(owner, problems)
+            self._say(owner, problems)
+
+    def _say(self, owner: object, problems: tuple[Problem, ...]) -> None:
+        self._problems.put(owner, problems)
+        if problems:
+            self._owners.add(owner)
+        else:
+            self._owners.discard(owner)
+
+    async def take_over(self, draft: CatalogDraft, turn: Turn) -> None:
+        """Let another catalog have all claims; only what then differs is in the next snapshot.
+
+        To be called inside :meth:`together`, while every lane is still.
+        """
+        before = (self.snapshots.newest or EMPTY).services
+        self.catalog = draft.catalog
+        self.computed += draft.computed
+        self._changed = dict(changes(before, draft.services))
+        for owner in [each for each in self._owners if each not in draft.problems]:
+            self._say(owner, ())
+            await turn.breathe()
+        for owner, problems in draft.problems.items():
+            self._say(owner, problems)
+            await turn.breathe()
 
     def snapshot(self) -> Snapshot:
         """Return what is known so far, complete or not, and make no snapshot of it."""
@@ -86,7 +113,8 @@ class Joint:
             while self._unfinished:
                 await self._whole.wait()
             self._touched.clear()
-            if self._complete():
+            # Once something was answered nothing waits any more, a registry added later least.
+            if self.snapshots.newest is not None or self._complete():
                 self._make()
 
     def _make(self) -> None:

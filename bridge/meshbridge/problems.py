@@ -2,9 +2,10 @@
 
 import enum
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import cast
 
 RUN = 500
 """Problems that are sorted at once, in about a millisecond."""
@@ -91,6 +92,12 @@ class Problems:
         """Return what this owner said last."""
         return self._by_owner.get(owner, ())
 
+    def forget(self, kinds: Collection[str], registry: str) -> None:
+        """Forget the owners that are tuples of one of these kinds, then the registry's name."""
+        gone = {(kind, registry) for kind in kinds}
+        for owner in [each for each in self._by_owner if _begins(each) in gone]:
+            self.put(owner, ())
+
     def counts(self) -> dict[tuple[str, ProblemKind], int]:
         """Return how many there are of each registry and kind; costs the same however many."""
         return dict(self._counts)
@@ -124,3 +131,7 @@ class Problems:
         self._counts[which] -= 1
         if not self._counts[which]:
             del self._counts[which]
+
+
+def _begins(owner: object) -> tuple[object, ...]:
+    return cast("tuple[object, ...]", owner)[:2] if isinstance(owner, tuple) else ()

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Never
 
@@ -80,6 +80,10 @@ class Supervisor:
     def idle(self) -> bool:
         """Whether the adapter has said something and all of it was worked off."""
         return self.updates > 0 and not self._arrived.is_set()
+
+    def missed(self, scopes: Iterable[str]) -> None:
+        """Note that changes of these scopes may have been missed before it was there."""
+        self._gaps.update(scopes)
 
     async def run(self) -> None:
         """Watch, and watch again, until cancelled."""

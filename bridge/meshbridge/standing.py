@@ -1,0 +1,58 @@
+"""How each registry stands, as ``/api/registries`` shows it."""
+
+from dataclasses import dataclass
+
+from meshbridge.outage import Failure
+
+WATCHING = "watching"
+"""The state of a registry that is not failing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeState:
+    """How one scope of a registry stands."""
+
+    scope: str
+    listed: bool
+    """Whether it was ever read whole."""
+    stale: str | None
+    """Why it cannot be read now."""
+    stale_seconds: float
+    """For how long; 0 while it can be read."""
+    updated_at: float | None
+    """Unix time of its last update."""
+    services: int
+    instances: int
+    """Instances that are served: listed ones, and those that are held."""
+    held: int
+    """Instances that the registry no longer lists."""
+    guard: str
+    """How the guard sees it: ``settled``, ``settling`` or ``in loss``."""
+    ready: bool
+    """Whether the bridge's first answer need not wait for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryState:
+    """How one registry stands."""
+
+    name: str
+    required: bool
+    state: str
+    """``watching``, or why it is not: ``unavailable``, ``rejected``, ``adapter-fault``."""
+    reason: str
+    seconds: float
+    """For how long it has been in this state."""
+    restarts: int
+    updates: int
+    scopes: tuple[ScopeState, ...]
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why it is not being watched; ``None`` while it is."""
+        return None if self.state == WATCHING else Failure(self.state)
+
+    @property
+    def missing(self) -> tuple[ScopeState, ...]:
+        """The scopes that were never read whole."""
+        return tuple(scope for scope in self.scopes if not scope.listed)

@@ -1,0 +1,173 @@
+"""One registry being watched: its supervisor, its lane, and how they stand together."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from meshbridge.adapter import Adapter, Context, Update
+from meshbridge.guard import Guard, Release
+from meshbridge.lane import Lane, LaneSurroundings
+from meshbridge.outage import Failure
+from meshbridge.pipeline import Joint
+from meshbridge.publish import Registry, selected
+from meshbridge.registration import RegisteredService
+from meshbridge.settings.guard import GuardOptions
+from meshbridge.standing import WATCHING, RegistryState, ScopeState
+from meshbridge.store import Store, Stored
+from meshbridge.supervisor import Supervisor, Surroundings
+
+HOPELESS: Final = 3.0
+"""Seconds for which a scope could not be read, after which a single reading gives it up."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryRuntime:
+    """One configured registry, ready to be watched."""
+
+    registry: Registry
+    """Its name, its place among the registries and its rules of publishing."""
+    make: Callable[[Context], Adapter]
+    """Makes its adapter."""
+    required: bool = True
+    """Whether the first snapshot waits for it."""
+    guard: GuardOptions = field(default_factory=GuardOptions)
+    """What it may lose without a person's word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where registries are watched: what is the same for all of them."""
+
+    joint: Joint
+    supervised: Surroundings
+    around: LaneSurroundings
+
+
+class Watched:
+    """A registry with its supervisor and its lane."""
+
+    def __init__(
+        self,
+        runtime: RegistryRuntime,
+        place: Place,
+        stored: Stored,
+        before: "Watched | None" = None,
+    ) -> None:
+        """Make its adapter, which raises what that raises; nothing is read yet.
+
+        It begins with what is stored of it. ``before`` is the one whose lane it takes over, with
+        all that is believed, when :meth:`take_over` is called.
+        """
+        self.name = runtime.registry.name
+        self.runtime = runtime
+        self.supervisor = Supervisor(self.name, runtime.make, self._work_off, place.supervised)
+        self.lane: Lane
+        if before is not None:
+            self.lane = before.lane
+        else:
+            guard = self._guard(stored, place.around)
+            self.lane = Lane(runtime.registry, guard, place.joint, place.around)
+            self.lane.heard = self
+
+    @property
+    def required(self) -> bool:
+        """Whether the first snapshot waits for it."""
+        return self.runtime.required
+
+    def take_over(self) -> None:
+        """Let only this one's adapter be heard from now on, and what it does not know be kept."""
+        self.lane.heard = self
+        self.supervisor.missed(self.lane.guard.scopes())
+
+    def _guard(self, stored: Stored, around: LaneSurroundings) -> Guard:
+        adapter, now = self.supervisor.adapter, around.clock()
+        return Guard(
+            self.runtime.guard.rules(adapter.settle),
+            adapter.scopes,
+            self._believed(stored),
+            (
+                Release(each.scope, each.service, now + each.until - around.unix())
+                for each in stored.announced.get(self.name, ())
+            ),
+            now,
+        )
+
+    def _believed(self, stored: Stored) -> dict[str, list[RegisteredService]]:
+        """Return what of the stored registrations the configuration still asks for.
+
+        A scope that its adapter does not name, if it names any, is one that is not read any more.
+        """
+        named, registry = self.supervisor.adapter.scopes, self.runtime.registry
+        return {
+            scope: [chosen for each in services if (chosen := selected(each, registry)) is not None]
+            for scope, services in stored.registrations.get(self.name, {}).items()
+            if not named or scope in named
+        }
+
+    def store_anew(self, stored: Stored, store: Store) -> None:
+        """Let of what is stored of it only that remain which is believed."""
+        guard = self.lane.guard
+        with store.whole(self.name):
+            for scope, services in stored.registrations.get(self.name, {}).items():
+                for each in services:
+                    entry = guard.scope(scope).entries.get(each.id)
+                    believed = entry.served if entry is not None else None
+                    if believed != each:
+                        store.put(self.name, scope, each.id, believed)
+
+    async def _work_off(self, update: Update) -> None:
+        await self.lane.work_off(update, self)
+
+    async def run(self) -> None:
+        """Watch it, and let go of what its guard holds in time, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.supervisor.run(), name=f"registry {self.name}")
+            group.create_task(self.lane.keep_time(), name=f"guard of {self.name}")
+
+    def decided(self, now: float) -> bool:
+        """Whether waiting longer is of little use: it was read, or cannot be for a while already.
+
+        A refusal decides at once, because only a person can help.
+        """
+        outage, guard = self.supervisor.outage, self.lane.guard
+        missing = [each for each in self.supervisor.adapter.scopes if not guard.scope(each).read]
+        if outage.failure is Failure.REJECTED or (not missing and self.supervisor.idle):
+            return True
+        since = [outage.stale_since(scope) for scope in missing]
+        return bool(since) and all(each is not None and now - each >= HOPELESS for each in since)
+
+    def ready(self) -> bool:
+        """Whether the first answer need not wait for it."""
+        guard = self.lane.guard
+        return all(guard.scope(each).ready for each in self.supervisor.adapter.scopes)
+
+    def state(self, now: float) -> RegistryState:
+        """Return how it stands at the monotonic second ``now``."""
+        outage = self.supervisor.outage
+        return RegistryState(
+            name=self.name,
+            required=self.required,
+            state=(outage.failure or WATCHING),
+            reason=outage.reason,
+            seconds=now - outage.since,
+            restarts=self.supervisor.restarts,
+            updates=self.supervisor.updates,
+            scopes=tuple(self._scope(scope, now) for scope in self.supervisor.scopes),
+        )
+
+    def _scope(self, scope: str, now: float) -> ScopeState:
+        known, outage = self.lane.guard.scope(scope), self.supervisor.outage
+        since = outage.stale_since(scope)
+        return ScopeState(
+            scope=scope,
+            listed=known.read,
+            stale=outage.stale_reason(scope),
+            stale_seconds=now - since if since is not None else 0.0,
+            updated_at=self.lane.updated.get(scope),
+            services=known.services,
+            instances=known.instances,
+            held=known.missing.instances,
+            guard=known.phase,
+            ready=known.ready,
+        )

@@ -81,10 +81,14 @@ class BridgeObserver:
 
     status: str
     name: str = "bridge"
+    _last: tuple[bytes, View] = b"", View(frozenset())
 
     async def look(self, session: aiohttp.ClientSession) -> View:
-        """Return its services."""
-        return bridge_view(await ask(session, f"http://{self.status}/api/services"))
+        """Return its services; what it answers again is not read again."""
+        answer = await ask(session, f"http://{self.status}/api/services")
+        if answer != self._last[0]:
+            self._last = answer, bridge_view(answer)
+        return self._last[1]
 
 
 class Administered(Protocol):

@@ -1,0 +1,271 @@
+"""Registries under test: each holds the same services, can be broken in five ways, and mended.
+
+A further kind of registry joins by a class with the members of :class:`Registry`.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+import aiohttp
+from robustness.bed import Instances, document, replace
+
+from meshbridge.testing import Endpoint, FaultProxy
+from meshbridge.testing.faults import Hang
+from rig.crowd import Crowd
+from rig.nacos import GRPC, Nacos
+from rig.observing import refuses
+from rig.ports import free_port
+from rig.waiting import until
+
+LATER = "later"
+"""The service that is changed after a fault."""
+FIRST, LAST = 1.0, 14.0
+"""Seconds after its reconnection, 2 to 5 s after the server is back, in which a crowd returns."""
+
+
+async def nothing() -> None:
+    """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One way to break a registry, and to mend it."""
+
+    name: str
+    begin: Callable[[], Awaitable[str]]
+    """Break it; return how that was seen, empty if it was not."""
+    mend: Callable[[], Awaitable[None]]
+    """Repair it; returns when the registry itself answers again."""
+    lasts: float
+    """Seconds for which it stays broken once the bridge says so."""
+    shown_within: float = 1.0
+    """Seconds in which the bridge must say that it cannot read it: longer where nothing tells."""
+    returns: Callable[[], Awaitable[None]] = nothing
+    """Let the registrants come back, if they do not do so by themselves."""
+    empties: bool = False
+    """Whether the registry holds nothing when it is mended, until the registrants come back."""
+
+
+class Registry(Protocol):
+    """What a test asks of a registry under test."""
+
+    domain: str
+    options: Mapping[str, object]
+    """How the bridge is told of it."""
+
+    def faults(self) -> Sequence[Fault]:
+        """Return the ways to break it: killed, hung, cut off; wiped, restarted."""
+        ...
+
+    async def change(self) -> tuple[Endpoint, Endpoint]:
+        """Let ``later`` have another instance instead; return the new and the old endpoint."""
+        ...
+
+    async def refilled(self) -> None:
+        """Wait until all registrants are back."""
+        ...
+
+
+@asynccontextmanager
+async def nacos(
+    release: Literal[2, 3], directory: Path, services: Mapping[str, Instances]
+) -> AsyncGenerator["NacosUnderTest"]:
+    """Run a Nacos that holds the services, behind a proxy that the bridge is told of."""
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(Nacos(directory, release=release))
+        port = free_port(GRPC)
+        way = FaultProxy("127.0.0.1", server.port + GRPC, port=port + GRPC)
+        await stack.enter_async_context(way)
+        crowd = await stack.enter_async_context(Crowd(server.address, directory))
+        await crowd.fill({**services, LATER: _later(0)})
+        await crowd.pace(FIRST, LAST)
+        yield NacosUnderTest(
+            server, way, crowd, {"adapter": "nacos", "servers": [f"127.0.0.1:{port}"]}
+        )
+
+
+def _later(number: int) -> Instances:
+    return [("10.3.0.1", 8000 + number)]
+
+
+def _endpoint(host: str, places: Instances) -> Endpoint:
+    return Endpoint.of(host, *places[0])
+
+
+@dataclass
+class NacosUnderTest:
+    """A real Nacos, with a crowd over a connection of its own and the bridge behind a proxy."""
+
+    server: Nacos
+    way: FaultProxy
+    crowd: Crowd
+    options: Mapping[str, object]
+    domain: str = "nacos"
+    _changes: int = 0
+
+    def faults(self) -> Sequence[Fault]:
+        """Return the ways to break it."""
+        return (
+            Fault("killed", self._kill, self._start, lasts=10.0),
+            Fault("hung", self._hang, self._resume, lasts=12.0, shown_within=16.0),
+            Fault("cut off", self._cut_off, self.way.mend, lasts=12.0, shown_within=16.0),
+            Fault(
+                "wiped", self._wipe, self._start, lasts=1.0, returns=self._let_return, empties=True
+            ),
+            Fault("restarted", self._stop, self._start, lasts=0.0),
+        )
+
+    async def change(self) -> tuple[Endpoint, Endpoint]:
+        """Register another instance of ``later`` in the place of the one before."""
+        before, after = _later(self._changes), _later(self._changes + 1)
+        await self.crowd.set(LATER, after)
+        self._changes += 1
+        host = f"{LATER}.{self.domain}"
+        return _endpoint(host, after), _endpoint(host, before)
+
+    async def refilled(self) -> None:
+        """Wait until the crowd has registered all."""
+        await self.crowd.settle()
+
+    async def _kill(self) -> str:
+        await self.server.kill()
+        return self._refuses()
+
+    async def _stop(self) -> str:
+        await self.server.stop()
+        return self._refuses()
+
+    async def _start(self) -> None:
+        await self.server.start()
+
+    async def _hang(self) -> str:
+        self.server.pause()
+        return await self._is_silent()
+
+    async def _resume(self) -> None:
+        self.server.resume()
+        await until(self.server.is_ready, bool, within=60)
+
+    async def _cut_off(self) -> str:
+        await self.way.inject(Hang())
+        return f"{self.way.address} forwards nothing"
+
+    async def _wipe(self) -> str:
+        self.crowd.process.pause()
+        await self.server.kill()
+        self.server.wipe()
+        return self._refuses()
+
+    async def _let_return(self) -> None:
+        self.crowd.process.resume()
+
+    def _refuses(self) -> str:
+        grpc = f"127.0.0.1:{self.server.port + GRPC}"
+        return f"{grpc} refuses" if refuses(grpc) else ""
+
+    async def _is_silent(self) -> str:
+        limit = aiohttp.ClientTimeout(total=1)
+        try:
+            async with aiohttp.ClientSession(timeout=limit) as session:
+                await session.get(f"http://{self.server.address}/nacos/")
+        except TimeoutError:
+            return "its port is open and nothing is answered"
+        return ""
+
+
+@asynccontextmanager
+async def file(
+    directory: Path, services: Mapping[str, Instances]
+) -> AsyncGenerator["FileUnderTest"]:
+    """Write the services into a file."""
+    path = directory / "registry.yaml"
+    under_test = FileUnderTest(path, dict(services), {"adapter": "file", "path": str(path)})
+    under_test.write()
+    yield under_test
+
+
+@dataclass
+class FileUnderTest:
+    """A file; it dies by being deleted, hangs as a pipe, and is cut off in its middle."""
+
+    path: Path
+    services: dict[str, Instances]
+    options: Mapping[str, object]
+    domain: str = "file"
+    _changes: int = 0
+    _missing: int = 0
+    """Services that are not back yet."""
+    _returning: list[asyncio.Task[None]] = field(default_factory=list["asyncio.Task[None]"])
+
+    def faults(self) -> Sequence[Fault]:
+        """Return the ways to break it."""
+        return (
+            Fault("killed (deleted)", self._delete, self._mend, lasts=8.0),
+            Fault("hung (a pipe nobody writes to)", self._pipe, self._mend, lasts=8.0),
+            Fault("cut off (in its middle)", self._halve, self._mend, lasts=8.0, shown_within=3.0),
+            Fault(
+                "wiped", self._delete, self._empty, lasts=1.0, returns=self._return, empties=True
+            ),
+            Fault("restarted", self._delete, self._begin_anew, lasts=1.0),
+        )
+
+    def write(self) -> None:
+        """Write what it holds, in one step."""
+        there = dict(list(self.services.items())[: len(self.services) - self._missing])
+        replace(self.path, document({**there, LATER: _later(self._changes)}))
+
+    async def change(self) -> tuple[Endpoint, Endpoint]:
+        """Write another instance of ``later`` in the place of the one before."""
+        before = _later(self._changes)
+        self._changes += 1
+        self.write()
+        host = f"{LATER}.{self.domain}"
+        return _endpoint(host, _later(self._changes)), _endpoint(host, before)
+
+    async def refilled(self) -> None:
+        """Wait until all services are back."""
+        await asyncio.gather(*self._returning)
+        self._returning.clear()
+
+    async def _delete(self) -> str:
+        self.path.unlink()
+        return f"{self.path.name} is not there"
+
+    async def _pipe(self) -> str:
+        self.path.unlink()
+        os.mkfifo(self.path)
+        return f"{self.path.name} is a pipe" if self.path.is_fifo() else ""
+
+    async def _halve(self) -> str:
+        text = self.path.read_text()
+        self.path.write_text(text[: len(text) // 2])
+        return f"{self.path.name} is cut off"
+
+    async def _mend(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self.write()
+
+    async def _empty(self) -> None:
+        replace(self.path, '{"services": []}')
+
+    async def _begin_anew(self) -> None:
+        self._missing = len(self.services)
+        self.write()
+        await self._return()
+
+    async def _return(self) -> None:
+        self._missing = len(self.services)
+        self._returning.append(asyncio.create_task(self._come_back()))
+
+    async def _come_back(self) -> None:
+        steps = 50
+        await asyncio.sleep(3.0)
+        for step in range(1, steps + 1):
+            self._missing = len(self.services) * (steps - step) // steps
+            self.write()
+            await asyncio.sleep(15.0 / steps)

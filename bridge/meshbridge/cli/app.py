@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from meshbridge.cli.ending import faults_in_lines, open_missing_streams, say
+from meshbridge.cli.options import USUAL_ADMIN, Admin
 
 # ruff: noqa: PLC0415 - `meshbridge --help` must not wait for what only one command needs
 
@@ -76,6 +77,8 @@ def command_line() -> typer.Typer:
         epilog="Example:  meshbridge diff meshbridge.yaml http://127.0.0.1:15014",
         no_args_is_help=True,
     )(diff)
+    app.command(epilog="Example:  meshbridge explain orders.nacos")(explain)
+    app.command(epilog="Example:  meshbridge release shop --for 2h")(release)
     app.command(epilog="Example:  meshbridge adapters")(adapters)
     app.command(epilog="Example:  meshbridge demo --keep")(demo)
     return app
@@ -188,6 +191,63 @@ def diff(
 
     with faults_in_lines():
         sys.exit(diff_sources(a, b, form=form, pattern=service, limit=limit, wait=wait))
+
+
+def explain(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="HOST|IP:PORT|NAME", help="A host, an address, or a registry's own name."
+        ),
+    ],
+    admin: Admin = USUAL_ADMIN,
+    form: Annotated[
+        str, typer.Option("--format", "-f", metavar="text|json", help="How to print.")
+    ] = "text",
+) -> None:
+    """Say why something is, or is not, served.
+
+    Asks a running bridge at which stage it is, from the registry to the subscribers. Exit code 0:
+    it is served; 1: it is not, and the first line says where it was lost.
+    """
+    from meshbridge.cli.explain import explain_name
+
+    sys.exit(explain_name(admin, what, form))
+
+
+def release(
+    registry: Annotated[
+        str | None, typer.Argument(metavar="REGISTRY", help="Lets go of what is held of it.")
+    ] = None,
+    scope: Annotated[
+        str | None, typer.Argument(metavar="SCOPE", help="Only of this scope of it.")
+    ] = None,
+    service: Annotated[
+        str | None, typer.Argument(metavar="SERVICE", help="Only of this service of that.")
+    ] = None,
+    planned: Annotated[
+        timedelta | None,
+        typer.Option(
+            "--for",
+            parser=_duration,
+            metavar="DURATION",
+            help="A planned loss: what vanishes within it passes at once, too.",
+        ),
+    ] = None,
+    admin: Admin = USUAL_ADMIN,
+    form: Annotated[
+        str, typer.Option("--format", "-f", metavar="text|json", help="How to print.")
+    ] = "text",
+) -> None:
+    """List what the guard holds, or let it go.
+
+    What a registry no longer lists, and what may be an accident, is served on until it returns.
+    Without arguments a running bridge says what that is; with them it takes the registry at its
+    word.
+    """
+    from meshbridge.cli.release import release_held
+
+    sys.exit(release_held(admin, (registry, scope, service), planned, form))
 
 
 def adapters() -> None:

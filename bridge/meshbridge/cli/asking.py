@@ -1,31 +1,16 @@
-"""What every command that asks running bridges has in common: its option, its errors, its code."""
+"""What every command that asks running bridges has in common: its errors and its code."""
 
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
 import msgspec
-import typer
 
 from meshbridge.admin.client import WITHIN, Answer, ask
 from meshbridge.cli.ending import Exit, complain
 
 _T = TypeVar("_T")
-
-USUAL_ADMIN = [Path("state/admin.sock")]
-"""Where the documented configuration puts it, from the folder of the configuration."""
-
-Admin = Annotated[
-    list[Path],
-    typer.Option(
-        "--admin",
-        metavar="PATH",
-        help="The admin socket of a running bridge; may be given several times.",
-        show_default="state/admin.sock",
-    ),
-]
-"""The option; its default is USUAL_ADMIN."""
 
 
 def ask_bridges(

@@ -124,7 +124,8 @@ class _Run:
         self._say_started()
         settings, opened = self._settings, listening(self._logger)
         if settings.keeping.admin is not None:
-            admin = AdminServer(settings.keeping.admin, operations(self._bridge), self._logger)
+            known = operations(self._bridge, self._outlets)
+            admin = AdminServer(settings.keeping.admin, known, self._logger)
             await self._parts.open(_ADMIN, lambda say: admin.serve(_both(opened, say)))
         if settings.status is not None:
             address = settings.status.listen

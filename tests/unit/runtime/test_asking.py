@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from meshbridge.admin import AdminRefusal
 from meshbridge.admin.client import Answer
 from meshbridge.cli import asking
-from meshbridge.cli.asking import USUAL_ADMIN, Admin, ask_bridges
+from meshbridge.cli.asking import ask_bridges
+from meshbridge.cli.options import USUAL_ADMIN, Admin
 
 
 class Nothing(msgspec.Struct):

@@ -1,0 +1,20 @@
+"""Options that several commands have, light to import: `meshbridge --help` needs them all."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+USUAL_ADMIN = [Path("state/admin.sock")]
+"""Where the documented configuration puts it, from the folder of the configuration."""
+
+Admin = Annotated[
+    list[Path],
+    typer.Option(
+        "--admin",
+        metavar="PATH",
+        help="The admin socket of a running bridge; may be given several times.",
+        show_default="state/admin.sock",
+    ),
+]
+"""The option; its default is USUAL_ADMIN."""

@@ -110,8 +110,8 @@ run: setup ## Run the bridge with CONFIG=meshbridge.yaml until Ctrl-C
 test: setup envoy .wheels/.made ## Unit, contract and integration tests (real Envoy, no Java); the pure core covered whole
 	@$(PYTEST_BESIDE) $(if $(TESTS),,--cov --cov-report=term) tests/unit tests/contract tests/integration || found
 
-test-fast: setup ## Unit and contract tests only, in seconds
-	@$(PYTEST_BESIDE) tests/unit tests/contract || found
+test-fast: setup ## Unit and contract tests only, without the slow ones
+	@$(PYTEST_BESIDE) -m 'not slow' tests/unit tests/contract || found
 
 peers: setup envoy ## Fetch and build the real servers, once per user (a JDK 17, Maven, Go, a C compiler; 7 to 18 minutes)
 	@PYTHONPATH=tests $(BIN)/python -m rig.fetch $(PEERS)

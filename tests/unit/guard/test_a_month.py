@@ -3,11 +3,14 @@
 import random
 from collections.abc import Callable, Iterable
 
+import pytest
 from unit.guard.registry import Told, name, with_instances
 
 from meshbridge.adapter import Changed, Listing, Removed, Stale, Update
 from meshbridge.guard import Release
 from meshbridge.registration import Instance, InstancePort, RegisteredService
+
+pytestmark = pytest.mark.slow
 
 DAY = 86_400.0
 OPEN, NIGHTLY, LEAVING = "shop", "staging", "legacy"

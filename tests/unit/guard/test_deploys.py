@@ -6,6 +6,8 @@ from unit.guard.registry import A, Told, fleet, name, running, service, with_ins
 from meshbridge.adapter import Changed, Listing, Removed
 from meshbridge.registration import Instance
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("instances", [1, 2, 3, 40])
 @pytest.mark.parametrize("new_first", [True, False], ids=["new first", "old first"])

@@ -3,6 +3,7 @@
 import random
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.guard import histories
@@ -13,6 +14,8 @@ from unit.guard.registry import A, Told, finished, fleet, name, running, service
 from meshbridge.adapter import Changed, Listing, Stale, Update
 from meshbridge.guard import Effective, Guard, GuardRules, Release
 from meshbridge.registration import RegisteredService
+
+pytestmark = pytest.mark.slow
 
 _SETTLED = 10 * 75 + 300 + 30 + 1
 """Seconds after which no rule that hypothesis draws lets anything but a loss last."""

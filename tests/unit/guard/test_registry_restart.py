@@ -6,6 +6,8 @@ from unit.guard.registry import A, fleet, refill, running, service
 from meshbridge.adapter import Changed, Listing, Removed, Stale
 from meshbridge.guard import Release
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("last", [3.5, 18, 60, 170])
 def test_a_refill_after_an_outage_costs_nothing(last: float) -> None:

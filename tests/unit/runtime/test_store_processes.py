@@ -12,6 +12,8 @@ from typing import Any, Final
 import pytest
 from unit.runtime.store_bed import Bed
 
+pytestmark = pytest.mark.slow
+
 CHILD: Final = Path(__file__).with_name("store_child.py")
 TESTS: Final = CHILD.parents[2]
 ENVIRONMENT: Final = {**os.environ, "PYTHONPATH": str(TESTS)}

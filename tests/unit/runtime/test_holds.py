@@ -32,6 +32,7 @@ class Stage:
     def __init__(self) -> None:
         self.clock, self.log = Clock(), Log()
         self.bridge: Bridge | None = None
+        self.adapter: Scripted | None = None
 
     def play(self, scenario: Callable[["Stage"], Awaitable[None]]) -> None:
         """Let the registry list all services at first, and go on with the scenario."""
@@ -53,6 +54,7 @@ class Stage:
 
     async def say(self, update: Listing | Changed) -> None:
         """Let the registry say it, and have it worked off."""
+        assert self.adapter is not None
         assert self.adapter.emit is not None
         self.adapter.emit(update)
         await self.clock.sleep(0.1)

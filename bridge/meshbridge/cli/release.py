@@ -61,7 +61,8 @@ def _scope(scope: HeldScope) -> Iterator[str]:
     what = f"{scope.registry}, {scope.scope}: {scope.phase} since {scope.since}"
     if scope.phase == "settled":
         what = f"{scope.registry}, {scope.scope}: settled"
-    yield f"{what}: {scope.held} of {counted(scope.of, 'instance')} held, in {counted(scope.of_services, 'service')}"
+    of = counted(scope.of, "instance")
+    yield f"{what}: {scope.held} of {of} held, in {counted(scope.of_services, 'service')}"
     for each in scope.services:
         names = ", ".join(each.instances)
         more = (

@@ -61,7 +61,7 @@ def _why(told: Sequence[InstanceTold], stage: Stage) -> str:
 
 
 def _registry(told: Sequence[InstanceTold], state: ScopeState | None) -> _Says:
-    listed = sum(not each.held_since for each in told)
+    listed = sum(each.listed for each in told)
     read = f"; last heard of it at {utc(state.updated_at)}" if state and state.updated_at else ""
     yield ("ok" if listed or not told else "note"), f"lists {counted(listed, 'instance')}{read}"
     if state is not None and state.stale is not None:
@@ -72,7 +72,9 @@ def _registry(told: Sequence[InstanceTold], state: ScopeState | None) -> _Says:
 
 def _selection(told: Sequence[InstanceTold]) -> _Says:
     left_out = [each for each in told if each.lost is Stage.SELECTION]
-    if left_out:
+    if any(each.listed and each.held_since for each in told):
+        yield "note", "leaves out what it selected before: that is held as it was"
+    elif left_out:
         if len(left_out) < len(told):
             yield "note", f"leaves out {len(left_out)} of {len(told)}: {left_out[0].reason}"
     else:

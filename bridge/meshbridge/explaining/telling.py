@@ -41,6 +41,10 @@ class Registered:
         served = self.entry.served if self.entry else None
         return served or self.said or RegisteredService(self.key.id)
 
+    def lists(self, instance: Instance) -> bool:
+        """Whether the registry lists the instance though the rules leave it out."""
+        return self.said is not None and any(each.id == instance.id for each in self.said.instances)
+
     def instances(self) -> Iterator[tuple[Instance, Held | None, bool]]:
         """Yield each instance once, with how it is held, and whether the rules leave it out."""
         entry = self.entry
@@ -79,7 +83,8 @@ def tell(
     for instance, held, left_out in registered.instances():
         if concerns(instance):
             fate = way.fate(instance, port, listed_only=left_out)
-            told.append(_instance(lane, instance, held, fate))
+            listed = held is None or registered.lists(instance)
+            told.append(_instance(lane, instance, held, fate, listed=listed))
         yield
     served = sum(each.lost is None for each in told)
     lost = None if served else _farthest(told)
@@ -125,7 +130,9 @@ def _farthest(told: list[InstanceTold]) -> Stage:
     return max(stages, key=ORDER.__getitem__, default=Stage.REGISTRY)
 
 
-def _instance(lane: Lane, instance: Instance, held: Held | None, fate: Fate) -> InstanceTold:
+def _instance(
+    lane: Lane, instance: Instance, held: Held | None, fate: Fate, *, listed: bool
+) -> InstanceTold:
     keys = [_short(key) for key, _ in instance.metadata]
     return InstanceTold(
         id=_short(instance.id),
@@ -137,6 +144,7 @@ def _instance(lane: Lane, instance: Instance, held: Held | None, fate: Fate) -> 
         health=str(instance.health),
         zone=_short(instance.zone),
         metadata=tuple(keys[:_MOST]) + (("…",) if keys[_MOST:] else ()),
+        listed=listed,
         held_since=utc(lane.unix_of(held.since)) if held else "",
         lost=fate.lost,
         reason=printable(fate.reason),

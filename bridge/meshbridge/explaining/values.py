@@ -46,8 +46,10 @@ class InstanceTold:
     zone: str
     metadata: tuple[str, ...]
     """Its keys, bounded."""
+    listed: bool
+    """Whether the registry lists it, be it that the rules leave it out."""
     held_since: str
-    """Since when it is no longer listed (UTC); empty: it is listed."""
+    """Since when it is held, as it was (UTC); empty: it is not."""
     lost: Stage | None
     """Where it was lost; ``None``: it is served."""
     reason: str

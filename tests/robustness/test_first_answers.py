@@ -92,7 +92,7 @@ async def refill(
         began = time.monotonic()
         async with bed.bridge:
             found.moments.append(began - begun)
-            await bed.bridge.address("mcp")
+            await bed.bridge.address("xds", within=60)  # it is opened last
             await first_answers(bed, found)
             found.seconds.append(time.monotonic() - began)
             found.complaints.extend(bed.complaints())

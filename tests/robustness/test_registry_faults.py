@@ -139,8 +139,8 @@ async def go_through(m: Faulted, fault: Fault, it: Bar, file: Path) -> None:
     heard, losses = len(m.heard), len(m.bed.bridge.events("loss held"))
     async with m.recorded(file) as history:
         await asyncio.sleep(QUIET)
-        name, begun = history.begin(fault.name), time.monotonic()
-        seen = await fault.begin()
+        name = history.begin(fault.name)
+        seen, begun = await fault.begin(), time.monotonic()
         it.void_unless(seen, f"nothing shows that the registry is {fault.name}")
         history.saw(name, seen)
         await see_it_said(m, fault, begun, it)

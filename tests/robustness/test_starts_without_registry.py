@@ -113,7 +113,7 @@ async def until_said(bed: Bed, words: str) -> str:
 async def start_without(bed: Bed, found: Starts) -> None:
     """Ask for everything and hear nothing of services."""
     async with bed.bridge, channel(bed.xds) as xds, channel(bed.mcp) as mcp:
-        await bed.bridge.address("xds")
+        await bed.bridge.address("xds", within=60)
         envoy = DeltaClient(open_stream(xds, delta=True))
         istiod = StateClient(open_stream(mcp, delta=False))
         await envoy.ask(CDS)
@@ -139,7 +139,7 @@ async def see_it_return(bed: Bed, nacos: Nacos, crowd: Crowd, it: Bar) -> None:
     first = Found()
     await crowd.pace(1.0, 14.0)
     async with bed.bridge:
-        await bed.bridge.address("mcp")
+        await bed.bridge.address("xds", within=60)  # it is opened last
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(first_answers(bed, first))
             tasks.create_task(nacos.start())

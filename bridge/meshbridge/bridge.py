@@ -219,6 +219,8 @@ class Bridge:
             else:
                 tally = await renewal.compare(newest.services, turn)
             if tally.beyond(max_loss) and not accept_loss:
+                if anew:
+                    self.configuration.withheld = (refusal(tally, max_loss), *tally.listed())
                 return tally
             if only_judge:
                 return None

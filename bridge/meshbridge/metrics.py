@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from meshbridge.bridge import Bridge, RegistryState
+from meshbridge.configuration import Result
 from meshbridge.outage import Failure
 
 LOOK = 0.1
@@ -30,6 +31,7 @@ class CoreMetrics(Collector):
         yield from _of_registries(states)
         yield from _of_scopes(states)
         yield from _of_problems(self._bridge)
+        yield from _of_configuration(self._bridge)
 
     def describe(self) -> Iterator[Metric]:
         """Yield nothing: names are known once something is there."""
@@ -132,6 +134,23 @@ def _of_problems(bridge: Bridge) -> Iterator[Metric]:
     for (registry, kind), count in sorted(bridge.problems.counts().items()):
         problems.add_metric([registry, kind.value], count)
     yield problems
+
+
+def _of_configuration(bridge: Bridge) -> Iterator[Metric]:
+    reloads = CounterMetricFamily(
+        "meshbridge_configuration_reloads",
+        "Times the configuration was read again, by what came of it.",
+        labels=["result"],
+    )
+    for result in Result:
+        reloads.add_metric([result.value], bridge.configuration.counts[result])
+    yield reloads
+    refused = bridge.configuration.refused or bridge.configuration.withheld
+    yield GaugeMetricFamily(
+        "meshbridge_configuration_refused",
+        "1 while the configuration file is not in force as it stands.",
+        float(bool(refused)),
+    )
 
 
 class LoopLag:

@@ -3,14 +3,20 @@
 import shlex
 from collections.abc import Iterator
 
-from meshbridge.bridge import RegistryState, ScopeState
+from meshbridge.configuration import Configuration
 from meshbridge.snapshot import Snapshot
+from meshbridge.standing import RegistryState, ScopeState
 
+_WAITING = "not ready: the first answer waits until everything required was read"
 DRAINING = "draining: the bridge is about to end; whoever connects anew shall go elsewhere"
 """The first line of ``/readyz`` from the signal to stop until the end."""
 
 
-def ready(newest: Snapshot | None, states: tuple[RegistryState, ...]) -> tuple[bool, list[str]]:
+def ready(
+    newest: Snapshot | None,
+    states: tuple[RegistryState, ...],
+    configuration: Configuration | None = None,
+) -> tuple[bool, list[str]]:
     """Return whether subscribers get answers, and the lines of ``/readyz``.
 
     Once ready it stays so: a registry's outage must not take the bridge, which still serves what
@@ -21,11 +27,29 @@ def ready(newest: Snapshot | None, states: tuple[RegistryState, ...]) -> tuple[b
         served = len(newest.services)
         lines.append(f"ready: {served} {'service is' if served == 1 else 'services are'} served")
     else:
-        lines.append("not ready: the first answer waits until everything required was read")
+        withheld = configuration.withheld if configuration else ()
+        lines += _withheld(withheld) if withheld else [_WAITING]
+    if configuration is not None and configuration.refused not in {(), configuration.withheld}:
+        lines += _refused(configuration.refused)
     for state in states:
         for scope in state.scopes:
             lines += _lines(state, scope, waiting=newest is None)
     return newest is not None, lines
+
+
+def _withheld(why: tuple[str, ...]) -> Iterator[str]:
+    yield f"not ready: the configuration is refused: {why[0]}; nothing is answered"
+    yield "refused: mend the file, which is read again when it changes, and on SIGHUP"
+    yield (
+        "refused: if it is meant: `meshbridge reload --accept-loss`, or start with "
+        "`meshbridge run --accept-loss`"
+    )
+    yield from (f"refused: {each}" for each in why[1:])
+
+
+def _refused(why: tuple[str, ...]) -> Iterator[str]:
+    yield "configuration: the file was refused when it was read again; what was in force stays so"
+    yield from (f"configuration: {each}" for each in why)
 
 
 def _lines(state: RegistryState, scope: ScopeState, *, waiting: bool) -> Iterator[str]:

@@ -90,7 +90,9 @@ class StatusServer:
         return web.Response(text="ok: the loop turns\n")
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        is_ready, lines = ready(self._bridge.snapshots.newest, self._bridge.registries())
+        is_ready, lines = ready(
+            self._bridge.snapshots.newest, self._bridge.registries(), self._bridge.configuration
+        )
         if self._draining:
             is_ready, lines = False, [DRAINING, *lines]
         return web.Response(status=200 if is_ready else 503, text="\n".join((*lines, "")))
@@ -134,7 +136,7 @@ class StatusServer:
         return await _listed(request, heapq.merge(*runs, key=IN_ORDER))
 
     def _not_ready(self) -> web.Response:
-        _, lines = ready(None, self._bridge.registries())
+        _, lines = ready(None, self._bridge.registries(), self._bridge.configuration)
         return _answer({"error": "nothing is served yet", "reasons": lines}, status=503)
 
 

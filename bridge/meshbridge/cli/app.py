@@ -79,6 +79,7 @@ def command_line() -> typer.Typer:
     )(diff)
     app.command(epilog="Example:  meshbridge explain orders.nacos")(explain)
     app.command(epilog="Example:  meshbridge release shop --for 2h")(release)
+    app.command(epilog="Example:  meshbridge reload --accept-loss")(reload)
     app.command(epilog="Example:  meshbridge adapters")(adapters)
     app.command(epilog="Example:  meshbridge demo --keep")(demo)
     return app
@@ -102,12 +103,33 @@ def _root(
     pass
 
 
-def run(config: Configuration) -> None:
-    """Run the bridge until SIGTERM or Ctrl-C."""
+AcceptLoss = Annotated[
+    bool,
+    typer.Option(
+        "--accept-loss", help="Also if it takes away more than max-loss of what was served."
+    ),
+]
+
+
+def run(config: Configuration, *, accept_loss: AcceptLoss = False) -> None:
+    """Run the bridge until SIGTERM or Ctrl-C.
+
+    SIGHUP, or a change of the file, lets it read its configuration again.
+    """
     from meshbridge.cli.run import run_bridge
 
     with faults_in_lines():
-        run_bridge(config)
+        run_bridge(config, accept_loss=accept_loss)
+
+
+def reload(admin: Admin = USUAL_ADMIN, *, accept_loss: AcceptLoss = False) -> None:
+    """Let a running bridge read its configuration again, and say what changed.
+
+    Exit code 0: it is in force; 1: it takes away too much and is refused; 2: it is wrong.
+    """
+    from meshbridge.cli.reload import reload_bridges
+
+    sys.exit(reload_bridges(admin, accept_loss=accept_loss))
 
 
 def check(

@@ -9,8 +9,9 @@ from pathlib import Path
 from structlog.typing import FilteringBoundLogger
 
 from meshbridge.adapter import Adapter, Context
-from meshbridge.bridge import Bridge, RegistryRuntime
+from meshbridge.bridge import Bridge, RegistryRuntime, Renewed
 from meshbridge.errors import ConfigurationError
+from meshbridge.settings.comparing import Fate, Plan
 from meshbridge.settings.loading import load_settings
 from meshbridge.settings.model import RegistrySettings, Settings
 from meshbridge.store import Store
@@ -35,21 +36,22 @@ def make_bridge(
     settings: Settings, logger: FilteringBoundLogger, store: Store | None = None
 ) -> Bridge:
     """Return the core with an adapter for each registry; nothing is read yet."""
-    return Bridge(
-        [
-            RegistryRuntime(
-                registry.publish,
-                partial(_make_adapter, registry),
-                registry.required,
-                registry.guard,
-            )
-            for registry in settings.registries
-        ],
-        time.monotonic,
-        asyncio.sleep,
-        logger,
-        store=store,
-    )
+    runtimes = [_runtime(registry) for registry in settings.registries]
+    return Bridge(runtimes, time.monotonic, asyncio.sleep, logger, store=store)
+
+
+def renewed(settings: Settings, plan: Plan) -> list[Renewed]:
+    """Return the registries of the configuration as what becomes of those that run."""
+    fates = {each.name: each.fate for each in plan.registries}
+    return [
+        Renewed(_runtime(each), restart=fates[each.name] is Fate.RESTARTED)
+        for each in settings.registries
+    ]
+
+
+def _runtime(registry: RegistrySettings) -> RegistryRuntime:
+    make = partial(_make_adapter, registry)
+    return RegistryRuntime(registry.publish, make, registry.required, registry.guard)
 
 
 def _make_adapter(registry: RegistrySettings, context: Context) -> Adapter:

@@ -4,15 +4,18 @@ Not a task group: that waits for ever for a task whose cancellation hangs.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 
 from structlog.typing import FilteringBoundLogger
+
+from meshbridge.errors import ConfigurationError
 
 OPENING = 1.0
 """Seconds after which the next part starts even if one has not said that its port is open."""
 
 Open = Callable[[], None]
 """Called when a part has opened a port."""
+Serve = Callable[[Open], Coroutine[object, object, None]]
 
 
 class Parts:
@@ -22,19 +25,23 @@ class Parts:
         """Start with none."""
         self._logger = logger
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._excused: set[asyncio.Task[None]] = set()
+        """Those that may end: they are being opened, or ended."""
+        self._news = asyncio.Event()
 
     @property
     def running(self) -> list[str]:
         """The names of those that have not ended."""
-        return [name for name, task in self._tasks.items() if not task.done()]
+        hanging = (task for task in self._excused if task not in self._tasks.values())
+        tasks = (*self._tasks.values(), *hanging)
+        return [task.get_name() for task in tasks if not task.done()]
 
     def start(self, name: str, work: Coroutine[object, object, None]) -> None:
         """Start a part."""
         self._tasks[name] = asyncio.create_task(work, name=name)
+        self._news.set()
 
-    async def open(
-        self, name: str, serve: Callable[[Open], Coroutine[object, object, None]]
-    ) -> None:
+    async def open(self, name: str, serve: Serve) -> None:
         """Start a part and wait until its port is open; raises what it failed with.
 
         Each start of the same configuration opens its ports in the same order: of two at the same
@@ -44,28 +51,68 @@ class Parts:
         self.start(name, serve(opened.set))
         is_open = asyncio.create_task(opened.wait(), name=f"opening of {name}")
         part = self._tasks[name]
+        self._excused.add(part)
         try:
             await asyncio.wait(
                 {part, is_open}, timeout=OPENING, return_when=asyncio.FIRST_COMPLETED
             )
         finally:
             is_open.cancel()
+            self._excused.discard(part)
+            self._news.set()
         if part.done():
+            del self._tasks[name]
             _raise_why(part)
 
+    async def replace(self, name: str, serve: Serve, as_before: Serve, *, within: float) -> None:
+        """Let a part serve otherwise: beside the old one first, so that nothing is ever closed.
+
+        If it is refused, which is so for a port that the old one has, it takes the old one's
+        place. Raises ConfigurationError if it is refused there too; then it serves ``as_before``.
+        """
+        old = self._tasks[name]
+        try:
+            await self.open(name, serve)
+        except ConfigurationError:
+            await self._finish([old], within)
+            try:
+                await self.open(name, serve)
+            except ConfigurationError:
+                await self.open(name, as_before)
+                raise
+        else:
+            await self._finish([old], within)
+
     async def until_one_ends(self) -> None:
-        """Wait until a part has ended, which none does by itself; always raises."""
-        ended, _ = await asyncio.wait(self._tasks.values(), return_when=asyncio.FIRST_COMPLETED)
-        _raise_why(ended.pop())
+        """Wait until a part has ended that was not asked to; always raises."""
+        while True:
+            self._news.clear()
+            watched = {each for each in self._tasks.values() if each not in self._excused}
+            news = asyncio.create_task(self._news.wait(), name="news of parts")
+            try:
+                ended, _ = await asyncio.wait({*watched, news}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                news.cancel()
+            for part in (watched & ended) - self._excused:
+                _raise_why(part)
 
     async def end(self, *names: str, within: float) -> None:
         """End the parts of these names that were started; give up after so many seconds."""
         tasks = [task for name in names if (task := self._tasks.get(name)) is not None]
+        await self._finish(tasks, within)
+        for name, task in list(self._tasks.items()):
+            if task in tasks and task.done():
+                del self._tasks[name]
+
+    async def _finish(self, tasks: Iterable[asyncio.Task[None]], within: float) -> None:
         running = [task for task in tasks if not task.done()]
+        self._excused.update(running)
+        self._news.set()
         for task in running:
             task.cancel()
         if running:
             ended, _ = await asyncio.wait(running, timeout=within)
+            self._excused -= ended
             for task in ended:
                 if not task.cancelled() and (error := task.exception()) is not None:
                     self._logger.error(

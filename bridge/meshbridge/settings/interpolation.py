@@ -36,6 +36,8 @@ class Interpolated:
     """Where a value, or a part of it, came from outside the file."""
     faults: dict[Place, str] = field(default_factory=dict[Place, str])
     """What to say of a place whose reference has no value; it keeps its text."""
+    files: set[Path] = field(default_factory=set[Path])
+    """The files that were referred to."""
 
     def hide(self, message: str, place: Place) -> str:
         """Return a message about a place with references where it quotes what they stand for."""
@@ -82,7 +84,7 @@ def interpolate(document: Document, environ: Mapping[str, str], folder: Path) ->
         shown = show_value(value, place)
         texts: dict[str, str] = {}
         try:
-            value = _filled(value, place, environ, folder, texts)
+            value = _filled(value, place, environ, (folder, result.files), texts)
         except _Unresolved as error:
             result.faults[place] = str(error)
         texts[value] = shown.strip('"')
@@ -94,8 +96,12 @@ def interpolate(document: Document, environ: Mapping[str, str], folder: Path) ->
     return result
 
 
+_Files = tuple[Path, set[Path]]
+"""The folder at which relative paths start, and where the files that were read are noted."""
+
+
 def _filled(
-    value: str, place: Place, environ: Mapping[str, str], folder: Path, texts: dict[str, str]
+    value: str, place: Place, environ: Mapping[str, str], files: _Files, texts: dict[str, str]
 ) -> str:
     """Return the value with its references resolved; ``texts`` gets what was put in for which."""
 
@@ -105,14 +111,14 @@ def _filled(
         if not found[0].endswith("}"):
             message = 'found "${" without a closing brace; a literal ${ is written $${'
             raise _Unresolved(message)
-        text = _lookup(found[1], show_value(found[0], place), environ, folder)
+        text = _lookup(found[1], show_value(found[0], place), environ, files)
         texts[text] = found[0]
         return text
 
     return _REFERENCE.sub(resolve, value)
 
 
-def _lookup(reference: str, shown: str, environ: Mapping[str, str], folder: Path) -> str:
+def _lookup(reference: str, shown: str, environ: Mapping[str, str], files: _Files) -> str:
     kind, _, name = reference.partition(":")
     if kind == "env" and name:
         if name not in environ:
@@ -120,7 +126,10 @@ def _lookup(reference: str, shown: str, environ: Mapping[str, str], folder: Path
             raise _Unresolved(message)
         return environ[name]
     if kind == "file" and name:
-        return _contents(folder / Path(name).expanduser())
+        folder, noted = files
+        path = folder / Path(name).expanduser()
+        noted.add(path)
+        return _contents(path)
     message = f"found {shown}; write ${{env:NAME}} or ${{file:/path}}, or $${{ for a ${{"
     raise _Unresolved(message)
 

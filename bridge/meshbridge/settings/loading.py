@@ -1,7 +1,11 @@
 """Reads a configuration file into :class:`Settings`, or says everything that is wrong with it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
+
+from pydantic import BaseModel
 
 from meshbridge.errors import ConfigurationError
 from meshbridge.plugins import load_adapter, load_outlet
@@ -35,7 +39,8 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
     document = read_document(path)
     folder = path.parent
     interpolated = interpolate(document, environ, folder)
-    validation = Validation(document, interpolated, Surroundings(folder))
+    surroundings = Surroundings(folder)
+    validation = Validation(document, interpolated, surroundings)
     if not isinstance(interpolated.root, dict):
         found = show_value(document.root, ())
         raise ConfigurationError(
@@ -51,7 +56,32 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
     kept = {key: top[key] for key in keys_of(KeepingOptions) if key in top}
     keeping = validation.model(KeepingOptions, kept, ())
     validation.finish()
-    return Settings(path, registries, outlets, status, keeping or KeepingOptions())
+    return Settings(
+        path,
+        tuple(replace(each, files=_files(each.options, surroundings)) for each in registries),
+        tuple(replace(each, files=_files(each.options, surroundings)) for each in outlets),
+        status,
+        keeping or KeepingOptions(),
+        frozenset(interpolated.files | surroundings.read.keys()),
+    )
+
+
+def _files(value: object, surroundings: Surroundings) -> dict[Path, str]:
+    """Return the files that were read for these options, however deep in them they are named."""
+    if isinstance(value, Path):
+        digest = surroundings.read.get(value)
+        return {} if digest is None else {value: digest}
+    inner: Iterable[object] = ()
+    if isinstance(value, BaseModel):
+        inner = [each for _, each in value]
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        inner = cast("Iterable[object]", value)
+    elif isinstance(value, dict):
+        inner = cast("dict[object, object]", value).values()
+    found: dict[Path, str] = {}
+    for each in inner:
+        found |= _files(each, surroundings)
+    return found
 
 
 def _check_version(top: dict[str, Plain], validation: Validation) -> None:

@@ -1,6 +1,7 @@
 """The configuration as the bridge uses it: validated, with every plug-in's options in its type."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -87,6 +88,8 @@ class RegistrySettings:
     """What of it is published, and how."""
     guard: GuardOptions = field(default_factory=GuardOptions)
     """What it may lose without a person's word."""
+    files: Mapping[Path, str] = field(default_factory=dict[Path, str])
+    """The files that the options name, like certificates, each with a digest of its content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,8 @@ class OutletSettings:
     outlet_type: OutletType
     options: BaseModel
     """An instance of ``outlet_type.Options``."""
+    files: Mapping[Path, str] = field(default_factory=dict[Path, str])
+    """The files that the options name, each with a digest of its content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +116,5 @@ class Settings:
     """``None`` when it is switched off."""
     keeping: KeepingOptions = field(default_factory=KeepingOptions)
     """Stored state, the admin socket, and what a change of the file may remove."""
+    files: frozenset[Path] = frozenset()
+    """Every file that it was read from, beside its own: secrets and certificates."""

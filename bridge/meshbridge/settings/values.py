@@ -1,7 +1,8 @@
 """The values that YAML has no type for: durations, shares, and paths beside the configuration."""
 
+import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +19,8 @@ _UNITS = {
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h)", re.ASCII)
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?)%", re.ASCII)
 _WHOLE = 100.0
+_MOST_BYTES = 1024 * 1024
+"""Of a file's content that tells it from another one: a certificate, never a data set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,8 @@ class Surroundings:
 
     folder: Path
     """Where the configuration file stands: relative paths start there."""
+    read: dict[Path, str] = field(default_factory=dict[Path, str])
+    """A digest of each file that was found readable: another content is another configuration."""
 
 
 def parse_duration(value: object) -> timedelta:
@@ -83,12 +88,15 @@ def _parse_path(value: object, info: ValidationInfo) -> Path:
 def _parse_file(value: object, info: ValidationInfo) -> Path:
     path = _parse_path(value, info)
     try:
-        with path.open("rb"):
-            pass
+        with path.open("rb") as file:
+            digest = hashlib.sha256(file.read(_MOST_BYTES)).hexdigest()
     except OSError as error:
         kind, message = "file", "no readable file at {path}: {reason}"
         context = {"path": str(path), "reason": error.strerror or str(error)}
         raise PydanticCustomError(kind, message, context) from None
+    surroundings: object = info.context
+    if isinstance(surroundings, Surroundings):
+        surroundings.read[path] = digest
     return path
 
 

@@ -1,0 +1,175 @@
+"""The outlets that serve: each is begun, replaced or ended while the others go on."""
+
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import partial
+from typing import Final, Never
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+from structlog.typing import FilteringBoundLogger
+
+from meshbridge.bridge import Bridge
+from meshbridge.cli.parts import Open, Parts
+from meshbridge.errors import ConfigurationError
+from meshbridge.logs import listening
+from meshbridge.outlet import Outlet, OutletContext
+from meshbridge.problems import Problem
+from meshbridge.settings.comparing import Fate, Plan
+from meshbridge.settings.model import OutletSettings, Settings, StatusOptions
+
+ENDS: Final = 4.0
+"""Seconds that outlets have to end: a grace for their streams, and as much again for what hangs."""
+
+
+class Outlets(Collector):
+    """All outlets, with their metrics: an outlet that is replaced counts anew."""
+
+    def __init__(
+        self, bridge: Bridge, logger: FilteringBoundLogger, metrics: CollectorRegistry, parts: Parts
+    ) -> None:
+        """Begin with none; each becomes a part of its own."""
+        self._bridge, self._logger, self._parts = bridge, logger, parts
+        self.serving: dict[str, Outlet] = {}
+        """Those that serve, by name."""
+        self._serving: dict[str, _Serving] = {}
+        metrics.register(self)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics of all outlets."""
+        for each in list(self._serving.values()):
+            yield from each.metrics.collect()
+
+    def describe(self) -> Iterator[Metric]:
+        """Yield nothing: outlets come and go."""
+        return iter(())
+
+    @property
+    def parts(self) -> list[str]:
+        """The names of their parts."""
+        return [_part(name) for name in self._serving]
+
+    async def begin(self, settings: OutletSettings) -> None:
+        """Open an outlet's ports. Raises what it fails with."""
+        serving = _Serving(settings, self._bridge, self._logger)
+        self._note(settings.name, serving)
+        try:
+            await self._parts.open(_part(settings.name), serving.serve)
+        except BaseException:
+            self._forget(settings.name, serving)
+            raise
+
+    async def replace(self, old: OutletSettings, new: OutletSettings) -> None:
+        """Let an outlet go on with other options. Raises ConfigurationError; then it is as before.
+
+        Its subscribers connect again, and keep what they have meanwhile.
+        """
+        before = self._serving[new.name]
+        after, again = (_Serving(each, self._bridge, self._logger) for each in (new, old))
+        reopened = False
+
+        async def as_before(say: Open) -> None:
+            nonlocal reopened
+            reopened = True
+            await again.serve(say)
+
+        try:
+            await self._parts.replace(_part(new.name), after.serve, as_before, within=ENDS)
+        except BaseException:
+            after.forget_problems()
+            if reopened:
+                before.forget_problems()
+                self._note(new.name, again)
+            raise
+        before.forget_problems()
+        self._note(new.name, after)
+
+    async def end(self, name: str) -> None:
+        """End an outlet: its subscribers keep what they have."""
+        await self._parts.end(_part(name), within=ENDS)
+        self._forget(name, self._serving[name])
+
+    def _note(self, name: str, serving: "_Serving") -> None:
+        self._serving[name], self.serving[name] = serving, serving.outlet
+
+    def _forget(self, name: str, serving: "_Serving") -> None:
+        serving.forget_problems()
+        del self._serving[name], self.serving[name]
+
+
+class _Serving:
+    """One outlet with what it says and counts."""
+
+    def __init__(
+        self, settings: OutletSettings, bridge: Bridge, logger: FilteringBoundLogger
+    ) -> None:
+        self.outlet = settings.outlet_type(settings.options)
+        self.metrics = CollectorRegistry()
+        self._name, self._bridge = settings.name, bridge
+        self._logger = logger.bind(outlet=settings.name)
+        self._owners: set[object] = set()
+
+    async def serve(self, say: Open) -> Never:
+        """Serve; what the outlet says about its configuration gets the place where that stands."""
+        opened = partial(_opened, listening(self._logger), say)
+        context = OutletContext(time.monotonic, self._logger, self.metrics, opened, self._put)
+        try:
+            await self.outlet.serve(self._bridge.snapshots, context)
+        except ConfigurationError as error:
+            place = f"outlets.{self._name}"
+            raise ConfigurationError(
+                *(each if each.startswith(place) else f"{place}: {each}" for each in error.faults)
+            ) from error
+
+    def _put(self, owner: object, problems: Iterable[Problem]) -> None:
+        self._owners.add(owner)
+        self._bridge.problems.put(owner, problems)
+
+    def forget_problems(self) -> None:
+        """Take back what it said."""
+        for owner in self._owners:
+            self._bridge.problems.put(owner, ())
+        self._owners.clear()
+
+
+async def go_over(
+    plan: Plan,
+    before: Settings,
+    after: Settings,
+    outlets: Outlets,
+    status: Callable[[StatusOptions | None, StatusOptions | None], Awaitable[None]],
+) -> None:
+    """Let outlets and status server be those of another configuration, or all as before.
+
+    Raises ConfigurationError, and whatever an outlet's author raises.
+    """
+    old = {each.name: each for each in before.outlets}
+    new = {each.name: each for each in after.outlets}
+    undo: list[Callable[[], Awaitable[None]]] = []
+    try:
+        for each in plan.outlets:
+            if each.fate is Fate.ADDED:
+                await outlets.begin(new[each.name])
+                undo.append(partial(outlets.end, each.name))
+            elif each.fate is Fate.RESTARTED:
+                await outlets.replace(old[each.name], new[each.name])
+                undo.append(partial(outlets.replace, new[each.name], old[each.name]))
+        if before.status != after.status:
+            await status(before.status, after.status)
+    except BaseException:
+        for back in reversed(undo):
+            await back()
+        raise
+    for each in plan.outlets:
+        if each.fate is Fate.REMOVED:
+            await outlets.end(each.name)
+
+
+def _part(name: str) -> str:
+    return f"outlet {name}"
+
+
+def _opened(log: Callable[[str, str], None], say: Open, name: str, address: str) -> None:
+    log(name, address)
+    say()

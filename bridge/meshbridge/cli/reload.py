@@ -1,0 +1,48 @@
+"""``meshbridge reload``: running bridges read their configuration again, and say what changed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from meshbridge.admin.reloading import RELOAD, Reload, Reloaded
+from meshbridge.cli.asking import ask_bridges
+from meshbridge.cli.ending import Exit, complain, printable, say
+from meshbridge.configuration import Result
+
+_WITHIN: Final = 120.0
+"""Seconds: an outlet that is replaced lets its subscribers go first."""
+
+
+def reload_bridges(paths: Sequence[Path], *, accept_loss: bool) -> int:
+    """Let each bridge reload; return the exit code: 1 refused for its loss, 2 a wrong file."""
+    told, code = ask_bridges(paths, RELOAD, Reload(accept_loss), Reloaded, within=_WITHIN)
+    for answer in told:
+        if answer.value is not None:
+            code = max(code, _show(answer.value, str(answer.path) if len(paths) > 1 else ""))
+    return code
+
+
+def _show(reloaded: Reloaded, bridge: str) -> int:
+    before = f"{bridge}: " if bridge else ""
+    match reloaded.result:
+        case Result.APPLIED:
+            for line in reloaded.lines:
+                say(printable(before + line))
+            return Exit.FINE
+        case Result.UNCHANGED:
+            say(f"{before}nothing changed")
+            for line in reloaded.lines:
+                say(printable(before + line))
+            return Exit.FINE
+        case Result.INVALID:
+            for line in reloaded.lines:
+                complain(before + line)
+            return Exit.WRONG
+        case Result.REFUSED:
+            complain(
+                f"{before}the configuration is refused: {reloaded.lines[0]}; if it is meant: "
+                "meshbridge reload --accept-loss"
+            )
+            for line in reloaded.lines[1:]:
+                complain(before + line, kind="lost")
+            return Exit.NO

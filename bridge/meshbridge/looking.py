@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from itertools import islice
 from typing import Final, TypeVar
 
-_LONGEST: Final = 0.002
+_LONGEST: Final = 0.001
 """Seconds of looking after which the loop gets its turn."""
 _AT_ONCE: Final = 16
 _T = TypeVar("_T")

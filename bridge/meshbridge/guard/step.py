@@ -1,5 +1,6 @@
 """One step of a guard: what an update, or the passing of time, makes of a registry."""
 
+from collections import deque
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import assert_never
@@ -57,7 +58,7 @@ class Step:
                 return
             case Release(scope):
                 for name in self._draft.names() if scope is None else [scope]:
-                    self._release(self._draft.change(name), update)
+                    yield from self._release(self._draft.change(name), update)
             case Stale(name):
                 changed = self._draft.change(name)
                 changed.note(self._now, self._rules.window)
@@ -189,10 +190,11 @@ class Step:
 
     # --- what a person says
 
-    def _release(self, scope: Scope, release: Release) -> None:
+    def _release(self, scope: Scope, release: Release) -> Generator[None]:
         for service in list(scope.holding):
             if release.service_id in {None, service}:
                 self._draft.drop_as_no_loss(scope, service)
+                yield
         if release.until is not None:
             scope.announced = {**scope.announced, release.service_id: release.until}
         if release.service_id is None:
@@ -229,7 +231,7 @@ class Step:
             scope.in_loss = now if scope.in_loss is None else scope.in_loss
             scope.unsettled = now
             if rules.hold is not None and now >= max(scope.in_loss, scope.returned) + rules.hold:
-                self._release(scope, Release(scope.name))
+                deque(self._release(scope, Release(scope.name)), maxlen=0)
             return
         if scope.in_loss is not None:
             scope.in_loss, scope.unsettled = None, now

@@ -1,5 +1,6 @@
 """The outlets that serve: each is begun, replaced or ended while the others go on."""
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
@@ -11,7 +12,7 @@ from prometheus_client.registry import Collector
 from structlog.typing import FilteringBoundLogger
 
 from meshbridge.bridge import Bridge
-from meshbridge.cli.parts import Open, Parts
+from meshbridge.cli.parts import Open, Parts, Serve, Ways
 from meshbridge.errors import ConfigurationError
 from meshbridge.logs import listening
 from meshbridge.outlet import Outlet, OutletContext
@@ -21,6 +22,9 @@ from meshbridge.settings.model import OutletSettings, Settings, StatusOptions
 
 ENDS: Final = 4.0
 """Seconds that outlets have to end: a grace for their streams, and as much again for what hangs."""
+
+_ATTEMPTS: Final = 2
+"""To serve otherwise: beside the old one, and in its place."""
 
 
 class Outlets(Collector):
@@ -66,24 +70,27 @@ class Outlets(Collector):
         Its subscribers connect again, and keep what they have meanwhile.
         """
         before = self._serving[new.name]
-        after, again = (_Serving(each, self._bridge, self._logger) for each in (new, old))
-        reopened = False
+        made: list[_Serving] = []
 
-        async def as_before(say: Open) -> None:
-            nonlocal reopened
-            reopened = True
-            await again.serve(say)
+        def serving(settings: OutletSettings) -> Serve:
+            async def serve(say: Open) -> None:
+                made.append(_Serving(settings, self._bridge, self._logger))
+                await made[-1].serve(say)
 
+            return serve
+
+        ways = Ways(serving(new), serving(old), before.is_in_the_way)
         try:
-            await self._parts.replace(_part(new.name), after.serve, as_before, within=ENDS)
+            await self._parts.replace(_part(new.name), ways, within=ENDS)
         except BaseException:
-            after.forget_problems()
-            if reopened:
-                before.forget_problems()
-                self._note(new.name, again)
+            if len(made) > _ATTEMPTS:  # it had to end, and was begun again
+                self._note(new.name, made[-1])
             raise
-        before.forget_problems()
-        self._note(new.name, after)
+        else:
+            self._note(new.name, made[-1])
+        finally:
+            for each in (before, *made):
+                each.forget_problems(but=self._serving[new.name])
 
     async def end(self, name: str) -> None:
         """End an outlet: its subscribers keep what they have."""
@@ -108,11 +115,24 @@ class _Serving:
         self.metrics = CollectorRegistry()
         self._name, self._bridge = settings.name, bridge
         self._logger = logger.bind(outlet=settings.name)
-        self._owners: set[object] = set()
+        self.owners: set[object] = set()
+        self._ports: set[str] = set()
+
+    def is_in_the_way(self, error: ConfigurationError) -> bool:
+        """Whether an error names a port that this one has."""
+        return any(
+            re.search(rf":{port}\b", fault) for port in self._ports for fault in error.faults
+        )
 
     async def serve(self, say: Open) -> Never:
         """Serve; what the outlet says about its configuration gets the place where that stands."""
-        opened = partial(_opened, listening(self._logger), say)
+        log = listening(self._logger)
+
+        def opened(name: str, address: str) -> None:
+            self._ports.add(address.rpartition(":")[2])
+            log(name, address)
+            say()
+
         context = OutletContext(time.monotonic, self._logger, self.metrics, opened, self._put)
         try:
             await self.outlet.serve(self._bridge.snapshots, context)
@@ -123,14 +143,13 @@ class _Serving:
             ) from error
 
     def _put(self, owner: object, problems: Iterable[Problem]) -> None:
-        self._owners.add(owner)
+        self.owners.add(owner)
         self._bridge.problems.put(owner, problems)
 
-    def forget_problems(self) -> None:
-        """Take back what it said."""
-        for owner in self._owners:
+    def forget_problems(self, but: "_Serving | None" = None) -> None:
+        """Take back what it said, but not what another one says by now."""
+        for owner in self.owners - (but.owners if but is not None else set()):
             self._bridge.problems.put(owner, ())
-        self._owners.clear()
 
 
 async def go_over(
@@ -168,8 +187,3 @@ async def go_over(
 
 def _part(name: str) -> str:
     return f"outlet {name}"
-
-
-def _opened(log: Callable[[str, str], None], say: Open, name: str, address: str) -> None:
-    log(name, address)
-    say()

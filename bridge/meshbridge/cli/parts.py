@@ -5,6 +5,7 @@ Not a task group: that waits for ever for a task whose cancellation hangs.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
 
@@ -16,6 +17,17 @@ OPENING = 1.0
 Open = Callable[[], None]
 """Called when a part has opened a port."""
 Serve = Callable[[Open], Coroutine[object, object, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How a part that is replaced may serve."""
+
+    serve: Serve
+    """Otherwise than now; may be called twice."""
+    as_before: Serve
+    in_the_way: Callable[[ConfigurationError], bool]
+    """Whether what serves now may be why it is refused."""
 
 
 class Parts:
@@ -64,21 +76,24 @@ class Parts:
             del self._tasks[name]
             _raise_why(part)
 
-    async def replace(self, name: str, serve: Serve, as_before: Serve, *, within: float) -> None:
+    async def replace(self, name: str, ways: Ways, *, within: float) -> None:
         """Let a part serve otherwise: beside the old one first, so that nothing is ever closed.
 
-        If it is refused, which is so for a port that the old one has, it takes the old one's
-        place. Raises ConfigurationError if it is refused there too; then it serves ``as_before``.
+        If the old one is in the way, its port for one, the new one takes its place. Raises
+        ConfigurationError if it is refused all the same; then it serves as before.
         """
         old = self._tasks[name]
         try:
-            await self.open(name, serve)
-        except ConfigurationError:
+            await self.open(name, ways.serve)
+        except ConfigurationError as error:
+            self._tasks[name] = old
+            if not ways.in_the_way(error):
+                raise
             await self._finish([old], within)
             try:
-                await self.open(name, serve)
+                await self.open(name, ways.serve)
             except ConfigurationError:
-                await self.open(name, as_before)
+                await self.open(name, ways.as_before)
                 raise
         else:
             await self._finish([old], within)

@@ -20,7 +20,7 @@ from meshbridge.admin.reloading import RELOAD, reloading
 from meshbridge.admin.server import AdminServer
 from meshbridge.cli.assembly import make_bridge, read_settings, renewed
 from meshbridge.cli.outlets import ENDS, Outlets, go_over
-from meshbridge.cli.parts import Open, Parts, Serve, left
+from meshbridge.cli.parts import Open, Parts, Serve, Ways, left
 from meshbridge.cli.reloading import Reloads
 from meshbridge.cli.stopping import Limit, Stopping
 from meshbridge.cli.triggers import Hangup, Signature, signature, watch_files
@@ -192,8 +192,12 @@ class _Run:
         elif after is None:
             await self._parts.end(_STATUS, within=_STATUS_ENDS)
         elif before is not None:
-            serve, as_before = self._serve_status(after), self._serve_status(before)
-            await self._parts.replace(_STATUS, serve, as_before, within=_STATUS_ENDS)
+            ways = Ways(
+                self._serve_status(after),
+                self._serve_status(before),
+                lambda _: before.listen.port == after.listen.port,
+            )
+            await self._parts.replace(_STATUS, ways, within=_STATUS_ENDS)
 
     def _serve_status(self, options: StatusOptions) -> Serve:
         opened = listening(self._logger)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from meshbridge.bridge import WATCHING, RegistryState, ScopeState
+from meshbridge.configuration import Configuration
 from meshbridge.readiness import ready
 from meshbridge.service import Service
 from meshbridge.snapshot import EMPTY
@@ -109,3 +110,22 @@ def test_an_empty_registry_is_not_believed_at_a_first_start() -> None:
             "`meshbridge release shop all` accepts it, and so does `guard: {allow-empty: true}`"
         ),
     ]
+
+
+def test_a_refused_start_says_why_and_both_ways_out() -> None:
+    """It is the reason, whatever else the registries wait for."""
+    refused = Configuration(withheld=("it would take away 12 of 20 hosts", "orders.x: gone"))
+    is_ready, lines = ready(None, (state(),), refused)
+    assert not is_ready
+    assert lines[0].startswith(
+        "not ready: the configuration is refused: it would take away 12 of 20 hosts; "
+    )
+    assert "mend the file" in lines[1]
+    assert "`meshbridge run --accept-loss`" in lines[2]
+    assert lines[3] == "refused: orders.x: gone"
+
+
+def test_a_file_that_was_refused_later_keeps_it_ready() -> None:
+    is_ready, lines = ready(EMPTY, (state(),), Configuration(refused=("outlets.xsd: unknown",)))
+    assert is_ready
+    assert lines[-1] == "configuration: outlets.xsd: unknown"

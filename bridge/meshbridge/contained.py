@@ -31,3 +31,22 @@ def first(error: Exception) -> Exception:
     while isinstance(error, ExceptionGroup):
         error = cast("ExceptionGroup[Exception]", error).exceptions[0]
     return error
+
+
+def spent(error: BaseException) -> None:
+    """Let go of what an exception holds that was told and is of no interest any more.
+
+    Its traceback, and that of each behind it, holds all that the adapter's calls held, and mostly
+    itself: without this it would wait for the garbage collector, which comes late in a process that
+    holds much.
+    """
+    left, seen = [error], set[int]()
+    while left:
+        each = left.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        each.__traceback__ = None
+        if isinstance(each, BaseExceptionGroup):
+            left.extend(cast("BaseExceptionGroup[BaseException]", each).exceptions)
+        left.extend(other for other in (each.__cause__, each.__context__) if other is not None)

@@ -11,7 +11,7 @@ from structlog.typing import FilteringBoundLogger
 from meshbridge.adapter import Adapter, Changed, Context, Gone, Listing, Removed, Stale, Update
 from meshbridge.apart import apart
 from meshbridge.backlog import Backlog
-from meshbridge.contained import contained, contained_now
+from meshbridge.contained import contained, contained_now, spent
 from meshbridge.made import Made
 from meshbridge.outage import AdapterFault, Backoff, Failure, Outage, one_line, reason_of
 from meshbridge.problems import Problems
@@ -117,6 +117,9 @@ class Supervisor:
         failure = self.outage.begin(error)
         for scope in self.scopes:
             self._put(Stale(scope, reason_of(error)))
+        for told in (error, watch.raised, watch.fault, *watch.faults):
+            if told is not None:
+                spent(told)
         self._abandoned = [task for task in self._abandoned if not task.done()]
         self._abandoned += watch.abandoned
         return Failure.REJECTED if len(self._abandoned) >= ABANDONED else failure

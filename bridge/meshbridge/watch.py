@@ -48,6 +48,8 @@ class Watch:
         self._main: asyncio.Task[Never] | None = None
         self.heard: set[str] = set()
         """The scopes of which it said anything."""
+        self.raised: BaseException | None = None
+        """What it ended with by itself, a cancellation included; ``None`` if it has not ended."""
         self.faults: list[AdapterFault] = []
         """How it broke the contract in ending, beside what ended it."""
         self.abandoned: frozenset[asyncio.Task[Any]] = frozenset()
@@ -74,6 +76,8 @@ class Watch:
             silence.cancel()
             ended = main.done()
             await to_the_end(self._end(main, grace))
+            self._main = None  # its exception holds its frames, and they this watch
+            self.raised = _raised(main)
         raise self._why(main) if ended else self._error or AdapterFault("watch was ended")
 
     async def _watch(self) -> Never:
@@ -176,6 +180,16 @@ class Watch:
             raise AdapterFault(f"it said {what} of {scope!r} before listing that scope")
         self._take(update)
         self.heard.add(scope)
+
+
+def _raised(task: asyncio.Task[Never]) -> BaseException | None:
+    """Return what the task ended with; it forgets its cancellation thereby."""
+    if not task.done():
+        return None
+    try:
+        return task.exception()
+    except asyncio.CancelledError as error:
+        return error
 
 
 def _see(tasks: Iterable[asyncio.Task[Any]]) -> None:

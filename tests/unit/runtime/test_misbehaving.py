@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import gc
 import math
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Never, cast
+from weakref import WeakSet
 
 import pytest
 from unit.runtime.examples import Log, Scripted, bridge, service, sid
@@ -225,6 +227,55 @@ def test_a_task_of_the_whole_process_is_left_alone() -> None:
 
     stand.play(scenario)
     assert stand.faults() == []
+
+
+class Held:
+    """Something large."""
+
+
+async def leaks_and_fails(held: WeakSet[Held]) -> None:
+    """Leave tasks behind that hold much, as does what it raises."""
+
+    async def hold(what: Held) -> None:
+        held.add(what)
+        await forever()
+
+    tasks = [asyncio.create_task(hold(Held())) for _ in range(50)]
+    await asyncio.sleep(0)
+    raise RegistryUnavailable(f"{len(tasks)} left")
+
+
+async def in_a_group(held: WeakSet[Held]) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(leaks_and_fails(held))
+
+
+@pytest.mark.parametrize("work", [leaks_and_fails, in_a_group])
+@pytest.mark.parametrize("said", [whole("orders"), cast("Update", "nonsense")])
+def test_what_a_watch_held_goes_with_it_and_waits_for_no_garbage_collector(
+    work: Callable[[WeakSet[Held]], Awaitable[None]], said: Update
+) -> None:
+    """Which comes late in a process that holds much, for ten megabytes at each restart."""
+    held: WeakSet[Held] = WeakSet()
+
+    async def leaks(_: Playing, emit: Emit) -> None:
+        emit(said)
+        await work(held)
+
+    stand = Stand(leaks)
+
+    async def scenario(made: Bridge) -> None:
+        gc.collect()
+        gc.disable()
+        try:
+            await stand.clock.sleep(120)
+            number = len(held)
+        finally:
+            gc.enable()
+        assert bad(made).restarts >= 5
+        assert number <= 100  # those of this watch, and of the one before
+
+    stand.play(scenario)
 
 
 # Hanging

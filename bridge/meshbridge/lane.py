@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Iterable
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Never
 
 from structlog.typing import FilteringBoundLogger
 
 from meshbridge.adapter import Changed, Gone, Listing, Removed, Stale, Update
+from meshbridge.apart import to_the_end
 from meshbridge.change import Change, LeftOut, Wanted, worked_out
 from meshbridge.guard import Effective, Guard, Release, Step
 from meshbridge.holds import Holds
@@ -60,7 +61,8 @@ class Lane:
         """Whose updates take effect; others come from an adapter that is being ended."""
         self.writes = True
         """Whether what it lets through is stored."""
-        self._silent = False
+        self.silent = False
+        """Whether nothing takes effect any more."""
         self._joint = joint
         self._around = surroundings
         self._holds = Holds(
@@ -98,7 +100,7 @@ class Lane:
 
     def silence(self) -> None:
         """Let nothing take effect any more."""
-        self._silent = True
+        self.silent = True
 
     async def interrupt(self, reason: str) -> None:
         """Note that nobody reads its scopes for a moment: nothing goes by time meanwhile."""
@@ -111,8 +113,7 @@ class Lane:
 
     async def change_to(self, wanted: Wanted, turn: Turn) -> Change:
         """Work out what it becomes under another configuration; it must be :meth:`still`."""
-        now = self._around.clock()
-        return await worked_out(self.guard, self.registry, self.left_out, wanted, now, turn)
+        return await worked_out(self.guard, self.registry, self.left_out, wanted, self.now, turn)
 
     async def adopt(self, change: Change, turn: Turn) -> None:
         """Become that; the claims are the catalog's business. It must be still ever since."""
@@ -127,12 +128,15 @@ class Lane:
         self.guard.go_by(change.wanted.rules, change.wanted.scopes)
         for name in self.guard.scopes():
             self._holds.of_scope(self.guard.scope(name))
-        for name in change.wanted.dropped:
-            self.updated.pop(name, None)
+        self.updated = {n: t for n, t in self.updated.items() if n not in change.wanted.dropped}
         self._set_alarm()
 
     async def release(self, release: Release) -> None:
         """Let go of what is held; with ``until`` also of what vanishes before that moment."""
+        # Broken off midway, half of it would be gone that the guard still believes to be served.
+        await to_the_end(self._release(release))
+
+    async def _release(self, release: Release) -> None:
         await self._step(release)
         if self._around.store is not None and self.writes and release.until is not None:
             self._around.store.announce(self.registry.name, self._announced())
@@ -151,11 +155,10 @@ class Lane:
         while True:
             self._earlier.clear()
             self._alarm = self.guard.wake_at()
-            now = self._around.clock()
             if self._alarm is None:
                 await self._earlier.wait()
-            elif self._alarm > now:
-                await self._sleep(max(self._alarm - now, _LEAST_WAIT))
+            elif (left := self._alarm - self.now) > 0:
+                await self._sleep(max(left, _LEAST_WAIT))
             else:
                 await self._step(None)
                 await self._around.sleep(_LEAST_WAIT)
@@ -172,7 +175,7 @@ class Lane:
 
     async def _step(self, update: Update | Release | None, by: object = None) -> bool:
         async with self._one, self._around.turns.turn() as turn:
-            if self._silent or (by is not None and by is not self.heard):
+            if self.silent or (by is not None and by is not self.heard):
                 return False
             said, left_out = await self._selected(update, turn)
             step = await self._worked_out(said, turn)
@@ -244,17 +247,13 @@ class Lane:
     def _stored(self, *, wanted: bool = True) -> Generator[Store | None]:
         """Give the store, in which all that is put meanwhile is whole."""
         store = self._around.store if wanted and self.writes else None
-        whole: AbstractContextManager[None] = (
-            store.whole(self.registry.name) if store else nullcontext()
-        )
-        with whole:
+        with store.whole(self.registry.name) if store else nullcontext():
             yield store
 
     def _take_in(self, effective: Effective, store: Store | None) -> None:
         self._holds.of_service(effective)
         if store is not None:
-            name, scope = self.registry.name, effective.scope
-            store.put(name, scope, effective.service_id, effective.service)
+            store.put(self.registry.name, effective.scope, effective.service_id, effective.service)
 
     def _keep(
         self,
@@ -264,6 +263,7 @@ class Lane:
     ) -> None:
         for name in self.guard.keep(step):
             self._holds.of_scope(self.guard.scope(name))
+        self._set_alarm()
         match update:
             case Listing(scope) | Gone(scope):
                 for each in [each for each in self.left_out if each[0] == scope]:
@@ -273,9 +273,8 @@ class Lane:
             case Removed(scope, service_id):
                 self.left_out.pop((scope, service_id), None)
             case Stale() | Release() | None:
-                return self._set_alarm()
+                return
         self.left_out.update({(update.scope, each): said for each, said in left_out.items()})
-        return self._set_alarm()
 
     def _set_alarm(self) -> None:
         wake = self.guard.wake_at()
@@ -288,10 +287,9 @@ class Lane:
         return publish(effective.service, self.registry, effective.scope)
 
     def _announced(self) -> tuple[Announcement, ...]:
-        now = self._around.clock()
         return tuple(
             Announcement(scope, service, self._around.unix_of(until))
             for scope in self.guard.scopes()
             for service, until in self.guard.scope(scope).announced.items()
-            if until > now
+            if until > self.now
         )

@@ -37,7 +37,8 @@ def operation(
     ``question`` is a :class:`msgspec.Struct`; give it ``forbid_unknown_fields=True``, or a newer
     command's option would be ignored in silence. ``work`` returns anything that msgspec encodes,
     and raises AdminRefusal. It is cancelled when whoever asked has gone (Ctrl-C, a time limit) and
-    when the bridge ends, so what it changes it must change between two awaits, or at none.
+    when the bridge ends, so what it changes it must change between two awaits, or to the end all
+    the same (:func:`meshbridge.apart.to_the_end`).
     """
     decoder = msgspec.json.Decoder(question)
 

@@ -132,6 +132,27 @@ def test_an_unread_scope_waits_no_longer_once_it_is_released() -> None:
     assert after.released.accepted == ("all",)
 
 
+def test_a_release_whose_command_is_interrupted_midway_is_carried_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("meshbridge.turns.SLICE", 0.0)  # the loop turns between all small steps
+
+    async def scenario(bridge: Bridge, _: Ask, emit: Emit) -> tuple[int, int]:
+        await wiped(emit)
+        hosts = list(bridge.snapshots.newest.services) if bridge.snapshots.newest else []
+        question = msgspec.json.encode(Which("shop"))
+        asking = asyncio.ensure_future(operations(bridge)[RELEASE](question))
+        while all(map(bridge.catalog.service, hosts)):  # noqa: ASYNC110 - something is taken away
+            await asyncio.sleep(0)
+        assert any(map(bridge.catalog.service, hosts)), "and not all of it"
+        asking.cancel()
+        await asyncio.wait({asking})
+        await asyncio.sleep(1)
+        return endpoints(bridge), bridge.registries()[0].scopes[0].held
+
+    assert run(scenario, *(service(f"s{each}", 80) for each in range(24))) == (0, 0)
+
+
 def test_an_announced_loss_passes_at_once_and_is_listed_until_it_is_over() -> None:
     async def scenario(bridge: Bridge, ask: Ask, emit: Emit) -> tuple[Answer, int, Answer]:
         said = await ask("shop", "all", seconds=60)

@@ -234,6 +234,7 @@ class Bridge:
                 if any(watched.lane is each.lane for each in renewal.ended):
                     await watched.lane.interrupt(_RESTARTED)
                 self._watch(watched)
+            await self._joint.caught_up()
         return None
 
     async def _end(self, ended: Sequence[Watched]) -> None:
@@ -248,10 +249,10 @@ class Bridge:
         names = {watched.name for watched in self._watched}
         for each in ended:
             self.problems.forget(_OF_ADAPTERS, each.name)
-            if each.name not in names:
+            if each.lane.silent:
                 self.problems.forget(_OF_LANES, each.name)
-                if self._store is not None:
-                    self._store.forget(each.name)
+            if each.name not in names and self._store is not None:
+                self._store.forget(each.name)
 
     @property
     def lanes(self) -> Mapping[str, Lane]:

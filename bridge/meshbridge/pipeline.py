@@ -100,6 +100,12 @@ class Joint:
             self._say(owner, problems)
             await turn.breathe()
 
+    async def caught_up(self) -> None:
+        """Wait until what was applied is in a snapshot, where there is one already."""
+        newest = self.snapshots.newest
+        if newest is not None and self._changed:
+            await self.snapshots.after(newest)
+
     def snapshot(self) -> Snapshot:
         """Return what is known so far, complete or not, and make no snapshot of it."""
         return (self.snapshots.newest or EMPTY).with_changes(self._changed)

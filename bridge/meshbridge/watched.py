@@ -99,11 +99,13 @@ class Watched:
         A scope that its adapter does not name, if it names any, is one that is not read any more.
         """
         named, registry = self.supervisor.adapter.scopes, self.runtime.registry
-        return {
+        believed = {
             scope: [chosen for each in services if (chosen := selected(each, registry)) is not None]
             for scope, services in stored.registrations.get(self.name, {}).items()
             if not named or scope in named
         }
+        # Of a scope of which nothing counts any more nobody knows what does.
+        return {scope: services for scope, services in believed.items() if services}
 
     def store_anew(self, stored: Stored, store: Store) -> None:
         """Let of what is stored of it only that remain which is believed."""

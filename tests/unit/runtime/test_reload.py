@@ -1,6 +1,7 @@
 """Another configuration of a running bridge: only what changed is touched, and loss is refused."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -84,6 +85,9 @@ class Stand:
                 await asyncio.wait({running})
 
         self.clock.run(main())
+        for thread in threading.enumerate():
+            if thread.name.startswith("store"):
+                thread.join()  # it closes the store that the next one opens
 
     async def reload(
         self, *registries: RegistryRuntime | Renewed, accept_loss: bool = False
@@ -199,6 +203,16 @@ def test_accepted_the_registry_is_gone_with_everything_that_was_said_of_it() -> 
 
     stand = Stand({"a": hosts(0, 13), "b": hosts(12, 8)})
     stand.play([stand.runtime("a"), stand.runtime("b", 1)], scenario)
+
+
+def test_who_waited_for_a_reload_finds_it_served() -> None:
+    async def scenario(stand: Stand) -> None:
+        renewed = [Renewed(stand.runtime("a", 0, {"domain": "y"}))]
+        assert await stand.bridge.reload(renewed, 0.5) is None
+        assert set(stand.newest.services) == {"s0.y", "s1.y"}
+
+    stand = Stand({"a": hosts(0, 2)})
+    stand.play([stand.runtime("a")], scenario)
 
 
 def test_a_host_that_another_registry_has_too_is_no_loss() -> None:
@@ -364,6 +378,39 @@ def test_at_a_start_the_refused_configuration_answers_nothing_until_it_is_mended
         "b": 8,
     }
     again.close()
+
+
+def test_at_a_start_stored_state_of_which_nothing_is_selected_is_no_answer(
+    tmp_path: Path,
+) -> None:
+    async def scenario(stand: Stand) -> None:
+        await stand.clock.sleep(5)
+        assert stand.bridge.snapshots.newest is None, "nobody knows what else there is"
+        emit = stand.adapters["a"][0].emit
+        assert emit is not None
+        emit(Listing("all", (service("s0", 80), service("t0", 80))))
+        await stand.clock.sleep(1)
+        assert list(stand.newest.services) == ["t0.x"]
+
+    remember(tmp_path, a=hosts(0, 3))
+    stand = with_state(tmp_path, {"a": hosts(0, 3)})
+    stand.silent.add("a")
+    stand.play([stand.runtime("a", 0, {"include": ["t*"]})], scenario)
+
+
+def test_what_was_held_while_nothing_was_answered_is_shown_no_more_once_it_is_served(
+    tmp_path: Path,
+) -> None:
+    async def scenario(stand: Stand) -> None:
+        assert any(each.kind == "held" for each in stand.problems())
+        stand.silent |= {"a", "b"}
+        assert await stand.reload(stand.runtime("a"), stand.runtime("b", 1)) is None
+        assert stand.bridge.registries()[1].scopes[0].held == 0
+        assert not stand.problems()
+
+    remember(tmp_path, a=hosts(0, 12), b=hosts(12, 8))
+    stand = with_state(tmp_path, {"a": hosts(0, 12), "b": hosts(12, 1)})
+    stand.play([stand.runtime("b")], scenario)
 
 
 def test_at_a_start_an_accepted_loss_is_forgotten(tmp_path: Path) -> None:

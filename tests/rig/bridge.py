@@ -20,11 +20,8 @@ class Bridge:
         directory.mkdir(parents=True, exist_ok=True)
         self.configuration = directory / f"{name}.yaml"
         self.configuration.write_text(json.dumps(configuration, indent=1))
-        self.process = Process(
-            name,
-            [sys.executable, "-m", "meshbridge", "run", "-c", self.configuration],
-            directory=directory,
-        )
+        self.command = (sys.executable, "-m", "meshbridge", "run", "-c", self.configuration)
+        self.process = Process(name, self.command, directory=directory)
 
     async def __aenter__(self) -> Self:
         """Start it; ask :meth:`address` to wait for a port."""

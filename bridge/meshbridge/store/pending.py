@@ -57,7 +57,8 @@ class Pending:
         }
         self._all_announced = dict(announced)
         self._all_served = dict(served)
-        self._gathering: dict[str, int] = {}
+        self._gathering: dict[str, dict[Key, RegisteredService | None]] = {}
+        """Registries of which something is incomplete, with what was newest before it."""
         self._forgotten: set[str] = set()
         self._replaced: dict[str, set[str]] = {}
         self._services: dict[str, dict[Key, RegisteredService | None]] = {}
@@ -68,13 +69,18 @@ class Pending:
     def put(self, registry: str, key: Key, service: RegisteredService | None) -> None:
         """Let ``service`` be the newest of its key, ``None``: it is no more."""
         with self._lock:
-            newest = self._all.setdefault(registry, {})
-            if service is None:
-                newest.pop(key, None)
-            else:
-                newest[key] = service
-            self._scopes.setdefault(registry, set()).add(key[0])
-            self._services.setdefault(registry, {})[key] = service
+            if (before := self._gathering.get(registry)) is not None:
+                before.setdefault(key, self._all.get(registry, {}).get(key))
+            self._put(registry, key, service)
+
+    def _put(self, registry: str, key: Key, service: RegisteredService | None) -> None:
+        newest = self._all.setdefault(registry, {})
+        if service is None:
+            newest.pop(key, None)
+        else:
+            newest[key] = service
+        self._scopes.setdefault(registry, set()).add(key[0])
+        self._services.setdefault(registry, {})[key] = service
 
     def announce(self, registry: str, announcements: tuple[Announcement, ...]) -> None:
         """Let these be all announcements of a registry."""
@@ -108,16 +114,25 @@ class Pending:
 
     @contextmanager
     def whole(self, registry: str) -> Generator[None]:
-        """Let nothing of a registry be taken before all that is said in this context is there."""
+        """Let nothing of a registry be taken before all that is said in this context is there.
+
+        If it is broken off, by a cancellation for one, nothing of it was ever said. One at a time.
+        """
+        before: dict[Key, RegisteredService | None] = {}
         with self._lock:
-            self._gathering[registry] = self._gathering.get(registry, 0) + 1
+            if registry in self._gathering:
+                raise AssertionError(f"two at once say something of {registry}")
+            self._gathering[registry] = before
         try:
             yield
+        except BaseException:
+            with self._lock:
+                for key, service in before.items():
+                    self._put(registry, key, service)
+            raise
         finally:
             with self._lock:
-                self._gathering[registry] -= 1
-                if not self._gathering[registry]:
-                    del self._gathering[registry]
+                del self._gathering[registry]
 
     def renew(self) -> None:
         """Let everything be written: nobody knows what the disk has of it.

@@ -123,6 +123,23 @@ def test_a_first_listing_reaches_the_disk_whole_or_not_at_all(bed: Bed) -> None:
     assert bed.again().stored.registrations["shop"] == {"all": (PLAIN, FULL)}
 
 
+def test_half_a_listing_that_is_broken_off_never_reaches_the_disk(bed: Bed) -> None:
+    store = bed.open()
+    put(store, PLAIN)
+
+    def broken_off() -> None:
+        with store.whole("shop"):
+            put(store, FULL)
+            store.put("shop", "all", PLAIN.id, None)
+            store.flush()
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        broken_off()
+    store.flush()
+    assert bed.again().stored.registrations["shop"] == {"all": (PLAIN,)}
+
+
 def test_a_file_that_is_deleted_meanwhile_is_written_anew_and_whole(bed: Bed) -> None:
     store = bed.open()
     put(store, FULL)

@@ -147,9 +147,9 @@ def _answer(value: object, status: int = 200) -> web.Response:
 async def _listed(request: web.Request, items: Iterable[object]) -> web.StreamResponse:
     """Answer with a list, encoded and sent in slices: it may hold tens of thousands."""
     response = web.StreamResponse(headers={"Content-Type": _JSON})
-    await response.prepare(request)
-    if request.method != "HEAD":
-        with contextlib.suppress(ConnectionResetError):  # who asked has gone
+    with contextlib.suppress(ConnectionResetError):  # who asked has gone, perhaps before the answer
+        await response.prepare(request)
+        if request.method != "HEAD":
             await _send(response, items)
     return response
 

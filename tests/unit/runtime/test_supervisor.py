@@ -98,7 +98,7 @@ def test_an_outage_is_said_once_when_it_begins_and_once_when_it_ends() -> None:
     assert stand.log.entries[0]["registry"] == "r0"
 
 
-def test_attempts_go_on_within_thirty_seconds_for_ever() -> None:
+def test_attempts_go_on_within_three_seconds_for_ever() -> None:
     """An hour of outage is an hour of attempts, none closer than half a second."""
     stand = Stand((RegistryUnavailable("down"),))
 
@@ -108,8 +108,8 @@ def test_attempts_go_on_within_thirty_seconds_for_ever() -> None:
     stand.play(scenario)
     begun = stand.adapters[0].begun
     gaps = [later - earlier for earlier, later in itertools.pairwise(begun)]
-    assert 3_600 / 30 <= len(begun) <= 3_600 / 5
-    assert all(0.5 <= gap <= 30.001 for gap in gaps)
+    assert 3_600 / 3 <= len(begun) <= 3_600
+    assert all(0.5 <= gap <= 3.001 for gap in gaps)
 
 
 def test_a_refusal_is_tried_again_slowly_and_said_as_such() -> None:

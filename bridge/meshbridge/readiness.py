@@ -37,6 +37,17 @@ def ready(
     return newest is not None, lines
 
 
+def awaited(states: tuple[RegistryState, ...], configuration: Configuration) -> tuple[str, ...]:
+    """Return what the first answer waits for, each as a line that begins with ``waiting:``."""
+    refused = [
+        f"waiting: the configuration is refused: {why}; mend the file, or if it is meant: "
+        "meshbridge reload --accept-loss"
+        for why in configuration.withheld[:1]
+    ]
+    _, lines = ready(None, states)
+    return (*refused, *(each for each in lines if each.startswith("waiting: ")))
+
+
 def _withheld(why: tuple[str, ...]) -> Iterator[str]:
     yield f"not ready: the configuration is refused: {why[0]}; nothing is answered"
     yield "refused: mend the file, which is read again when it changes, and on SIGHUP"

@@ -12,7 +12,7 @@ from meshbridge.guard.entry import Entry
 from meshbridge.lane import Lane
 from meshbridge.looking import Slices, utc
 from meshbridge.publish.findings import printable
-from meshbridge.readiness import ready
+from meshbridge.readiness import awaited
 from meshbridge.registration import ServiceId
 
 _SCOPES: Final = 100
@@ -143,8 +143,7 @@ async def held(bridge: Bridge, slices: Slices) -> Held:
             await slices.breathe()
     waiting: list[str] = []
     if bridge.snapshots.newest is None:
-        _, lines = ready(None, bridge.registries())
-        waiting = [printable(each) for each in lines if each.startswith("waiting: ")]
+        waiting = [printable(each) for each in awaited(bridge.registries(), bridge.configuration)]
     return Held(tuple(scopes), of_scopes, tuple(announced[:_SCOPES]), tuple(waiting[:_SCOPES]))
 
 

@@ -22,7 +22,7 @@ from meshbridge.outlet import Outlet
 from meshbridge.problems import ProblemKind
 from meshbridge.publish import ClaimKey
 from meshbridge.publish.findings import printable
-from meshbridge.readiness import ready
+from meshbridge.readiness import awaited
 from meshbridge.registration import Instance
 from meshbridge.service import Service
 
@@ -205,10 +205,8 @@ def _unread(bridge: Bridge) -> Iterator[str]:
 
 
 def _waiting(bridge: Bridge) -> Iterator[str]:
-    _, lines = ready(None, bridge.registries())
-    waits = [each for each in lines if each.startswith("waiting: ")]
     yield "nothing is served yet"
-    yield from waits[:2]
+    yield from awaited(bridge.registries(), bridge.configuration)[:2]
 
 
 async def _unknown(bridge: Bridge, asked: Asked, slices: Slices) -> Explanation:

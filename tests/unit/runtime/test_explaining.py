@@ -210,6 +210,19 @@ def test_nothing_is_served_before_everything_required_was_read() -> None:
     assert said.unread == ("r1, all: not read yet",)
 
 
+def test_while_the_configuration_is_refused_it_is_told_as_what_the_first_answer_waits_for() -> None:
+    found: list[Explanation] = []
+
+    async def look(bridge: Bridge, _: list[Scripted]) -> None:
+        bridge.configuration.withheld = ("it would take away 12 of 20 hosts", "orders.x: gone")
+        found.append(await explain(bridge, {}, "orders.d"))
+
+    watch(look, (listing(service("orders", 81)), NONE), (silent, NONE))
+    assert at(found[0]) == lost(Stage.SNAPSHOT)
+    assert "the configuration is refused: it would take away 12 of 20 hosts" in found[0].summary
+    assert "meshbridge reload --accept-loss" in found[0].summary
+
+
 def test_what_is_unknown_comes_with_what_may_have_been_meant() -> None:
     registry = (listing(service("orders", 81)), NONE)
     said = explained(registry, asked="ordesr.d", then=Stale("all", "no route"))

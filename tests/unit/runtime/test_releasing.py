@@ -117,6 +117,18 @@ def test_releasing_nothing_is_fine() -> None:
     assert (answer.released.instances, answer.released.accepted, left) == (0, (), 4)
 
 
+def test_while_the_configuration_is_refused_it_is_listed_as_what_is_waited_for() -> None:
+    async def scenario(bridge: Bridge, ask: Ask, _: Emit) -> Answer:
+        bridge.configuration.withheld = ("it would take away 12 of 20 hosts", "orders.x: gone")
+        return await ask()
+
+    answer = run(scenario)
+    assert answer.held is not None
+    assert answer.held.waiting[0].startswith(
+        "waiting: the configuration is refused: it would take away 12 of 20 hosts; mend the file"
+    )
+
+
 def test_an_unread_scope_waits_no_longer_once_it_is_released() -> None:
     async def scenario(bridge: Bridge, ask: Ask, _: Emit) -> tuple[Answer, Answer]:
         before = await ask()

@@ -171,7 +171,8 @@ def _of_service(
     lost = next((each for each in told if each.lost is not None), None)
     if lost is None:
         return Stage.SNAPSHOT, f"{host} is not served: lost at snapshot: no endpoint has the port"
-    return lost.lost, _lost(f"{host} (there is the host, without endpoints)", lost)
+    there = f"{host.removesuffix(',')} (the host is there, without endpoints)"
+    return lost.lost, _lost(f"{there}," if host.endswith(",") else there, lost)
 
 
 def _lost(name: str, told: RegistrationTold) -> str:

@@ -210,6 +210,14 @@ def test_nothing_is_served_before_everything_required_was_read() -> None:
     assert said.unread == ("r1, all: not read yet",)
 
 
+def test_a_host_without_endpoints_reads_as_a_sentence_by_its_alias_too() -> None:
+    said = explained((listing(service("orders")), {"aliases": ["shop"]}), asked="shop")
+    assert at(said) == lost(Stage.REGISTRY)
+    assert said.summary.startswith(
+        "shop, which is orders.d (the host is there, without endpoints), is not served: lost at"
+    )
+
+
 def test_while_the_configuration_is_refused_it_is_told_as_what_the_first_answer_waits_for() -> None:
     found: list[Explanation] = []
 

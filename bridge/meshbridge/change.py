@@ -39,7 +39,8 @@ async def worked_out(
     guard: Guard, registry: Registry, left_out: LeftOut, wanted: Wanted, now: float, turn: Turn
 ) -> Change:
     """Return what becomes of what the guard serves; its lane must be still meanwhile."""
-    if not wanted.dropped and _selects_alike(registry, wanted.registry):
+    alike = guard.rules == wanted.rules and _selects_alike(registry, wanted.registry)
+    if alike and not wanted.dropped:
         step = None
         served: Iterable[tuple[str, RegisteredService]] = (
             (scope, service) for scope in guard.scopes() for service in guard.served(scope)

@@ -306,6 +306,25 @@ def test_what_is_held_stays_held_and_explained() -> None:
     stand.play([stand.runtime("a", guard=SLOW)], scenario)
 
 
+def test_other_rules_of_the_guard_judge_also_what_is_held_already() -> None:
+    strict = GuardOptions.model_validate({"settle": "20s", "max-loss": "50%"})
+    lax = GuardOptions.model_validate({"settle": "20s", "max-loss": "100%"})
+
+    async def scenario(stand: Stand) -> None:
+        emit = stand.adapters["a"][0].emit
+        assert emit is not None
+        emit(hosts(0, 5))
+        await stand.clock.sleep(3600)
+        assert len(stand.newest.services) == 20, "it is in loss"
+        assert await stand.reload(stand.runtime("a", guard=lax)) is None
+        assert len(stand.newest.services) == 20, "it settles first"
+        await stand.clock.sleep(600)
+        assert len(stand.newest.services) == 5
+
+    stand = Stand({"a": hosts(0, 20)})
+    stand.play([stand.runtime("a", guard=strict)], scenario)
+
+
 def test_listings_amid_reloads_end_where_the_rules_and_the_registry_say() -> None:
     """Whatever comes in between: reloads and large listings, all at once."""
 

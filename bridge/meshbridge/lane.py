@@ -54,7 +54,7 @@ class Lane:
         self.registry = registry
         self.guard = guard
         self.updated: dict[str, float] = {}
-        """Unix time of each scope's last update that was worked off."""
+        """Unix time of the last word about each scope's content that was worked off."""
         self.left_out: LeftOut = {}
         """As the registry says them: those of which the rules select less, or nothing."""
         self.heard: object = None
@@ -95,7 +95,7 @@ class Lane:
         ``by`` whom it is said must be who is :attr:`heard`. Raises whatever a value that is no
         registration makes publishing raise; nothing of the update has taken effect then.
         """
-        if await self._step(update, by):
+        if await self._step(update, by) and not isinstance(update, Stale):
             self.updated[update.scope] = self._around.unix()
 
     def silence(self) -> None:

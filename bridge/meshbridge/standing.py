@@ -20,7 +20,7 @@ class ScopeState:
     stale_seconds: float
     """For how long; 0 while it can be read."""
     updated_at: float | None
-    """Unix time of its last update."""
+    """Unix time of the last word about its content; that it cannot be read is none."""
     services: int
     instances: int
     """Instances that are served: listed ones, and those that are held."""

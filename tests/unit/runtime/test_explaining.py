@@ -110,6 +110,17 @@ def test_what_is_served_is_explained_by_each_of_its_names(asked: str) -> None:
     assert [each.stage for each in registration.notes] == list(Stage)[:-1]
 
 
+def test_a_scope_that_cannot_be_read_was_heard_of_last_when_it_could() -> None:
+    registry = (listing(service("orders", 81)), {})
+    (before,), (after,) = (
+        explained(registry, asked="orders.d", then=then).registrations
+        for then in (None, Stale("all", "no route"))
+    )
+    assert "last heard of it at 1970-01-01T00:16:40Z" in before.notes[0].text
+    assert after.notes[0].text == before.notes[0].text
+    assert after.notes[1].text == "cannot be read for 1 s: no route"
+
+
 def test_an_ipv6_address_may_be_written_in_any_way() -> None:
     instance = Instance("a", "2001:DB8:0::1", (InstancePort(81, "http"),))
     for asked in ("[2001:db8::1]:81", "2001:db8::1", "[2001:0db8::1]"):

@@ -106,7 +106,8 @@ def _root(
 AcceptLoss = Annotated[
     bool,
     typer.Option(
-        "--accept-loss", help="Also if it takes away more than max-loss of what was served."
+        "--accept-loss",
+        help="Go on although the file takes away more than max-loss of what was served.",
     ),
 ]
 
@@ -123,9 +124,10 @@ def run(config: Configuration, *, accept_loss: AcceptLoss = False) -> None:
 
 
 def reload(admin: Admin = USUAL_ADMIN, *, accept_loss: AcceptLoss = False) -> None:
-    """Let a running bridge read its configuration again, and say what changed.
+    """Let a running bridge read its configuration again.
 
-    Exit code 0: it is in force; 1: it takes away too much and is refused; 2: it is wrong.
+    Says what changed. Exit code 0: it is in force; 1: it takes away too much and is refused, or no
+    bridge answers; 2: it is wrong.
     """
     from meshbridge.cli.reload import reload_bridges
 
@@ -230,7 +232,7 @@ def explain(
     """Say why something is, or is not, served.
 
     Asks a running bridge at which stage it is, from the registry to the subscribers. Exit code 0:
-    it is served; 1: it is not, and the first line says where it was lost.
+    it is served; 1: it is not, and the first line says where it was lost, or no bridge answers.
     """
     from meshbridge.cli.explain import explain_name
 
@@ -265,7 +267,7 @@ def release(
 
     What a registry no longer lists, and what may be an accident, is served on until it returns.
     Without arguments a running bridge says what that is; with them it takes the registry at its
-    word.
+    word. Exit code 0: done, also if nothing was held; 1: no bridge answers; 2: a wrong name.
     """
     from meshbridge.cli.release import release_held
 

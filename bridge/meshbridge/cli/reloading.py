@@ -73,6 +73,8 @@ class Reloads:
                 told = await self._once(accept_loss=accept_loss)
                 if told.result is Result.UNCHANGED:
                     told.lines = list(self._before())
+                elif told.result is Result.APPLIED:
+                    self._last = None  # what came before it is not the last change any more
                 if not answer.done():
                     answer.set_result(told)
 

@@ -91,6 +91,21 @@ async def test_a_wish_that_comes_while_one_is_at_work_is_not_lost(stand: Stand) 
     await asyncio.wait({running})
 
 
+async def test_what_changed_by_a_wish_is_not_told_as_what_changed_before_it(stand: Stand) -> None:
+    running = asyncio.create_task(stand.reloads.run())
+    stand.write("false")
+    stand.reloads.ask()
+    while not stand.applied:
+        await asyncio.sleep(0)
+    stand.write("true")
+    told = await stand.reloads.reload(accept_loss=False)
+    assert told.result is Result.APPLIED
+    told = await stand.reloads.reload(accept_loss=False)
+    assert (told.result, told.lines) == (Result.UNCHANGED, [])
+    running.cancel()
+    await asyncio.wait({running})
+
+
 async def test_a_refusal_is_said_counted_and_kept_until_the_file_is_right(stand: Stand) -> None:
     running = asyncio.create_task(stand.reloads.run())
     stand.tally = Tally()
@@ -242,6 +257,29 @@ async def test_a_part_takes_the_place_of_one_that_is_in_its_way() -> None:
     assert port.history == ["old", "new", "again"], "it is not touched for somebody else's port"
     await parts.end("a", within=10)
     assert parts.running == []
+
+
+async def test_a_part_that_fails_in_another_way_takes_nothing_from_the_old_one() -> None:
+    async def fail(_: Callable[[], None]) -> None:
+        raise ZeroDivisionError
+
+    in_use, parts, port = [True], Parts(Log().logger()), Port()
+
+    async def refuse_then_fail(opened: Callable[[], None]) -> None:
+        await (refuse if in_use.pop() else fail)(opened)
+
+    await parts.open("a", port.hold("old"))
+    with pytest.raises(ZeroDivisionError):
+        await parts.replace("a", Ways(fail, refuse, lambda _: True), within=10)
+    assert parts.running == ["a"], "it is still known, and ended in order"
+    in_use[:] = [False, True]
+    with pytest.raises(ZeroDivisionError):
+        await parts.replace(
+            "a", Ways(refuse_then_fail, port.hold("again"), lambda _: True), within=10
+        )
+    assert (port.holder, parts.running) == ("again", ["a"])
+    await parts.end("a", within=10)
+    assert port.holder is None
 
 
 async def test_a_part_that_is_replaced_or_ended_on_purpose_is_no_fault() -> None:

@@ -94,9 +94,9 @@ async def test_a_wish_that_comes_while_one_is_at_work_is_not_lost(stand: Stand) 
 async def test_what_changed_by_a_wish_is_not_told_as_what_changed_before_it(stand: Stand) -> None:
     running = asyncio.create_task(stand.reloads.run())
     stand.write("false")
-    stand.reloads.ask()
     while not stand.applied:
-        await asyncio.sleep(0)
+        stand.reloads.ask()
+        await asyncio.sleep(0.01)
     stand.write("true")
     told = await stand.reloads.reload(accept_loss=False)
     assert told.result is Result.APPLIED

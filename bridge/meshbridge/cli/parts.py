@@ -80,19 +80,20 @@ class Parts:
         """Let a part serve otherwise: beside the old one first, so that nothing is ever closed.
 
         If the old one is in the way, its port for one, the new one takes its place. Raises
-        ConfigurationError if it is refused all the same; then it serves as before.
+        ConfigurationError if it is refused all the same, or what else it failed with; then it
+        serves as before.
         """
         old = self._tasks[name]
         try:
             await self.open(name, ways.serve)
-        except ConfigurationError as error:
+        except Exception as error:
             self._tasks[name] = old
-            if not ways.in_the_way(error):
+            if not (isinstance(error, ConfigurationError) and ways.in_the_way(error)):
                 raise
             await self._finish([old], within)
             try:
                 await self.open(name, ways.serve)
-            except ConfigurationError:
+            except Exception:
                 await self.open(name, ways.as_before)
                 raise
         else:

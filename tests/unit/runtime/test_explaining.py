@@ -111,9 +111,9 @@ def test_what_is_served_is_explained_by_each_of_its_names(asked: str) -> None:
 
 
 def test_a_scope_that_cannot_be_read_was_heard_of_last_when_it_could() -> None:
-    registry = (listing(service("orders", 81)), {})
+    said = listing(service("orders", 81))
     (before,), (after,) = (
-        explained(registry, asked="orders.d", then=then).registrations
+        explained((said, {}), asked="orders.d", then=then).registrations
         for then in (None, Stale("all", "no route"))
     )
     assert "last heard of it at 1970-01-01T00:16:40Z" in before.notes[0].text

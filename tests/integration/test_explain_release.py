@@ -61,7 +61,7 @@ async def test_what_is_held_is_listed_explained_and_let_go(tmp_path: Path) -> No
         await seen(bridge, "first snapshot")
         assert await said(tmp_path, "release") == (
             0,
-            "nothing is held: everything is served as the registries list it\n",
+            "nothing is held, planned or waited for\n",
         )
         replace(file, document({"bills": [("10.1.0.9", 80)]}))
         await seen(bridge, "loss held")

@@ -46,7 +46,7 @@ def _text(told: Told[Answer]) -> Iterator[str]:
 
 def _held(held: Held) -> Iterator[str]:
     if not (held.scopes or held.announced or held.waiting):
-        yield "nothing is held: everything is served as the registries list it"
+        yield "nothing is held, planned or waited for"
     for scope in held.scopes:
         yield from _scope(scope)
     if held.of_scopes > len(held.scopes):

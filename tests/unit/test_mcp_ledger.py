@@ -135,3 +135,10 @@ def test_a_cancelled_encoding_is_made_up_for() -> None:
             return await ledger.follow(snapshot, turn)
 
     assert len(asyncio.run(cancelled_and_again()).listed) == 18
+
+
+def test_it_tells_the_names_of_a_hosts_resources() -> None:
+    follower = Follower()
+    resources = follower.follow(a_snapshot(a_service("a.file", "10.0.0.1")))
+    assert set(follower.ledger.names("a.file")) == set(versions(resources))
+    assert follower.ledger.names("b.file") == ()

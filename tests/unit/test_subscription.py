@@ -474,6 +474,7 @@ def test_each_resource_tells_how_it_stands_with_the_subscriber() -> None:
     """Offered, under way, held and refused, each by its version."""
     subscription = state(some(a="1", b="1"), "a", kind=ENDPOINTS)
     assert subscription.standing("b") is None  # it does not ask for it
+    assert state(some(b="1"), "a", kind=ENDPOINTS).standing("a") == ("", "", "", "")
     assert subscription.standing("a") == ("1", "", "", "")
     response = subscription.respond()
     assert response is not None

@@ -70,16 +70,13 @@ class Draft:
 
     def drop(self, scope: Scope, service: ServiceId, ids: Iterable[str] | None = None) -> None:
         """Let go of these instances that are held of a service, or of all of them."""
-        if (entry := scope.entries.get(service)) is not None:
-            self.put(scope, service, entry.without(ids))
+        self.put(scope, service, scope.known(service).without(ids))
 
     def drop_as_no_loss(
         self, scope: Scope, service: ServiceId, ids: Iterable[str] | None = None
     ) -> None:
         """Let go of them because they were wanted away: that lowers the peak."""
-        entry = scope.entries.get(service)
-        if entry is None:
-            return
+        entry = scope.known(service)
         left = entry.without(ids)
         still_held = len(left.held) if left else 0
         scope.lower(len(entry.held) - still_held, int(entry.emptied and not still_held))

@@ -83,9 +83,7 @@ _NOTHING = Size()
 
 
 def takes_too_much(scope: Scope, vanished: Vanished, rules: GuardRules, now: float) -> bool:
-    """Whether what one update takes away is more than may be missing."""
-    if scope.is_announced(now):
-        return False
+    """Whether what one update takes away, and was not announced, is more than may be missing."""
     entries = [scope.entries.get(service) for service in vanished]
     emptied = sum(not (each and each.serving) for each in entries)
     lost = Size(sum(map(len, vanished.values())), emptied)

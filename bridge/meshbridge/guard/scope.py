@@ -123,14 +123,19 @@ class Scope:
         self.services += sign
         self.instances += sign * (len(entry.instances) + len(entry.held))
 
+    def known(self, service: ServiceId) -> Entry:
+        """Return what is known of a service that is known to be there."""
+        entry = self.entries.get(service)
+        if entry is None:
+            raise AssertionError(f"{service} is not known")
+        return entry
+
     # --- what may go at its time
 
     def leave_at(self, service: ServiceId, due: float, ids: frozenset[str] | None = None) -> None:
         """Let what is held of the service, or these of it, go at ``due``."""
-        entry = self.entries.get(service)
-        if entry is not None:
-            self.put(service, entry.due(due, ids))
-            self.new_dues.append((due, service))
+        self.put(service, self.known(service).due(due, ids))
+        self.new_dues.append((due, service))
 
     def due(self, now: float) -> Iterator[tuple[ServiceId, frozenset[str]]]:
         """Yield services with what is held of them and goes now; costs what is due."""

@@ -1,6 +1,7 @@
 """What waits is bounded, keeps its order, and amounts to the same as working off everything."""
 
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -236,3 +237,48 @@ def test_changes_on_top_of_a_listing_that_failed_are_forgotten() -> None:
     backlog.forget_changes("unknown")
     assert not backlog
     assert not backlog.stale("s")
+
+
+def waiting(*updates: Update) -> list[Update]:
+    """Return what is left to be worked off of these, said one after the other."""
+    backlog = Backlog()
+    for update in updates:
+        backlog.put(update)
+    taken: list[Update] = []
+    while backlog:
+        taken.append(backlog.take())
+    return taken
+
+
+def test_an_unreadable_service_keeps_the_value_that_still_waits() -> None:
+    """It was said, was not worked off yet, and cannot be read now."""
+    newer = replace(service("a", 1, 2), metadata=(("k", "v"),))
+    said = waiting(
+        Listing("s", (service("a", 1),)),
+        Changed("s", newer),
+        Changed("s", service("a"), (sid("a"),)),
+        Listing("s", (), (sid("a"),)),
+    )
+    assert said == [Changed("s", newer), Listing("s", (), (sid("a"),))]
+
+
+def test_an_instance_of_a_removed_service_is_not_kept() -> None:
+    """The service came back, and what cannot be read of it now was of the one that went."""
+    returned = Changed("s", service("a", 2), ((sid("a"), "10.0.0.1:1"),))
+    assert waiting(Removed("s", sid("a")), returned) == [Changed("s", service("a", 2))]
+
+
+def test_an_instance_that_cannot_be_read_keeps_the_value_that_still_waits() -> None:
+    named = ((sid("a"), "10.0.0.1:1"),)
+    (said,) = waiting(Changed("s", service("a", 1, 2)), Changed("s", service("a", 3), named))
+    assert said == Changed("s", service("a", 3, 1), named)
+
+
+def test_a_removed_service_that_cannot_be_read_stays_removed() -> None:
+    said = waiting(Removed("s", sid("a")), Changed("s", service("a"), (sid("a"),)))
+    assert said == [Removed("s", sid("a"))]
+
+
+def test_an_empty_backlog_has_nothing_to_take() -> None:
+    with pytest.raises(KeyError, match="nothing waits"):
+        Backlog().take()

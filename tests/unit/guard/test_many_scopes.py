@@ -39,7 +39,7 @@ def test_a_small_scope_whose_loss_is_announced_is_no_part_of_the_others() -> Non
     """Not before it is announced, and not after, while all are judged in one step."""
     names = tuple(f"g{each}" for each in range(12))
     whole = fleet(2, 1)
-    told = Told({each: whole for each in names}, names, watched=False)
+    told = Told(dict.fromkeys(names, whole), names, watched=False)
     for each in names:
         told.tell(0, Listing(each, whole))
     told.tell(400, Release("g0", until=4000))

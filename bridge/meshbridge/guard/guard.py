@@ -70,7 +70,7 @@ class Guard:
         """
         step = Step(self.rules, self._scopes, self._places, now)
         yield from step.take(update)
-        step.judge(self._wakes, beside_others=self._counting > 0)
+        yield from step.judge(self._wakes, beside_others=self._counting > 0)
         return step
 
     def select(
@@ -82,7 +82,7 @@ class Guard:
         """
         step = Step(rules, self._scopes, self._places, now)
         yield from step.select(selection)
-        step.judge(self._wakes, beside_others=self._counting > 0)
+        yield from step.judge(self._wakes, beside_others=self._counting > 0)
         return step
 
     def go_by(self, rules: GuardRules, scopes: Iterable[str] = ()) -> None:
@@ -130,6 +130,4 @@ class Guard:
 
     def served(self, scope: str) -> Iterator[RegisteredService]:
         """Yield all that is served of a scope: what is listed and what is held."""
-        for entry in self.scope(scope).entries.values():
-            if (service := entry.served) is not None:
-                yield service
+        yield from filter(None, (each.served for each in self.scope(scope).entries.values()))

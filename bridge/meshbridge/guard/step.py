@@ -1,6 +1,5 @@
 """One step of a guard: what an update, or the passing of time, makes of a registry."""
 
-from collections import deque
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import assert_never
@@ -75,9 +74,8 @@ class Step:
     def served(self) -> Iterator[tuple[str, RegisteredService]]:
         """Yield all that will be served, each with its scope."""
         for scope in self._draft.all():
-            for entry in scope.entries.values():
-                if (service := entry.served) is not None:
-                    yield scope.name, service
+            served = filter(None, (entry.served for entry in scope.entries.values()))
+            yield from ((scope.name, service) for service in served)
 
     # --- what the registry says
 
@@ -204,9 +202,10 @@ class Step:
 
     # --- what time brings
 
-    def judge(self, wakes: Mapping[str, float], *, beside_others: bool) -> None:
+    def judge(self, wakes: Mapping[str, float], *, beside_others: bool) -> Generator[None]:
         """Let go of what is due, and see which scopes settle or become ready.
 
+        Yields between short pieces of work: much may go at once, and many scopes be concerned.
         ``wakes`` says when time changes something of the scopes that wait; ``beside_others``
         whether, before this step, any scope was ready and served something.
         """
@@ -217,21 +216,22 @@ class Step:
         for name in self._draft.in_order(concerned):
             scope = self._draft.change(name)
             if scope.stale is None:
-                self._settle(scope)
+                yield from self._settle(scope)
                 self._losses.note(scope)
                 self._see_ready(scope, beside_others=beside_others)
+            yield
 
     def _has_held(self, name: str) -> bool:
         """Whether what happens to others may change it: small scopes are judged together."""
         return self._draft.look(name).missing.instances > 0
 
-    def _settle(self, scope: Scope) -> None:
+    def _settle(self, scope: Scope) -> Generator[None]:
         rules, now = self._rules, self._now
         if scope.missing.instances and self._losses.in_loss(scope):
             scope.in_loss = now if scope.in_loss is None else scope.in_loss
             scope.unsettled = now
             if rules.hold is not None and now >= max(scope.in_loss, scope.returned) + rules.hold:
-                deque(self._release(scope, Release(scope.name)), maxlen=0)
+                yield from self._release(scope, Release(scope.name))
             return
         if scope.in_loss is not None:
             scope.in_loss, scope.unsettled = None, now
@@ -242,9 +242,11 @@ class Step:
                     self._draft.drop(scope, service)
                 else:
                     scope.leave_at(service, now + rules.window)
+                yield
         if scope.unsettled is None:
             for service, ids in list(scope.due(now)):
                 self._draft.drop(scope, service, ids)
+                yield
 
     def _see_ready(self, scope: Scope, *, beside_others: bool) -> None:
         if scope.ready or not scope.read:

@@ -125,3 +125,24 @@ def test_settling_wakes_once_for_each_return_at_most() -> None:
         told.tell(2 + each - 60, Changed(A, service(each, 1)))
     steps = told.until(86_400).steps
     assert steps <= 1 + 30 + 5
+
+
+def test_what_goes_by_time_goes_in_short_pieces() -> None:
+    guard = Guard(GuardRules(), (A,), {A: fleet(100, 2)})
+    guard.keep(finished(guard.step(Listing(A, fleet(60, 2), after_gap=True), 0)))
+    for _ in ("settles", "lets go of it a window later"):
+        at = guard.wake_at()
+        assert at is not None
+        steps = guard.step(None, at)
+        assert sum(1 for _ in steps) >= 40
+        guard.keep(finished(guard.step(None, at)))
+    assert guard.scope(A).services == 60
+
+
+def test_scopes_that_wait_are_looked_at_one_by_one() -> None:
+    names = [f"s{each}" for each in range(50)]
+    guard = Guard(GuardRules(), names, {each: fleet(2, 2) for each in names})
+    for each in names:
+        guard.keep(finished(guard.step(Listing(each, fleet(1, 2), after_gap=True), 0)))
+    steps = guard.step(None, 1)
+    assert sum(1 for _ in steps) >= len(names)

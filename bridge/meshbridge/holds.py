@@ -2,11 +2,11 @@
 
 import shlex
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from structlog.typing import FilteringBoundLogger
 
 from meshbridge.guard import Effective, GuardRules, Scope
+from meshbridge.looking import utc
 from meshbridge.problems import Problem, ProblemKind, Problems
 
 _MOST = 5
@@ -106,4 +106,4 @@ class Holds:
         return " ".join(["meshbridge release", *map(shlex.quote, (self._registry, *which))])
 
     def _time(self, when: float) -> str:
-        return datetime.fromtimestamp(self._unix(when), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return utc(self._unix(when))

@@ -13,6 +13,7 @@ from meshbridge.apart import to_the_end
 from meshbridge.change import Change, LeftOut, Wanted, worked_out
 from meshbridge.guard import Effective, Guard, Release, Step
 from meshbridge.holds import Holds
+from meshbridge.looking import utc
 from meshbridge.memory import LOADED, settle
 from meshbridge.pipeline import BATCH, Joint
 from meshbridge.problems import Problems
@@ -137,9 +138,23 @@ class Lane:
         await to_the_end(self._release(release))
 
     async def _release(self, release: Release) -> None:
+        held = self._held(release.scope)
         await self._step(release)
+        until = None if release.until is None else self.unix_of(release.until)
+        self._around.logger.info(
+            "released",
+            registry=self.registry.name,
+            scope=release.scope,
+            service=None if release.service_id is None else str(release.service_id),
+            instances=held - self._held(release.scope),
+            losses_wanted_until=None if until is None else utc(until),
+        )
         if self._around.store is not None and self.writes and release.until is not None:
             self._around.store.announce(self.registry.name, self._announced())
+
+    def _held(self, scope: str | None) -> int:
+        names = self.guard.scopes() if scope is None else (scope,)
+        return sum(self.guard.scope(each).missing.instances for each in names)
 
     @property
     def now(self) -> float:

@@ -137,6 +137,12 @@ def test_the_admin_socket_stands_where_the_configuration_does(load: Load) -> Non
     assert load(HEAD + ENTRY + "admin: /run/admin.sock\n").keeping.admin == Path("/run/admin.sock")
 
 
+def test_none_is_no_path_but_says_that_there_is_none(load: Load) -> None:
+    """As it does of the status server."""
+    keeping = load(HEAD + ENTRY + "admin: none\nstate: none\n").keeping
+    assert (keeping.admin, keeping.state) == (None, None)
+
+
 def test_registries_keep_the_order_of_the_file(load: Load) -> None:
     """Their order is their priority for a host that two of them claim."""
     settings = load(HEAD + "- {name: b, adapter: acme}\n- {name: a, adapter: acme}\n")

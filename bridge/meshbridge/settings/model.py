@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, model_validator
 from pydantic_core import PydanticCustomError
 
 from meshbridge.adapter import AdapterType
@@ -61,12 +61,19 @@ def _check_socket(path: Path) -> Path:
     return path
 
 
+def _or_nothing(value: object) -> object:
+    """Take ``none`` for what it says, as ``status: none`` does, and not for a path."""
+    return None if value == "none" else value
+
+
 class KeepingOptions(Section):
     """What outlives one run of the bridge, and how a person reaches it."""
 
-    admin: Annotated[ConfigPath, AfterValidator(_check_socket)] | None = None
+    admin: Annotated[
+        Annotated[ConfigPath, AfterValidator(_check_socket)] | None, BeforeValidator(_or_nothing)
+    ] = None
     """The Unix socket on which commands reach the running bridge; without it there is none"""
-    state: ConfigPath | None = None
+    state: Annotated[ConfigPath | None, BeforeValidator(_or_nothing)] = None
     """The directory of stored state; without it nothing is kept"""
     max_loss: Share = 0.5
     """The share of what is served that a change of this file may remove"""

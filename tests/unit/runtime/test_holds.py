@@ -76,7 +76,12 @@ class Stage:
         return [each for each in self.log.events() if each in SAID]
 
 
-SAID = ("loss held", "registry lists less than was served", "nothing is held any more")
+SAID = (
+    "loss held",
+    "registry lists less than was served",
+    "nothing is held any more",
+    "released",
+)
 
 
 def test_a_loss_is_held_until_a_person_releases_it() -> None:
@@ -95,7 +100,10 @@ def test_a_loss_is_held_until_a_person_releases_it() -> None:
         await it.clock.sleep(0.1)
         assert it.hosts() == 0
         assert it.held() == []
-        assert it.said() == ["loss held", "nothing is held any more"]
+        assert it.said() == ["loss held", "nothing is held any more", "released"]
+        (said,) = [each for each in it.log.entries if each["event"] == "released"]
+        assert (said["registry"], said["scope"], said["instances"]) == ("r0", "all", 20)
+        assert said["losses_wanted_until"] is None
 
     Stage().play(scenario)
 

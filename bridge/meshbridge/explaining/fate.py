@@ -87,6 +87,10 @@ class Way:
         return Fate(Stage.HEALTH, f"it is {fitness}: such instances are never sent")
 
     def _explained(self, instance: Instance, found: Fate) -> Fate:
+        fittest = any(each.health is Health.HEALTHY for each in self._raw.values())
+        if found.lost is None and instance.health is not Health.HEALTHY and not fittest:
+            why = f"it is {instance.health}, and sent because the host has none that is fitter"
+            return Fate(None, f"{found.reason}; {why}")
         if found.lost is not Stage.HEALTH:
             return found
         if self._sent:

@@ -63,7 +63,9 @@ def _why(told: Sequence[InstanceTold], stage: Stage) -> str:
 def _registry(told: Sequence[InstanceTold], state: ScopeState | None) -> _Says:
     listed = sum(each.listed for each in told)
     read = f"; last heard of it at {utc(state.updated_at)}" if state and state.updated_at else ""
-    yield ("ok" if listed or not told else "note"), f"lists {counted(listed, 'instance')}{read}"
+    unread = state is not None and not state.listed
+    verb = "was stored with" if unread else "lists"
+    yield ("ok" if listed or not told else "note"), f"{verb} {counted(listed, 'instance')}{read}"
     if state is not None and state.stale is not None:
         yield "note", f"cannot be read for {state.stale_seconds:.0f} s: {state.stale}"
     elif state is not None and not state.listed:

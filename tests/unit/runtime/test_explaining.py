@@ -210,6 +210,17 @@ def test_what_is_not_fit_ends_at_health(health: Health, why: str) -> None:
     assert said.summary.endswith(why)
 
 
+def test_an_unfit_one_that_is_sent_for_want_of_a_fitter_one_says_so() -> None:
+    (bad,) = service("orders", 81).instances
+    unfit = Service(sid("orders"), (replace(bad, health=Health.UNHEALTHY),))
+    said = explained((listing(unfit), NONE), asked="10.0.0.1:81")
+    assert at(said) == (True, True, None)
+    (instance,) = said.registrations[0].instances
+    assert instance.reason.endswith(
+        "healthy; it is unhealthy, and sent because the host has none that is fitter"
+    )
+
+
 def test_nothing_is_served_before_everything_required_was_read() -> None:
     """The other registry is named, which may have what nobody knows, too."""
     registries = (listing(service("orders", 81)), NONE), (silent, NONE)

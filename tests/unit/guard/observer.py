@@ -78,9 +78,10 @@ class Observer:
         while said.before and said.before[0][0] <= since:
             said.before.popleft()
         most = max(said.count, said.before[0][1] if said.before else 0)
-        most -= sum(count for when, count in replaced if when > since)
-        if most >= self.rules.min_size:
-            floor = (1 - self.rules.max_loss) * most
+        no_loss = sum(count for when, count in replaced if when > since)
+        # What is withdrawn after a loss within the budget leaves a smaller part of a smaller whole.
+        if most - no_loss >= self.rules.min_size:
+            floor = (1 - self.rules.max_loss) * most - no_loss
             assert served >= floor - 1e-9, f"{now:g}: {served} of {most} are left in {scope!r}"
 
     def listed(self, scope: str) -> set[str]:
@@ -112,9 +113,7 @@ def _hear(said: _Said, update: Listing | Changed | Removed | Gone) -> None:
 def _with_unreadable(
     service: RegisteredService, known: Iterable[Instance], unreadable: Unreadable
 ) -> tuple[Instance, ...]:
-    """Return what is listed of it: what could not be read is listed as it was."""
+    """Return what is listed of it: what could not be read, and is not there, is as it was."""
     names = {each[1] for each in unreadable if isinstance(each, tuple) and each[0] == service.id}
-    return tuple(
-        [each for each in service.instances if each.id not in names]
-        + [each for each in known if each.id in names]
-    )
+    names -= {each.id for each in service.instances}
+    return service.instances + tuple(each for each in known if each.id in names)

@@ -163,6 +163,7 @@ async def kill_again_and_again(folder: Path, it: Bar, number: int, found: Found)
             found.killed_in_start += 1
         else:
             first, answered = await first_answer(bed)
+            registry.note_served(first, answered)
             if served_until is not None:
                 found.seconds.append(answered - begun)
                 found.silent += not registry.readable

@@ -69,6 +69,8 @@ async def mesh(nacos: Nacos, directory: Path) -> AsyncGenerator[Mesh]:
         "servers": [nacos.address],
         "list-interval": "1s",
         "publish": {"allow-addresses": ["127.0.0.0/8"]},
+        # The first answer need not wait: nothing refills here, and the registry may be empty.
+        "guard": {"settle": "0s", "allow-empty": True},
     }
     outlet = {"listen": f"{HERE}:0", "http": [{"listen": f"{HERE}:{port}", "ports": [80]}]}
     configuration = {"version": 1, "registries": [registry], "outlets": {"xds": outlet}}

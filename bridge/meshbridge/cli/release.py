@@ -72,8 +72,8 @@ def _scope(scope: HeldScope) -> Iterator[str]:
         )
         yield f"  {each.service}: {each.held} of {each.of}, since {each.since}: {names}{more}"
     if scope.of_services > len(scope.services):
-        more = scope.of_services - len(scope.services)
-        yield f"  and {more} more services; /api/problems of the status server names them all"
+        rest = scope.of_services - len(scope.services)
+        yield f"  and {rest} more services; /api/problems of the status server names them all"
 
 
 def _released(done: Released) -> Iterator[str]:

@@ -21,6 +21,8 @@ NAMES = st.sampled_from(["a", "b", "c", "d"])
 VERSIONS = st.sampled_from(["1", "2", "3", "bad-1", "bad-2"])
 WHOLE = ResourceType("whole")
 PARTIAL = ResourceType("partial", whole=False, wildcard=False)
+ONE_BY_ONE = ResourceType("one by one", whole=False, wildcard=False, part=1)
+ALL_ONE_BY_ONE = ResourceType("all, one by one", whole=False, part=1)
 
 
 def is_bad(resource: Resource) -> bool:
@@ -238,6 +240,24 @@ class PartialDeltaPeer(Peer):
     delta = True
 
 
+class OneByOne(PartialPeer):
+    """State of the world, in parts of one resource each."""
+
+    kind = ONE_BY_ONE
+
+
+class OneByOneDelta(PartialDeltaPeer):
+    """Delta, in parts of one resource each."""
+
+    kind = ONE_BY_ONE
+
+
+class AllOneByOneDelta(DeltaPeer):
+    """Delta with the wildcard, in parts of one resource each."""
+
+    kind = ALL_ONE_BY_ONE
+
+
 class Mute(Peer):
     """Refuses without saying what; then nothing may be repeated, and it must end."""
 
@@ -281,6 +301,21 @@ def test_a_subscriber_of_parts_ends_up_with_what_is_offered() -> None:
 def test_a_delta_subscriber_of_names_ends_up_with_what_is_offered() -> None:
     """Delta where only names can be asked for (EDS, RDS)."""
     run_state_machine_as_test(PartialDeltaPeer, settings=MANY)
+
+
+def test_who_is_answered_in_parts_ends_up_with_what_is_offered() -> None:
+    """State of the world: whatever changes, goes or is refused between two parts."""
+    run_state_machine_as_test(OneByOne, settings=MANY)
+
+
+def test_who_is_answered_in_parts_of_a_difference_ends_up_with_what_is_offered() -> None:
+    """Delta by names: whatever changes, goes or is refused between two parts."""
+    run_state_machine_as_test(OneByOneDelta, settings=MANY)
+
+
+def test_who_asks_for_everything_in_parts_ends_up_with_what_is_offered() -> None:
+    """Delta with the wildcard: whatever changes, goes or is refused between two parts."""
+    run_state_machine_as_test(AllOneByOneDelta, settings=MANY)
 
 
 def test_a_refusal_without_names_repeats_nothing_and_ends() -> None:

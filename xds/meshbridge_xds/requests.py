@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from google.protobuf.message import DecodeError
 
@@ -12,6 +13,7 @@ from meshbridge.protos.gen.envoy.service.discovery.v3.discovery_pb2 import (
 from meshbridge_xds import wire
 from meshbridge_xds.exchange import DeltaRequest, RequestRefused, Response, StateRequest
 from meshbridge_xds.refusal import printable
+from meshbridge_xds.resources import Message
 
 _LONGEST_NAME = 1024
 _LONGEST_TYPE = 256
@@ -70,24 +72,23 @@ def _names(names: Iterable[str]) -> tuple[str, ...]:
     return read
 
 
-def write_response(type_url: str, response: Response, *, delta: bool) -> bytes:
+def write_response(type_url: str, response: Response, *, delta: bool) -> Message:
     """Return the response as bytes, joined from resources that were encoded before."""
+    compose = wire.delta_response if delta else wire.state_response
+    make = partial(compose, type_url, response.version, response.nonce)
     everything = response.complete
-    if everything is not None and response.resources is not everything.listed:
-        everything = None
+    if (
+        everything is not None
+        and response.resources is everything.listed
+        and not (delta and response.removed)
+    ):
+        return everything.message(type_url, response.nonce, make, delta=delta)
     if not delta:
-        if everything is not None:
-            joined = everything.joined
-        else:
-            bodies = (each.body for each in response.resources.values())
-            joined = b"".join(wire.message_field(2, body) for body in bodies)
-        return wire.state_response(type_url, response.version, response.nonce, joined)
-    if everything is not None and not response.removed:
-        joined = everything.joined_delta
-        return wire.delta_response(type_url, response.version, response.nonce, joined)
+        bodies = (each.body for each in response.resources.values())
+        return Message(make(b"".join(wire.message_field(2, body) for body in bodies)))
     parts = [
         wire.delta_resource(each.name, each.version, each.body)
         for each in response.resources.values()
     ]
     parts.extend(wire.delta_removed(name) for name in response.removed)
-    return wire.delta_response(type_url, response.version, response.nonce, b"".join(parts))
+    return Message(make(b"".join(parts)))

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from weakref import WeakValueDictionary
 
 from meshbridge_xds.wire import delta_resource, message_field
 
@@ -28,6 +29,12 @@ class ResourceType:
 
     So it is for LDS, CDS and everything istiod reads. Responses of EDS and RDS may hold only what
     changed (xDS protocol, "How the client specifies what resources to return").
+    """
+    part: int = 0
+    """Bytes of resources after which the rest is left to the next response; 0: all in one.
+
+    Only for types that are not ``whole``, whose resources are waited for one by one. A subscriber
+    that reads slowly or not at all keeps one part in memory, and takes the first one sooner.
     """
     wildcard: bool = True
     """A first request without names asks for everything."""
@@ -67,6 +74,16 @@ def content_version(*parts: bytes) -> str:
     return digest.hexdigest()[:16]
 
 
+class Message:
+    """The bytes of a response, which may be under way to many subscribers at once."""
+
+    __slots__ = ("__weakref__", "data")
+
+    def __init__(self, data: bytes) -> None:
+        """Hold the bytes."""
+        self.data = data
+
+
 class ResourceSet:
     """All resources of one type at one moment.
 
@@ -85,10 +102,12 @@ class ResourceSet:
         self._history = object()
         self._number = 0
         self._recent: tuple[frozenset[str], ...] = ()
-        self._joined: bytes | None = None
-        self._joined_delta: bytes | None = None
+        self._newest = True
+        self._joined: dict[bool, bytes] = {}
+        self._messages = WeakValueDictionary[tuple[str, str, bool], Message]()
         self._referred: frozenset[str] | None = None
         self._version: str | None = None
+        self._size: int | None = None
 
     def get(self, name: str) -> Resource | None:
         """Return the resource of this name, listed or on demand."""
@@ -113,6 +132,10 @@ class ResourceSet:
                 listed.pop(name, None)
             else:
                 listed[name] = resource
+        # A subscriber that does not read keeps the set it was offered: megabytes that nobody else
+        # will ask for must not stay with it.
+        self._newest = False
+        self._joined.clear()
         newer = ResourceSet(MappingProxyType(listed), demand or self._demand)
         newer._history = self._history
         newer._number = self._number + 1
@@ -130,23 +153,32 @@ class ResourceSet:
             return None
         return frozenset[str]().union(*self._recent[len(self._recent) - behind :])
 
-    @property
-    def joined(self) -> bytes:
-        """The listed resources as the ``resources`` of a state-of-the-world response, once."""
-        if self._joined is None:
-            names = sorted(self.listed)
-            self._joined = b"".join(message_field(2, self.listed[name].body) for name in names)
-        return self._joined
+    def joined(self, *, delta: bool) -> bytes:
+        """Return the listed resources as the ``resources`` of a response, made once."""
+        if (found := self._joined.get(delta)) is not None:
+            return found
+        listed = (self.listed[name] for name in sorted(self.listed))
+        if delta:
+            fields = (delta_resource(each.name, each.version, each.body) for each in listed)
+        else:
+            fields = (message_field(2, each.body) for each in listed)
+        joined = b"".join(fields)
+        if self._newest:
+            self._joined[delta] = joined
+        return joined
 
-    @property
-    def joined_delta(self) -> bytes:
-        """The listed resources as the ``resources`` of a delta response, once."""
-        if self._joined_delta is None:
-            self._joined_delta = b"".join(
-                delta_resource(each.name, each.version, each.body)
-                for _, each in sorted(self.listed.items())
-            )
-        return self._joined_delta
+    def message(
+        self, url: str, nonce: str, make: Callable[[bytes], bytes], *, delta: bool
+    ) -> Message:
+        """Return the response that holds all that is listed; one for all who get the same.
+
+        Those who connect at the same time and do not read would each keep a copy otherwise.
+        """
+        key = url, nonce, delta
+        found = self._messages.get(key)
+        if found is None:
+            found = self._messages[key] = Message(make(self.joined(delta=delta)))
+        return found
 
     @property
     def referred(self) -> frozenset[str]:
@@ -154,6 +186,13 @@ class ResourceSet:
         if self._referred is None:
             self._referred = frozenset(n for each in self.listed.values() for n in each.refers)
         return self._referred
+
+    @property
+    def size(self) -> int:
+        """The bytes of all that is listed."""
+        if self._size is None:
+            self._size = sum(len(each.body) for each in self.listed.values())
+        return self._size
 
     @property
     def version(self) -> str:

@@ -102,11 +102,18 @@ class Stream:
     async def _read(self, wire: Wire) -> RequestRefused | None:
         """Take requests in until the subscriber ends its side or asks for what is refused."""
         try:
-            while (raw := await wire.read()) is not None:
-                self.receive(read_request(raw, delta=self.delta))
+            while await self._take(wire):
+                pass
         except RequestRefused as refusal:
             return refusal
         return None
+
+    async def _take(self, wire: Wire) -> bool:
+        """Take one request in, if there is one, and keep nothing of it: it may be large."""
+        if (raw := await wire.read()) is None:
+            return False
+        self.receive(read_request(raw, delta=self.delta))
+        return True
 
     def receive(self, incoming: Incoming) -> None:
         """Take a request in. Raises RequestRefused."""
@@ -163,8 +170,8 @@ class Stream:
                     follower.resend(response.referred())
             message = write_response(kind.url, response, delta=self.delta)
             async with self._handing_over:
-                await wire.write(message)
-            self._serving.watcher.sent(self, kind, len(message))
+                await wire.write(message.data)
+            self._serving.watcher.sent(self, kind, len(message.data))
 
     def _is_held_back(self, kind: ResourceType) -> bool:
         """Whether this type waits for the answer to what must be there before it.

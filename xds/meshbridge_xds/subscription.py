@@ -8,13 +8,14 @@ response is unanswered, so that a slow subscriber skips what it had no time for.
 Rules quoted as "xDS protocol" stand in Envoy's ``docs/root/api-docs/xds_protocol.rst``.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from meshbridge_xds.exchange import Answer, DeltaRequest, Response, Standing, StateRequest
 from meshbridge_xds.holding import Holding
 from meshbridge_xds.interest import Change, Interest
+from meshbridge_xds.part import Part
 from meshbridge_xds.refusal import Refusals, blamed
 from meshbridge_xds.resources import Resource, ResourceSet, ResourceType, versions_version
 
@@ -32,7 +33,7 @@ class Subscription:
         self.sent_version = self.accepted_version = ""
         self._delta = delta
         self._whole = kind.whole and not delta
-        self._asked = self._owed = False
+        self._asked = self._owed = self._in_parts = False
         self._offered: ResourceSet | None = None
         self._sent: Response | None = None
         self._count = 0
@@ -45,7 +46,7 @@ class Subscription:
         # What to look at next: names that may differ (None: all), names to tell of in any case,
         # and whether an answer is owed even if there is nothing to tell.
         self._doubtful: set[str] | None = None
-        self._due: set[str] = set()
+        self._due: AbstractSet[str] = frozenset()
 
     @property
     def waiting(self) -> bool:
@@ -111,54 +112,48 @@ class Subscription:
 
     def resend(self, names: AbstractSet[str]) -> None:
         """Tell of these names again, if they are asked for, whatever the subscriber holds."""
-        self._due |= self._interest.among(names)
+        self._tell(self._interest.among(names))
 
     def respond(self) -> Response | None:
         """Return the response that is due now, if any, and remember it as sent."""
         offered = self._offered
         if offered is None or not self.unsettled:
             return None
+        part, due, candidates = Part(self.kind.part), self._due, list[str]()
         if self._is_all_news(offered):
-            owed, self._owed, self._doubtful, self._due = self._owed, False, set(), set()
-            return self._compose(offered, offered.listed, {}, (), owed=owed)
-        fresh: dict[str, Resource] = {}
-        again: dict[str, Resource] = {}
-        removed: list[str] = []
-        for name in self._candidates(offered):
+            part.fresh = offered.listed
+        else:
+            candidates = self._candidates(offered)
+        for name in candidates:
+            if part.full:
+                break
             now, held = self._interest.pick(offered, name), self.held.get(name)
-            if now is None:
-                if held or name in self._due or name in self._unknown:
-                    removed.append(name)
-            elif self._refusals.has(now):
-                if held and held.body and name in self._due:
-                    again[name] = held
-            elif held is None or held.version != now.version:
-                fresh[name] = now
-            elif name in self._due:
-                again[name] = now
-        owed, self._owed, self._doubtful, self._due = self._owed, False, set(), set()
-        return self._compose(offered, fresh, again, removed, owed=owed)
+            if now is not None and self._refusals.has(now):
+                part.look_at_refused(held, due=name in due)
+            else:
+                part.look(name, now, held, due=name in due, taken=name in self._unknown)
+        rest = set(candidates[part.looked_at :])
+        ended, self._in_parts = self._in_parts and not rest, bool(rest)
+        owed, self._owed, self._doubtful, self._due = self._owed, False, rest, rest & due
+        return self._compose(offered, part, owed=owed, ended=ended)
 
     def _compose(
-        self,
-        offered: ResourceSet,
-        fresh: Mapping[str, Resource],
-        again: Mapping[str, Resource],
-        removed: Iterable[str],
-        *,
-        owed: bool,
+        self, offered: ResourceSet, part: Part, *, owed: bool, ended: bool
     ) -> Response | None:
-        """Return the response that says this, or nothing where nothing needs to be said."""
-        gone = tuple(removed)
+        """Return the response that says this, or nothing where nothing needs to be said.
+
+        ``ended`` says that it is the last part of what took several.
+        """
+        gone, resources = tuple(part.removed), part.all()
         if not self._whole and not self._delta and gone:
             # A partial response of this variant cannot say it; clients drop what nothing names.
             self._holding.drop(gone)
             gone = ()
-        resources: Mapping[str, Resource] = {**fresh, **again} if again else fresh
         if not (resources or gone or (owed and (self._whole or self._delta))):
             return None
+        everything = self._interest.wildcard and not self._interest.names and not self._in_parts
         complete = resources is offered.listed or (
-            self._interest.wildcard and not self._interest.names and not self.refused()
+            (everything or (ended and self._interest.is_all(offered))) and not self.refused()
         )
         if self._whole:
             resources = offered.listed if complete else self._selection(offered)
@@ -173,7 +168,7 @@ class Subscription:
             version=version,
             resources=resources,
             removed=gone,
-            fresh=tuple(fresh.values()),
+            fresh=tuple(part.fresh.values()),
             complete=offered if complete else None,
         )
         return self._sent
@@ -189,6 +184,7 @@ class Subscription:
             and not self._refusals
             and self._interest.is_all(offered)
             and self._due <= offered.listed.keys()
+            and not (self.kind.part and offered.size > self.kind.part)
         )
 
     def _candidates(self, offered: ResourceSet) -> list[str]:
@@ -235,7 +231,7 @@ class Subscription:
         if self._doubtful is not None:
             self._doubtful.update(sent.resources, sent.removed)
         told = {each.name for each in sent.fresh} if self._whole else sent.resources.keys()
-        self._due.update((told | set(sent.removed)) - bad.keys())
+        self._tell((told | set(sent.removed)) - bad.keys())
         return Answer(refused=tuple(sorted(bad)), words=error)
 
     def _accept(self, sent: Response) -> None:
@@ -257,7 +253,8 @@ class Subscription:
         change = self._interest.replace(request.names)
         self._owe(change)
         self._owed = self._owed or first
-        self._due = {*self._interest.among(self._due), *change.told}
+        self._due = self._interest.among(self._due)
+        self._tell(change.told)
         if (change.given_up or change.wildcard_ended) and not self._interest.wildcard:
             self._forget_unnamed()
 
@@ -270,11 +267,11 @@ class Subscription:
         if first:
             known = self._interest.among(request.known.keys())
             self._holding.put({name: Resource(name, request.known[name]) for name in known})
-            self._due |= change.told - self.held.keys()
+            self._tell(change.told - self.held.keys() if self.held else change.told)
         else:
-            self._due |= change.told
+            self._tell(change.told)
         if self._interest.wildcard:
-            self._due |= change.given_up
+            self._tell(change.given_up)
         elif change.given_up or change.wildcard_ended:
             self._forget_unnamed()
 
@@ -282,6 +279,10 @@ class Subscription:
         """Owe an answer about everything to who asks for everything from now on."""
         if change.wildcard_begun:
             self._owed, self._doubtful = True, None
+
+    def _tell(self, names: AbstractSet[str]) -> None:
+        """Owe an answer about these; shares the set of who asks for all of them at once."""
+        self._due = self._due | names if self._due else names
 
     def _doubt(self, names: AbstractSet[str]) -> None:
         """Expect that the subscriber does not hold these any more."""

@@ -41,12 +41,15 @@ EDS = type_url(ClusterLoadAssignment)
 LDS = type_url(Listener)
 RDS = type_url(RouteConfiguration)
 
+PART = 1024 * 1024
+"""Bytes of endpoints in one response: those of two thousand services with ten endpoints each."""
+
 _TYPES = {
     kind.url: kind
     for kind in (
         ResourceType(CDS, rank=0, label="cds"),
         # Envoy waits for the endpoints of each cluster it is told of, even of one it knew.
-        ResourceType(EDS, whole=False, wildcard=False, rank=1, follows=CDS, label="eds"),
+        ResourceType(EDS, whole=False, part=PART, wildcard=False, rank=1, follows=CDS, label="eds"),
         ResourceType(LDS, rank=2, after=(CDS, EDS), label="lds"),
         ResourceType(
             RDS, whole=False, wildcard=False, rank=3, follows=LDS, after=(CDS, EDS), label="rds"

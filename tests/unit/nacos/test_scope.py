@@ -353,3 +353,43 @@ async def test_lists_that_follow_each_other_fast_do_not_make_a_service_gone_soon
         await watched.pass_interval()
         following.cancel()
     assert watched.said[1:] == [Removed(str(NAME), identity("a"))]
+
+
+@pytest.mark.asyncio
+async def test_after_a_gap_who_came_back_to_an_empty_service_is_seen_without_a_push() -> None:
+    """What registers while the server begins to know a subscription is not always pushed."""
+    watched = Watched(Server(a=info(1), empty=info()))
+    await watched.scope.list_all(after_gap=True)
+    async with asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(watched.scope.follow_lists(10))
+        await watched.pass_interval()
+        assert len(watched.said) == 1, "it is as it was"
+        watched.server.services["empty"] = info(2)
+        await watched.pass_interval()
+        assert watched.ports() == [(2,)]
+        for _ in range(60):
+            await watched.pass_interval()
+        watched.server.services["empty"] = info()
+        watched.server.asked.clear()
+        await watched.pass_interval()
+        following.cancel()
+    assert len(watched.said) == 2
+    assert watched.server.asked == [], "a minute after the gap pushes are relied upon"
+
+
+@pytest.mark.asyncio
+async def test_after_a_gap_many_empty_services_are_asked_for_in_turn() -> None:
+    many = {f"s{number:03}": info() for number in range(AT_ONCE + 10)}
+    watched = Watched(Server(**many, full=info(1)))
+    await watched.scope.list_all(after_gap=True)
+    watched.server.asked.clear()
+    async with asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(watched.scope.follow_lists(10))
+        await watched.pass_interval()
+        await settle()
+        first = list(watched.server.asked)
+        await watched.pass_interval()
+        await settle()
+        following.cancel()
+    assert sorted(first) == sorted(many)[:AT_ONCE]
+    assert set(watched.server.asked) == {*many}

@@ -133,5 +133,32 @@ class Problems:
             del self._counts[which]
 
 
+class Said:
+    """What one speaker said of its owners, so that all of it can be taken back."""
+
+    def __init__(self, problems: Problems) -> None:
+        """Say nothing yet."""
+        self._problems = problems
+        self._owners = set[object]()
+        """Those with a problem: a server has had an owner for each stream that ever was."""
+
+    def put(self, owner: object, problems: Iterable[Problem]) -> None:
+        """Let ``owner`` have exactly these problems."""
+        said = tuple(problems)
+        (self._owners.add if said else self._owners.discard)(owner)
+        self._problems.put(owner, said)
+
+    def take_back(self, but: "Said | None" = None) -> None:
+        """Take all of it back, but not what another one says by now."""
+        others = but._owners if but is not None else set[object]()  # noqa: SLF001 - its own class
+        for owner in self._owners - others:
+            self._problems.put(owner, ())
+        self._owners.clear()
+
+    def __len__(self) -> int:
+        """Return how many owners have a problem."""
+        return len(self._owners)
+
+
 def _begins(owner: object) -> tuple[object, ...]:
     return cast("tuple[object, ...]", owner)[:2] if isinstance(owner, tuple) else ()

@@ -6,7 +6,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshbridge.problems import IN_ORDER, RUN, Problem, ProblemKind, Problems
+from meshbridge.problems import IN_ORDER, RUN, Problem, ProblemKind, Problems, Said
 
 
 def problem(number: int, kind: ProblemKind = ProblemKind.OTHER) -> Problem:
@@ -39,3 +39,26 @@ def test_many_problems_come_in_short_sorted_runs_that_merge() -> None:
     runs = list(problems.runs())
     assert [len(run) for run in runs] == [RUN, RUN, RUN, 1]
     assert list(heapq.merge(*runs, key=IN_ORDER)) == list(problems)
+
+
+def test_what_one_speaker_said_is_taken_back_but_for_what_another_says_by_now() -> None:
+    problems = Problems()
+    old, new = Said(problems), Said(problems)
+    old.put("port", [problem(1)])
+    old.put("host", [problem(2)])
+    new.put("port", [problem(1)])
+    old.take_back(but=new)
+    assert list(problems) == [problem(1)]
+    new.take_back()
+    assert not list(problems)
+
+
+def test_an_owner_that_has_no_problem_is_not_remembered() -> None:
+    """A server has had one for each stream that ever was."""
+    said = Said(Problems())
+    for stream in range(100):
+        said.put(stream, [problem(stream)] if stream % 10 == 0 else [])
+    assert len(said) == 10
+    for stream in range(100):
+        said.put(stream, [])
+    assert len(said) == 0

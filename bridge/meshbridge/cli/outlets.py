@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Final, Never
 
@@ -16,7 +16,7 @@ from meshbridge.cli.parts import Open, Parts, Serve, Ways
 from meshbridge.errors import ConfigurationError
 from meshbridge.logs import listening
 from meshbridge.outlet import Outlet, OutletContext
-from meshbridge.problems import Problem
+from meshbridge.problems import Said
 from meshbridge.settings.comparing import Fate, Plan
 from meshbridge.settings.model import OutletSettings, Settings, StatusOptions
 
@@ -90,7 +90,7 @@ class Outlets(Collector):
             self._note(new.name, made[-1])
         finally:
             for each in (before, *made):
-                each.forget_problems(but=self._serving[new.name])
+                each.said.take_back(but=self._serving[new.name].said)
 
     async def end(self, name: str) -> None:
         """End an outlet: its subscribers keep what they have."""
@@ -101,7 +101,7 @@ class Outlets(Collector):
         self._serving[name], self.serving[name] = serving, serving.outlet
 
     def _forget(self, name: str, serving: "_Serving") -> None:
-        serving.forget_problems()
+        serving.said.take_back()
         del self._serving[name], self.serving[name]
 
 
@@ -115,7 +115,7 @@ class _Serving:
         self.metrics = CollectorRegistry()
         self._name, self._bridge = settings.name, bridge
         self._logger = logger.bind(outlet=settings.name)
-        self.owners: set[object] = set()
+        self.said = Said(bridge.problems)
         self._ports: set[str] = set()
 
     def is_in_the_way(self, error: ConfigurationError) -> bool:
@@ -133,7 +133,7 @@ class _Serving:
             log(name, address)
             say()
 
-        context = OutletContext(time.monotonic, self._logger, self.metrics, opened, self._put)
+        context = OutletContext(time.monotonic, self._logger, self.metrics, opened, self.said.put)
         try:
             await self.outlet.serve(self._bridge.snapshots, context)
         except ConfigurationError as error:
@@ -141,15 +141,6 @@ class _Serving:
             raise ConfigurationError(
                 *(each if each.startswith(place) else f"{place}: {each}" for each in error.faults)
             ) from error
-
-    def _put(self, owner: object, problems: Iterable[Problem]) -> None:
-        self.owners.add(owner)
-        self._bridge.problems.put(owner, problems)
-
-    def forget_problems(self, but: "_Serving | None" = None) -> None:
-        """Take back what it said, but not what another one says by now."""
-        for owner in self.owners - (but.owners if but is not None else set()):
-            self._bridge.problems.put(owner, ())
 
 
 async def go_over(

@@ -20,12 +20,9 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from meshbridge.problems import Problem
-from meshbridge.protos.gen.google.protobuf.any_pb2 import Any as AnyMessage
-from meshbridge.protos.gen.google.protobuf.timestamp_pb2 import Timestamp
-from meshbridge.protos.gen.istio.mcp.v1alpha1.metadata_pb2 import Metadata
-from meshbridge.protos.gen.istio.mcp.v1alpha1.resource_pb2 import Resource
 from meshbridge.protos.gen.istio.networking.v1alpha3.service_entry_pb2 import (
     ServiceEntry,
     ServicePort,
@@ -34,47 +31,18 @@ from meshbridge.protos.gen.istio.networking.v1alpha3.workload_entry_pb2 import W
 from meshbridge.registration import Health
 from meshbridge.service import Endpoint, Labels, Port, Service, Source
 from meshbridge_mcp.legal import LONGEST_NAME, PROTOCOLS, is_label_value
+from meshbridge_mcp.resource import Document, late
 from meshbridge_mcp.validate import repair
 
 REGISTRY_LABEL = "meshbridge.io/registry"
 SOURCES_ANNOTATION = "meshbridge.io/sources"
 """JSON list of {registry, name}: where the host comes from, in the registries' own words."""
 
-LATE = 4_102_444_800
-"""2100-01-01 in Unix seconds."""
-_RANKS = 2**31
-"""With it the latest create_time is of 2168; Go counts nanoseconds in 64 bits up to 2262."""
-
 _MOST_PORTS = 0xFF
 """Port sets beyond it are ordered by chance, which costs no more than a moment's doubling."""
-_PREFIX = "type.googleapis.com/"
-_BODY_TYPE = f"{_PREFIX}{ServiceEntry.DESCRIPTOR.full_name}"
-_RESOURCE_TYPE = f"{_PREFIX}{Resource.DESCRIPTOR.full_name}"
 
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One ServiceEntry, not yet encoded."""
-
-    namespace: str
-    name: str
-    created_at: int
-    """Unix time in seconds."""
-    labels: Labels
-    annotations: Labels
-    spec: ServiceEntry
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """One ServiceEntry as istiod gets it."""
-
-    name: str
-    """``namespace/name``"""
-    version: str
-    """Hash of all that is sent of it."""
-    resource: bytes
-    """A serialised ``google.protobuf.Any`` that holds an ``istio.mcp.v1alpha1.Resource``."""
+Part: TypeAlias = Document[ServiceEntry]
+"""One of the ServiceEntries of a host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,24 +63,6 @@ def entries(service: Service) -> Entries:
     return Entries(tuple(sorted(parts, key=lambda part: part.name)), repaired.problems)
 
 
-def encode(part: Part) -> Encoded:
-    """Return the bytes of a part, the same on every replica and in every process."""
-    metadata = Metadata(
-        name=f"{part.namespace}/{part.name}",
-        create_time=Timestamp(seconds=part.created_at),
-        labels=dict(part.labels),
-        annotations=dict(part.annotations),
-    )
-    body = part.spec.SerializeToString(deterministic=True)
-    content = hashlib.sha256(metadata.SerializeToString(deterministic=True) + b"\0" + body)
-    metadata.version = content.hexdigest()[:16]
-    resource = Resource(metadata=metadata, body=AnyMessage(type_url=_BODY_TYPE, value=body))
-    wrapped = AnyMessage(
-        type_url=_RESOURCE_TYPE, value=resource.SerializeToString(deterministic=True)
-    )
-    return Encoded(metadata.name, metadata.version, wrapped.SerializeToString(deterministic=True))
-
-
 def _members(service: Service) -> dict[tuple[str, ...], list[Endpoint]]:
     """Return the endpoints to send by the sorted names of their ports, the holder's included."""
     holder = tuple(sorted(port.name for port in service.ports))
@@ -127,10 +77,10 @@ def _members(service: Service) -> dict[tuple[str, ...], list[Endpoint]]:
 
 def _part(service: Service, names: tuple[str, ...], endpoints: Iterable[Endpoint]) -> Part:
     identity = hashlib.sha256(" ".join((service.host, *names)).encode()).digest()
-    return Part(
+    return Document(
         namespace=service.namespace,
         name=_name(service.host, f"{_MOST_PORTS - min(len(names), _MOST_PORTS):02x}", identity),
-        created_at=LATE + int.from_bytes(identity[-8:]) % _RANKS,
+        created_at=late(identity),
         labels=_labels(service),
         annotations=((SOURCES_ANNOTATION, _sources(service.sources)),) if service.sources else (),
         spec=ServiceEntry(

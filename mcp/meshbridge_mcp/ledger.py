@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable
 from meshbridge.problems import Problem
 from meshbridge.snapshot import Snapshot
 from meshbridge.turns import Turn
-from meshbridge_mcp.istio import encode, entries
+from meshbridge_mcp.istio import entries
+from meshbridge_mcp.resource import Encoded, encode
+from meshbridge_mcp.stub import stub
 from meshbridge_xds.resources import Resource, ResourceSet
 
 Say = Callable[[str, Iterable[Problem]], None]
@@ -52,8 +54,9 @@ class Ledger:
             found = entries(service)
             made = [encode(part) for part in found.parts]
             self.encoded += len(made)
+            members = [len(part.spec.endpoints) for part in found.parts]
             touched.update(
-                {each.name: Resource(each.name, each.version, each.resource) for each in made}
+                {e.name: _resource(e, count) for e, count in zip(made, members, strict=True)}
             )
             names[host] = tuple(each.name for each in made)
             problems[host] = found.problems
@@ -65,3 +68,8 @@ class Ledger:
         for host, said in problems.items():
             self._say(host, said)
         return self._resources
+
+
+def _resource(encoded: Encoded, members: int) -> Resource:
+    name, version = encoded.name, encoded.version
+    return Resource(name, version, encoded.resource, stub=stub(name, version), members=members)

@@ -18,7 +18,8 @@ from meshbridge.protos.gen.istio.networking.v1alpha3.service_entry_pb2 import (
 from meshbridge.protos.gen.istio.networking.v1alpha3.workload_entry_pb2 import WorkloadEntry
 from meshbridge.registration import Health
 from meshbridge.service import Endpoint, Locality, Port, Service, Source
-from meshbridge_mcp.istio import Part, encode, entries
+from meshbridge_mcp.istio import Part, entries
+from meshbridge_mcp.resource import encode
 
 HTTP = Port(80, "http", "http-80")
 GRPC = Port(50051, "grpc", "grpc-50051")
@@ -254,7 +255,8 @@ def test_whatever_changes_in_a_resource_changes_its_version(changed: Service) ->
 
 _PRINT_BYTES = """
 from meshbridge.service import Endpoint, Port, Service
-from meshbridge_mcp.istio import encode, entries
+from meshbridge_mcp.istio import entries
+from meshbridge_mcp.resource import encode
 names = [f"http-{number}" for number in range(1, 30)]
 service = Service(
     "a.b", "n", tuple(Port(int(name[5:]), "http", name) for name in names),

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from meshbridge.problems import ProblemKind
 from meshbridge.service import Endpoint, Locality, Port, Service, Source
-from meshbridge_mcp.istio import Part, encode, entries
+from meshbridge_mcp.istio import Part, entries
+from meshbridge_mcp.resource import encode
 from meshbridge_mcp.validate import repair
 from rig.istio_rules import SUBDOMAIN, broken_rules, takes_host, takes_label
 

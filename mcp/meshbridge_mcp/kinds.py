@@ -51,4 +51,5 @@ def resource_type(type_url: str) -> ResourceType:
         return ResourceType(url=type_url, offered_as=NOT_ISTIOS)
     group, _, kind = parts
     name = f"{group}/{kind}"
-    return ResourceType(url=type_url, offered_as=name, label=kind if name in _KNOWN else "other")
+    label = kind if name in _KNOWN else "other"
+    return ResourceType(url=type_url, offered_as=name, label=label, stubs=True)

@@ -47,6 +47,8 @@ class Response:
     removed: tuple[str, ...] = ()
     fresh: tuple[Resource, ...] = ()
     """Those of ``resources`` that the subscriber does not hold in this version."""
+    full: Mapping[str, Resource] | None = None
+    """Set where all other ``resources`` go as stubs: what is to be said in full, in this order."""
     complete: ResourceSet | None = None
     """Set where the subscriber, after this response, holds exactly what is listed there."""
 

@@ -1,6 +1,6 @@
 """Reads discovery requests off the wire, bounded, and writes responses onto it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +13,7 @@ from meshbridge.protos.gen.envoy.service.discovery.v3.discovery_pb2 import (
 from meshbridge_xds import wire
 from meshbridge_xds.exchange import DeltaRequest, RequestRefused, Response, StateRequest
 from meshbridge_xds.refusal import printable
-from meshbridge_xds.resources import Message
+from meshbridge_xds.resources import Message, Resource
 
 _LONGEST_NAME = 1024
 _LONGEST_TYPE = 256
@@ -77,11 +77,12 @@ def write_response(type_url: str, response: Response, *, delta: bool) -> Message
     compose = wire.delta_response if delta else wire.state_response
     make = partial(compose, type_url, response.version, response.nonce)
     everything = response.complete
-    if (
-        everything is not None
-        and response.resources is everything.listed
-        and not (delta and response.removed)
-    ):
+    if everything is not None and response.resources is not everything.listed:
+        everything = None
+    if response.full is not None:
+        names = response.resources if everything is None else everything.names
+        return Message(make(_with_stubs(response.resources, names, response.full)))
+    if everything is not None and not (delta and response.removed):
         return everything.message(type_url, response.nonce, make, delta=delta)
     if not delta:
         bodies = (each.body for each in response.resources.values())
@@ -92,3 +93,13 @@ def write_response(type_url: str, response: Response, *, delta: bool) -> Message
     ]
     parts.extend(wire.delta_removed(name) for name in response.removed)
     return Message(make(b"".join(parts)))
+
+
+def _with_stubs(
+    resources: Mapping[str, Resource], names: Iterable[str], full: Mapping[str, Resource]
+) -> bytes:
+    """Return the ``resources`` of a response: some in full, then a stub of each other one."""
+    fields = [wire.message_field(2, each.body) for each in full.values()]
+    others = (resources[name] for name in names if name not in full)
+    fields.extend(each.stub or wire.message_field(2, each.body) for each in others)
+    return b"".join(fields)

@@ -6,6 +6,7 @@ with the newest one and skip those in between.
 
 import asyncio
 import hashlib
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -14,6 +15,8 @@ from weakref import WeakValueDictionary
 from meshbridge_xds.wire import delta_resource, message_field
 
 _REMEMBERED = 64
+_FEW = 100
+"""Names that are put into sorted ones singly; more of them are sorted with all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ class ResourceType:
     Only for types that are not ``whole``, whose resources are waited for one by one. A subscriber
     that reads slowly or not at all keeps one part in memory, and takes the first one sooner.
     """
+    stubs: bool = False
+    """Who holds a resource is sent its :attr:`Resource.stub` where a response must be whole."""
     wildcard: bool = True
     """A first request without names asks for everything."""
     rank: int = 100
@@ -59,6 +64,10 @@ class Resource:
     """The encoded ``google.protobuf.Any``; empty only for what a subscriber says it holds."""
     refers: tuple[str, ...] = ()
     """Names in the type that follows this one: a cluster's endpoints, a listener's routes."""
+    stub: bytes = b""
+    """A whole ``resources`` field of a response which says no more than that it is as it was."""
+    members: int = 0
+    """How many endpoints it holds, where they may move from one resource to another."""
 
     @staticmethod
     def of(name: str, body: bytes, refers: tuple[str, ...] = ()) -> "Resource":
@@ -106,7 +115,8 @@ class ResourceSet:
         self._joined: dict[bool, bytes] = {}
         self._messages = WeakValueDictionary[tuple[str, str, bool], Message]()
         self._referred: frozenset[str] | None = None
-        self._version: str | None = None
+        self._names: list[str] | None = None
+        self._digest: int | None = None
         self._size: int | None = None
 
     def get(self, name: str) -> Resource | None:
@@ -127,16 +137,22 @@ class ResourceSet:
         ``demanded`` are the names for which ``demand`` may answer differently than before.
         """
         listed = dict(self.listed)
+        names = self._names.copy() if self._names and len(touched) <= _FEW else None
+        digest = self._digest
         for name, resource in touched.items():
-            if resource is None:
-                listed.pop(name, None)
-            else:
+            before = listed.pop(name, None) if resource is None else listed.get(name)
+            if resource is not None:
                 listed[name] = resource
+            if names is not None:
+                _put(names, name, there=resource is not None)
+            if digest is not None:
+                digest += _digest(resource) - _digest(before)
         # A subscriber that does not read keeps the set it was offered: megabytes that nobody else
         # will ask for must not stay with it.
         self._newest = False
         self._joined.clear()
         newer = ResourceSet(MappingProxyType(listed), demand or self._demand)
+        newer._names, newer._digest = names, digest
         newer._history = self._history
         newer._number = self._number + 1
         newer._recent = (*self._recent[-(_REMEMBERED - 1) :], frozenset(touched) | set(demanded))
@@ -157,7 +173,7 @@ class ResourceSet:
         """Return the listed resources as the ``resources`` of a response, made once."""
         if (found := self._joined.get(delta)) is not None:
             return found
-        listed = (self.listed[name] for name in sorted(self.listed))
+        listed = (self.listed[name] for name in self.names)
         if delta:
             fields = (delta_resource(each.name, each.version, each.body) for each in listed)
         else:
@@ -195,18 +211,45 @@ class ResourceSet:
         return self._size
 
     @property
+    def names(self) -> list[str]:
+        """The names of all that is listed, sorted; not to be changed."""
+        if self._names is None:
+            self._names = sorted(self.listed)
+        return self._names
+
+    @property
     def version(self) -> str:
         """The version of the listed resources together."""
-        if self._version is None:
-            self._version = versions_version(self.listed)
-        return self._version
+        if self._digest is None:
+            self._digest = sum(map(_digest, self.listed.values()))
+        return _spelled(self._digest)
+
+
+def _put(names: list[str], name: str, *, there: bool) -> None:
+    """Let a name be, or not be, among sorted ones."""
+    place = bisect_left(names, name)
+    found = place < len(names) and names[place] == name
+    if there and not found:
+        names.insert(place, name)
+    elif found and not there:
+        del names[place]
+
+
+def _digest(resource: Resource | None) -> int:
+    """Return the share of a resource in the version of many: a sum needs no order."""
+    if resource is None:
+        return 0
+    said = f"{resource.name}={resource.version}".encode()
+    return int.from_bytes(hashlib.sha256(said).digest()[:16])
+
+
+def _spelled(digest: int) -> str:
+    return f"{digest % 2**64:016x}"
 
 
 def versions_version(resources: Mapping[str, Resource]) -> str:
     """Return one version for several resources, whatever their order."""
-    return content_version(
-        *(f"{name}={resources[name].version}\n".encode() for name in sorted(resources))
-    )
+    return _spelled(sum(map(_digest, resources.values())))
 
 
 _NOTHING = ResourceSet()

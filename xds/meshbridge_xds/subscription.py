@@ -140,10 +140,7 @@ class Subscription:
     def _compose(
         self, offered: ResourceSet, part: Part, *, owed: bool, ended: bool
     ) -> Response | None:
-        """Return the response that says this, or nothing where nothing needs to be said.
-
-        ``ended`` says that it is the last part of what took several.
-        """
+        """Return what says this, if it needs saying; ``ended``: it is the last of several parts."""
         gone, resources = tuple(part.removed), part.all()
         if not self._whole and not self._delta and gone:
             # A partial response of this variant cannot say it; clients drop what nothing names.
@@ -162,13 +159,14 @@ class Subscription:
         if self._whole:
             self._unknown &= resources.keys()  # it drops what is not among them
         self._count += 1
-        self.sent_version = version
+        self.sent_version, stubs = version, self._whole and self.kind.stubs
         self._sent = Response(
             nonce=str(self._count),
             version=version,
             resources=resources,
             removed=gone,
             fresh=tuple(part.fresh.values()),
+            full=part.in_order(self.held) if stubs and part.fresh is not resources else None,
             complete=offered if complete else None,
         )
         return self._sent

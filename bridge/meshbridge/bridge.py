@@ -11,7 +11,8 @@ from structlog.typing import FilteringBoundLogger
 
 from meshbridge.catalog import Catalog
 from meshbridge.configuration import Configuration
-from meshbridge.lane import Lane, LaneSurroundings
+from meshbridge.lane import Lane
+from meshbridge.lane_surroundings import LaneSurroundings
 from meshbridge.memory import settle
 from meshbridge.pipeline import Joint
 from meshbridge.problems import Problems

@@ -1,48 +1,27 @@
 """One registry's way from its updates to the catalog: selected, guarded, published, stored."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Never
-
-from structlog.typing import FilteringBoundLogger
 
 from meshbridge.adapter import Changed, Gone, Listing, Removed, Stale, Update
 from meshbridge.apart import to_the_end
 from meshbridge.change import Change, LeftOut, Wanted, worked_out
 from meshbridge.guard import Effective, Guard, Release, Step
 from meshbridge.holds import Holds
+from meshbridge.lane_surroundings import LaneSurroundings
 from meshbridge.looking import utc
 from meshbridge.memory import LOADED, settle
 from meshbridge.pipeline import BATCH, Joint
-from meshbridge.problems import Problems
 from meshbridge.publish import ClaimKey, Published, Registry, publish, selected
 from meshbridge.registration import RegisteredService, ServiceId
 from meshbridge.store import Announcement, Store
-from meshbridge.turns import Turn, Turns
+from meshbridge.turns import Turn
 
 _LEAST_WAIT = 0.01
 """Seconds between two looks at the time: a guard that wakes for nothing must not spin."""
-
-
-@dataclass(frozen=True, slots=True)
-class LaneSurroundings:
-    """What a lane is handed instead of reaching for it."""
-
-    clock: Callable[[], float]
-    """Monotonic seconds."""
-    unix: Callable[[], float]
-    """Seconds since 1970."""
-    sleep: Callable[[float], Awaitable[None]]
-    logger: FilteringBoundLogger
-    problems: Problems
-    turns: Turns
-    store: Store | None = None
-
-    def unix_of(self, when: float) -> float:
-        """Return the Unix time of a moment of ``clock``."""
-        return self.unix() + when - self.clock()
 
 
 class Lane:

@@ -7,7 +7,8 @@ from typing import Final
 
 from meshbridge.adapter import Adapter, Context, Update
 from meshbridge.guard import Guard, Release
-from meshbridge.lane import Lane, LaneSurroundings
+from meshbridge.lane import Lane
+from meshbridge.lane_surroundings import LaneSurroundings
 from meshbridge.outage import Failure
 from meshbridge.pipeline import Joint
 from meshbridge.publish import Registry, selected

@@ -9,7 +9,8 @@ from unit.runtime.examples import service
 
 from meshbridge import Listing
 from meshbridge.guard import Guard, GuardRules
-from meshbridge.lane import Lane, LaneSurroundings
+from meshbridge.lane import Lane
+from meshbridge.lane_surroundings import LaneSurroundings
 from meshbridge.pipeline import Joint
 from meshbridge.problems import Problems
 from meshbridge.publish import Registry

@@ -14,6 +14,24 @@ from meshbridge.snapshot import Snapshot, Snapshots
 
 
 @dataclass(frozen=True, slots=True)
+class Subscribed:
+    """How one connected peer stands with one type that it asks for."""
+
+    type: str
+    """The type's URL."""
+    sent: str
+    """The version that was sent last; empty: none was."""
+    accepted: str
+    """The version that it acknowledged last; empty: none."""
+    responses: int = 0
+    """How many were handed over to it."""
+    unanswered_seconds: float | None = None
+    """Since when the oldest unanswered response waits; grows while it is silent."""
+    ack_seconds: float | None = None
+    """What the response took that it accepted last, from handing it over to its answer."""
+
+
+@dataclass(frozen=True, slots=True)
 class Subscriber:
     """One connected peer, as ``/api/subscribers`` shows it."""
 
@@ -24,8 +42,8 @@ class Subscriber:
     """The node id it sent, bounded and printable."""
     connected_at: float
     """Unix time in seconds."""
-    types: tuple[tuple[str, str, str], ...]
-    """(type URL, version sent last, version acknowledged last), sorted."""
+    types: tuple[Subscribed, ...]
+    """Each type that it asks for, sorted by URL."""
     rejections: tuple[str, ...] = ()
     """The resources it refused and still refuses, with its words, bounded."""
 
@@ -103,6 +121,20 @@ class Delivering(Protocol):
         Empty for one that asks for none of them. Each step must be short, and may be the last one
         that is taken; between two of them subscribers may come and go.
         """
+        ...
+
+
+@runtime_checkable
+class TakesNames(Protocol):
+    """Options of an outlet that may be told of endpoints whose address is a DNS name; optional.
+
+    Where they say so of any outlet, such instances are published, and every outlet must be ready
+    to find a name in :attr:`meshbridge.service.Endpoint.address`.
+    """
+
+    @property
+    def takes_names(self) -> bool:
+        """Whether the outlet's subscribers are left to resolve names."""
         ...
 
 

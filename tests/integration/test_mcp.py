@@ -15,11 +15,12 @@ from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
 from meshbridge.errors import ConfigurationError
-from meshbridge.outlet import OutletContext, Subscriber
+from meshbridge.outlet import OutletContext, Subscribed, Subscriber
 from meshbridge.problems import Problems
 from meshbridge.service import Endpoint, Labels, Port, Service, Source, versioned
 from meshbridge.settings import Address
 from meshbridge.snapshot import EMPTY, Snapshot, Snapshots
+from meshbridge.testing.clock import Clock
 from meshbridge_mcp import Mcp
 from meshbridge_mcp.server import Options
 from rig.certificates import Authority
@@ -29,7 +30,8 @@ pytestmark = pytest.mark.asyncio
 
 HTTP = Port(80, "http", "http-80")
 DUBBO = Port(20880, "dubbo", "dubbo-20880")
-FROM_SERVICES = {"networking.istio.io/v1/ServiceEntry", "networking.istio.io/v1/WorkloadEntry"}
+ENTRIES = "networking.istio.io/v1/ServiceEntry"
+FROM_SERVICES = {ENTRIES, "networking.istio.io/v1/WorkloadEntry"}
 
 
 def a_service(host: str, *addresses: str, labels: Labels = ()) -> Service:
@@ -59,6 +61,7 @@ class Outlet:
     address: str = ""
     problems: Problems = field(default_factory=Problems)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
+    clock: Callable[[], float] = time.monotonic
 
     def istiod(self, types: tuple[str, ...] = NOW) -> ScriptedIstiod:
         return ScriptedIstiod(self.address, types)
@@ -69,7 +72,7 @@ class Outlet:
             self.bound.set()
 
         return OutletContext(
-            clock=time.monotonic,
+            clock=self.clock,
             logger=structlog.get_logger(),
             metrics=self.metrics,
             listening=listening,
@@ -86,10 +89,14 @@ class Outlet:
 
 @asynccontextmanager
 async def serving(
-    *services: Service, warm: bool = True, options: Options | None = None
+    *services: Service,
+    warm: bool = True,
+    options: Options | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> AsyncGenerator[Outlet]:
     """Serve these services until the block ends."""
-    outlet = Outlet(Mcp(options or Options(listen=Address("127.0.0.1", 0))), Snapshots())
+    mcp = Mcp(options or Options(listen=Address("127.0.0.1", 0)))
+    outlet = Outlet(mcp, Snapshots(), clock=clock)
     if warm:
         outlet.snapshots.publish(a_snapshot(*services))
     async with asyncio.TaskGroup() as tasks:
@@ -344,7 +351,7 @@ async def test_who_is_connected_and_what_it_has_can_be_seen() -> None:
         async with istiod.connected():
             await istiod.until(lambda: len(istiod.acknowledged) == len(NOW) + 1)
             await istiod.until(
-                lambda: all(sent == held for _, sent, held in outlet.subscriber().types)
+                lambda: all(each.sent == each.accepted for each in outlet.subscriber().types)
             )
             seen = outlet.subscriber()
             assert outlet.metric("meshbridge_mcp_streams") == 1
@@ -352,8 +359,57 @@ async def test_who_is_connected_and_what_it_has_can_be_seen() -> None:
         "mcp",
         "sidecar~10.9.9.9~istiod-1.istio-system~istio-system.svc.cluster.local",
     )
-    assert {url for url, _, _ in seen.types} == {MESH_CONFIG, *NOW}
+    assert {each.type for each in seen.types} == {MESH_CONFIG, *NOW}
     assert outlet.mcp.subscribers() == ()
+
+
+async def test_a_busy_istiod_shows_a_lag_that_grows_and_then_what_its_answer_took() -> None:
+    """What is not answered gets older; time stands still but where the test lets it pass."""
+    clock = Clock()
+    async with serving(a_service("a.nacos"), clock=clock) as outlet:
+        istiod = outlet.istiod()
+
+        def entries() -> Subscribed:
+            return next(each for each in outlet.subscriber().types if each.type == ENTRIES)
+
+        def lag() -> float:
+            return outlet.metric("meshbridge_mcp_unanswered_seconds", type="ServiceEntry")
+
+        async with istiod.connected():
+            await istiod.until(lambda: entries().ack_seconds == 0.0)
+            assert (entries().responses, entries().unanswered_seconds, lag()) == (1, None, 0.0)
+            async with istiod.busy():
+                change(outlet, b_nacos=a_service("b.nacos"))
+                await istiod.until(lambda: entries().responses == 2)
+                clock.advance(3.0)
+                assert (entries().unanswered_seconds, lag()) == (3.0, 3.0)
+                clock.advance(4.0)
+                assert (entries().unanswered_seconds, lag()) == (7.0, 7.0)
+                assert entries().sent != entries().accepted
+            await istiod.until(lambda: entries().ack_seconds == 7.0)
+            assert (entries().unanswered_seconds, lag()) == (None, 0.0)
+            assert entries().sent == entries().accepted
+
+        def bucket(bound: str) -> float:
+            return outlet.metric("meshbridge_mcp_ack_seconds_bucket", le=bound, type="ServiceEntry")
+
+        assert [bucket(bound) for bound in ("0.001", "5.0", "10.0", "+Inf")] == [1, 1, 2, 2]
+        assert outlet.metric("meshbridge_mcp_ack_seconds_sum", type="ServiceEntry") == 7.0
+
+
+async def test_an_istiod_that_leaves_without_an_answer_owes_none() -> None:
+    """A lag that nobody can end any more would look like an outage for ever."""
+    async with serving(a_service("a.nacos")) as outlet:
+        istiod = outlet.istiod()
+
+        def unanswered() -> float:
+            return outlet.metric("meshbridge_mcp_unanswered_responses", type="ServiceEntry")
+
+        async with istiod.busy():
+            async with istiod.connected():
+                await istiod.until(lambda: unanswered() == 1)
+            await istiod.until(lambda: outlet.mcp.subscribers() == ())
+        assert unanswered() == 0
 
 
 async def test_what_istiod_would_refuse_is_a_problem_and_the_rest_arrives() -> None:

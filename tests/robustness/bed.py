@@ -17,12 +17,22 @@ from rig.ports import free_port
 MIB = 1024 * 1024
 
 
+class Subscribed(msgspec.Struct):
+    """What it says of one type of one subscriber."""
+
+    type: str
+    """The type's URL."""
+    sent: str
+    """The version sent last."""
+    accepted: str
+    """The version acknowledged last."""
+
+
 class Connected(msgspec.Struct):
     """What ``/api/subscribers`` says of one."""
 
     outlet: str
-    types: list[tuple[str, str, str]]
-    """(type URL, version sent, version acknowledged)."""
+    types: list[Subscribed]
     rejections: list[str]
 
 
@@ -49,10 +59,12 @@ class Bed:
         name: str = "bridge",
         traffic: Sequence[int] = (),
         keeping: Mapping[str, object] | None = None,
+        publish: Mapping[str, object] | None = None,
     ) -> None:
         """Describe it; without a ``registry`` it reads ``services.yaml`` in the directory.
 
-        ``keeping`` are further keys of the configuration, like ``state``.
+        ``keeping`` are further keys of the configuration, like ``state``, and ``publish`` further
+        ones of the registry's rules.
         """
         self.file = directory / f"{name}-services.yaml"
         self.xds, self.mcp, self.status = (f"127.0.0.1:{free_port()}" for _ in range(3))
@@ -60,7 +72,7 @@ class Bed:
         """The ports that Envoy opens."""
         about = registry or {"adapter": "file", "path": str(self.file)}
         http = [{"listen": f"127.0.0.1:{port}", "ports": [80]} for port in self.traffic]
-        loopback = {"publish": {"allow-addresses": ["127.0.0.0/8"]}}
+        loopback = {"publish": {"allow-addresses": ["127.0.0.0/8"], **(publish or {})}}
         configuration = {
             "version": 1,
             "registries": [{"name": "shop", **about, **loopback}],

@@ -64,10 +64,10 @@ class Mesh:
         """
         await until(self.acknowledged, lambda seen: seen == {"xds", "mcp"}, within=15)
         return {
-            version
+            found.accepted
             for each in await self.bed.subscribers()
-            for url, _, version in each.types
-            if url.endswith("/ServiceEntry")
+            for found in each.types
+            if found.type.endswith("/ServiceEntry")
         }
 
     @asynccontextmanager
@@ -127,8 +127,12 @@ def judge_history(it: Bar, history: History) -> None:
 
 def _has_acknowledged(who: Connected) -> bool:
     """Whether the type that everything hangs on was answered, and all answers acknowledged."""
-    roots = [got for url, _, got in who.types if url == CDS or url.endswith("/ServiceEntry")]
-    return bool(roots) and all(roots) and all(sent == got for _, sent, got in who.types)
+    roots = [
+        each.accepted
+        for each in who.types
+        if each.type == CDS or each.type.endswith("/ServiceEntry")
+    ]
+    return bool(roots) and all(roots) and all(each.sent == each.accepted for each in who.types)
 
 
 @asynccontextmanager

@@ -53,6 +53,9 @@ class Rig:
     line: Line = field(default_factory=Line)
     events: list[str] = field(default_factory=list[str])
 
+    def sending(self, stream: Stream, kind: ResourceType) -> None:
+        assert stream.subscriptions[kind.url].waiting
+
     def sent(self, stream: Stream, kind: ResourceType, size: int) -> None:
         assert stream.peer == "peer"
         assert size > 0

@@ -6,6 +6,7 @@ and when it is cancelled its port is closed and its streams have ended.
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from typing import Never
 
@@ -14,12 +15,13 @@ import grpc.aio
 from grpc.aio import ServicerContext
 
 from meshbridge.errors import ConfigurationError
-from meshbridge.outlet import Delivery, OutletContext, Subscriber
+from meshbridge.outlet import Delivery, OutletContext, Subscribed, Subscriber
 from meshbridge.problems import Problem, ProblemKind
 from meshbridge.settings import Address, Listener, Tls
 from meshbridge_xds.credentials import read_credentials, refusal_of_identity
 from meshbridge_xds.exchange import Answer, RequestRefused
 from meshbridge_xds.metrics import StreamMetrics
+from meshbridge_xds.pace import Pace
 from meshbridge_xds.refusal import printable
 from meshbridge_xds.resources import Offers, ResourceType
 from meshbridge_xds.stream import Serving, Stream, SubscriberGone
@@ -62,8 +64,9 @@ class DiscoveryServer:
         """Make it for an outlet's name; ``types`` tells how each type URL is served."""
         self._outlet = outlet
         self._context = context
-        self._metrics = StreamMetrics(outlet, context.metrics)
-        self._streams: set[Stream] = set()
+        self._metrics = StreamMetrics(outlet, context.metrics, context.clock)
+        self._streams: dict[Stream, defaultdict[str, Pace]] = {}
+        """With how quickly each answers, by the URL of the type."""
         self._refusing: set[Stream] = set()
         """Those that have ever refused anything: the others have no problems to tell again."""
         self._serving = Serving(offers, types, self, context.clock)
@@ -106,7 +109,8 @@ class DiscoveryServer:
 
     def subscribers(self) -> tuple[Subscriber, ...]:
         """Return who is connected now, by node and peer."""
-        found = (self._subscriber(stream) for stream in self._streams)
+        now = self._context.clock()
+        found = (self._subscriber(stream, now) for stream in self._streams)
         return tuple(sorted(found, key=lambda each: (each.node, each.peer)))
 
     def delivered(self, names: Mapping[str, Iterable[str]]) -> Iterator[tuple[Delivery, ...]]:
@@ -119,6 +123,11 @@ class DiscoveryServer:
                 if (standing := each.standing(name)) is not None
             )
 
+    def sending(self, stream: Stream, kind: ResourceType) -> None:
+        """Note when a response is handed over."""
+        pace = self._streams[stream][kind.url]
+        self._metrics.of(kind.label).begin(pace, self._context.clock())
+
     def sent(self, stream: Stream, kind: ResourceType, size: int) -> None:
         """Count a response."""
         del stream
@@ -128,11 +137,10 @@ class DiscoveryServer:
 
     def answered(self, stream: Stream, kind: ResourceType, answer: Answer) -> None:
         """Count an answer; tell of a refusal once, and keep the list of what is refused."""
-        if answer.accepted:
-            self._metrics.of(kind.label).accepted.inc()
-        else:
+        pace, now = self._streams[stream][kind.url], self._context.clock()
+        self._metrics.of(kind.label).end(pace, now, accepted=answer.accepted)
+        if not answer.accepted:
             self._refusing.add(stream)
-            self._metrics.of(kind.label).refused.inc()
             self._context.logger.warning(
                 "resources refused",
                 node=stream.node,
@@ -158,14 +166,25 @@ class DiscoveryServer:
             for name, words in subscription.refused()
         ]
 
-    def _subscriber(self, stream: Stream) -> Subscriber:
+    def _subscriber(self, stream: Stream, now: float) -> Subscriber:
         subscriptions = sorted(stream.subscriptions.items())
         return Subscriber(
             outlet=self._outlet,
             peer=stream.peer,
             node=stream.node,
             connected_at=stream.connected_at,
-            types=tuple((url, s.sent_version, s.accepted_version) for url, s in subscriptions),
+            types=tuple(
+                Subscribed(
+                    type=url,
+                    sent=each.sent_version,
+                    accepted=each.accepted_version,
+                    responses=pace.responses,
+                    unanswered_seconds=_rounded(pace.lag(now)),
+                    ack_seconds=_rounded(pace.seconds),
+                )
+                for url, each in subscriptions
+                for pace in (self._streams[stream][url],)
+            ),
             rejections=tuple(
                 f"{name}: {words}" for _, each in subscriptions for name, words in each.refused()
             ),
@@ -195,7 +214,7 @@ class DiscoveryServer:
             self._context.logger.warning("subscriber refused", peer=context.peer(), reason=refusal)
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, refusal)
         stream = Stream(self._serving, printable(context.peer()), time.time(), delta=delta)
-        self._streams.add(stream)
+        self._streams[stream] = defaultdict(Pace)
         self._metrics.streams.inc()
         try:
             await stream.run(_GrpcWire(context))
@@ -206,7 +225,8 @@ class DiscoveryServer:
             )
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(refused))
         finally:
-            self._streams.discard(stream)
+            for url, pace in self._streams.pop(stream).items():
+                self._metrics.of(self._serving.types(url).label).forget(pace)
             self._refusing.discard(stream)
             self._metrics.streams.dec()
             self._context.problems((self._outlet, stream), ())
@@ -221,6 +241,10 @@ class DiscoveryServer:
                 f"outlets.{self._outlet}.listen: {address} cannot be listened on: the port is in "
                 "use, or the address is not this machine's; end what uses it or choose another one"
             ) from None
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 6)
 
 
 class _GrpcWire:

@@ -40,6 +40,10 @@ class Wire(Protocol):
 class Watcher(Protocol):
     """Counts and tells what happens on streams."""
 
+    def sending(self, stream: "Stream", kind: ResourceType) -> None:
+        """A response is handed over; it may take its time, and its answer may come meanwhile."""
+        ...
+
     def sent(self, stream: "Stream", kind: ResourceType, size: int) -> None:
         """A response of so many bytes went out."""
         ...
@@ -169,6 +173,7 @@ class Stream:
                 if follower.kind.follows == kind.url:
                     follower.resend(response.referred())
             message = write_response(kind.url, response, delta=self.delta)
+            self._serving.watcher.sending(self, kind)
             async with self._handing_over:
                 await wire.write(message.data)
             self._serving.watcher.sent(self, kind, len(message.data))

@@ -34,6 +34,8 @@ class ProblemKind(enum.StrEnum):
     """A port, or a disagreement about ports."""
     REJECTED = "rejected"
     """A subscriber refused a resource (NACK)."""
+    NOT_TAKEN_OVER = "not-taken-over"
+    """A subscriber acknowledged a resource, and has none of that name in use, or another one."""
     REGISTRY = "registry"
     """A registry cannot be read or refuses us."""
     STATE = "state"

@@ -13,6 +13,7 @@ from meshbridge.errors import BadData
 from meshbridge.mirror import Held
 from meshbridge.registration import Health
 from meshbridge.service import Endpoint, Labels, Locality, Port, Service, Source
+from meshbridge_mcp.configz import Metadata, configs
 from meshbridge_mcp.istio import REGISTRY_LABEL, SOURCES_ANNOTATION
 from meshbridge_mcp.legal import PROTOCOLS
 from meshbridge_mcp.validate import repair
@@ -20,19 +21,6 @@ from meshbridge_mcp.validate import repair
 UNTOLD = "health and endpoints that are not healthy, dubbo apart from tcp, what istiod would refuse"
 
 _KIND = "ServiceEntry"
-
-
-class _Metadata(msgspec.Struct, frozen=True):
-    name: str = ""
-    namespace: str = ""
-    labels: dict[str, str] | None = None
-    annotations: dict[str, str] | None = None
-
-
-class _Config(msgspec.Struct):
-    kind: str
-    metadata: _Metadata = _Metadata()
-    spec: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class _Port(msgspec.Struct):
@@ -85,7 +73,7 @@ def held(answer: bytes) -> Held:
 
     Only ServiceEntries that a bridge marked as its own count as services.
     """
-    found = _decoded(answer)
+    found = configs(answer)
     parts: dict[str, list[Service]] = {}
     foreign = 0
     for config in found:
@@ -100,18 +88,7 @@ def held(answer: bytes) -> Held:
     return Held(tuple(_joined(parts[host]) for host in sorted(parts)), foreign)
 
 
-def _decoded(answer: bytes) -> list[_Config]:
-    try:
-        return msgspec.json.decode(answer, type=list[_Config] | None) or []
-    except msgspec.ValidationError as error:
-        raise BadData(f"it is no answer of istiod's /debug/configz: {error}") from None
-    except msgspec.DecodeError as error:
-        raise BadData(f"it is no JSON: {error}") from None
-    except RecursionError:
-        raise BadData("it is no answer of istiod: it is nested too deeply") from None
-
-
-def _part(metadata: _Metadata, raw: msgspec.Raw) -> Service:
+def _part(metadata: Metadata, raw: msgspec.Raw) -> Service:
     where = f"{_KIND} {metadata.namespace}/{metadata.name}"
     try:
         spec = msgspec.json.decode(raw, type=_Spec)

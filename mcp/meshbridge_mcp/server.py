@@ -1,6 +1,6 @@
 """The outlet ``mcp``: serves every snapshot to istiod as MCP over xDS."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Never
 
 from prometheus_client import Counter, Gauge
@@ -14,6 +14,8 @@ from meshbridge.settings import Address, ListenAddress, Listener
 from meshbridge.snapshot import Snapshot, Snapshots
 from meshbridge.turns import Turns
 from meshbridge_mcp import mirror
+from meshbridge_mcp.asking import Origin
+from meshbridge_mcp.feedback import Feedback, FeedbackMetrics
 from meshbridge_mcp.istio import entries
 from meshbridge_mcp.kinds import SERVICE_ENTRY, WITHHELD, WORKLOAD_ENTRY, resource_type
 from meshbridge_mcp.ledger import Ledger
@@ -34,6 +36,8 @@ class Options(Listener):
     """
 
     listen: ListenAddress = Address("127.0.0.1", 15051)
+    debug: tuple[Origin, ...] = ()
+    """Where istiods show their store (/debug/configz), to see what they have taken over"""
 
 
 class Mcp:
@@ -69,9 +73,20 @@ class Mcp:
         self._names = ledger.names
         encoder = _follow(snapshots, offers, context, ledger)
         try:
-            await self._server.serve_beside(encoder, self._options)
+            feedback = self._feedback(offers, context)
+            await self._server.serve_beside(encoder, self._options, *feedback)
         finally:
             self._server = None
+
+    def _feedback(
+        self, offers: Offers, context: OutletContext
+    ) -> Iterator[Coroutine[object, object, Never]]:
+        """Yield what looks at each istiod whose debug address is known."""
+        if not self._options.debug:
+            return
+        metrics = FeedbackMetrics(NAME, context.metrics)
+        for origin in dict.fromkeys(self._options.debug):
+            yield Feedback(origin, offers, context, metrics).follow()
 
     def subscribers(self) -> tuple[Subscriber, ...]:
         """Return who is connected now."""

@@ -71,8 +71,15 @@ class DiscoveryServer:
         """Those that have ever refused anything: the others have no problems to tell again."""
         self._serving = Serving(offers, types, self, context.clock)
 
-    async def serve_beside(self, encoder: Coroutine[object, object, Never], at: Listener) -> Never:
+    async def serve_beside(
+        self,
+        encoder: Coroutine[object, object, Never],
+        at: Listener,
+        *others: Coroutine[object, object, Never],
+    ) -> Never:
         """Run what makes the offers, and serve them where the options say, until cancelled.
+
+        ``others`` run meanwhile too.
 
         Raises ConfigurationError as :meth:`serve` does, bare: that of a task group would be
         wrapped in a group, which the contract of an outlet does not know.
@@ -80,6 +87,8 @@ class DiscoveryServer:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(encoder, name=f"{self._outlet} encoder")
+                for other in others:
+                    tasks.create_task(other, name=f"{self._outlet} beside")
                 await self.serve(at.listen, at.tls if isinstance(at.tls, Tls) else None)
         except* ConfigurationError as group:
             raise group.exceptions[0] from None

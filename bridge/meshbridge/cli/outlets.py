@@ -49,11 +49,6 @@ class Outlets(Collector):
         """Yield nothing: outlets come and go."""
         return iter(())
 
-    @property
-    def parts(self) -> list[str]:
-        """The names of their parts."""
-        return [_part(name) for name in self._serving]
-
     async def begin(self, settings: OutletSettings) -> None:
         """Open an outlet's ports. Raises what it fails with."""
         serving = _Serving(settings, self._bridge, self._logger)

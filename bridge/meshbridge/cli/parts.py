@@ -37,6 +37,8 @@ class Parts:
         """Start with none."""
         self._logger = logger
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._all = set[asyncio.Task[None]]()
+        """Also those in whose place others are, and those that were still being opened."""
         self._excused: set[asyncio.Task[None]] = set()
         """Those that may end: they are being opened, or ended."""
         self._news = asyncio.Event()
@@ -44,13 +46,13 @@ class Parts:
     @property
     def running(self) -> list[str]:
         """The names of those that have not ended."""
-        hanging = (task for task in self._excused if task not in self._tasks.values())
-        tasks = (*self._tasks.values(), *hanging)
-        return [task.get_name() for task in tasks if not task.done()]
+        return sorted(task.get_name() for task in self._all if not task.done())
 
     def start(self, name: str, work: Coroutine[object, object, None]) -> None:
         """Start a part."""
-        self._tasks[name] = asyncio.create_task(work, name=name)
+        self._tasks[name] = task = asyncio.create_task(work, name=name)
+        self._all.add(task)
+        task.add_done_callback(self._all.discard)
         self._news.set()
 
     async def open(self, name: str, serve: Serve) -> None:
@@ -119,6 +121,10 @@ class Parts:
         for name, task in list(self._tasks.items()):
             if task in tasks and task.done():
                 del self._tasks[name]
+
+    async def end_others(self, *names: str, within: float) -> None:
+        """End all that run but these, whatever they were about; give up after so many seconds."""
+        await self._finish([task for task in self._all if task.get_name() not in names], within)
 
     async def _finish(self, tasks: Iterable[asyncio.Task[None]], within: float) -> None:
         running = [task for task in tasks if not task.done()]

@@ -206,9 +206,9 @@ class _Run:
     async def _end(self) -> None:
         """End who hears from outside first, and what says how things stand last."""
         self._status.drain()
-        await self._parts.end(_FILES, _RELOADS, _ADMIN, *self._outlets.parts, within=ENDS)
+        await self._parts.end_others(_BRIDGE, _STATUS, within=ENDS)
         await self._parts.end(_BRIDGE, within=_BRIDGE_ENDS)
-        await self._parts.end(_STATUS, within=_STATUS_ENDS)
+        await self._parts.end_others(within=_STATUS_ENDS)
 
     def _say_started(self) -> None:
         settings = self._first

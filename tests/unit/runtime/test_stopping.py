@@ -3,13 +3,14 @@
 import asyncio
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 import pytest
 from unit.runtime.examples import Log
 
-from meshbridge.cli.parts import Parts, left
+from meshbridge.cli.parts import Parts, Serve, Ways, left
 from meshbridge.cli.stopping import Limit, Stopping
+from meshbridge.errors import ConfigurationError
 
 
 class Ends:
@@ -203,3 +204,44 @@ async def test_a_part_that_fails_while_it_ends_is_told_and_stops_nobody() -> Non
     assert parts.running == []
     (line,) = [each for each in log.entries if each["event"] == "failed while it ended"]
     assert line["part"] == "failing"
+
+
+async def cancelled(work: Coroutine[object, object, None]) -> None:
+    """Begin it, and cancel it when it waits."""
+    task = asyncio.create_task(work)
+    await asyncio.sleep(0.0)
+    await asyncio.sleep(0.0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.asyncio
+async def test_what_was_being_opened_or_replaced_at_the_signal_is_ended_like_the_rest() -> None:
+    """Nobody knows of it by its name, yet."""
+    parts, ended = Parts(Log().logger()), list[str]()
+
+    def serve(name: str, *, opens: bool) -> Serve:
+        async def run(opened: Callable[[], None]) -> None:
+            if opens:
+                opened()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append(name)
+
+        return run
+
+    async def refuse(_: Callable[[], None]) -> None:
+        raise ConfigurationError("in use")
+
+    await parts.open("replaced", serve("old", opens=True))
+    ways = Ways(serve("new", opens=False), refuse, lambda _: False)
+    await cancelled(parts.replace("replaced", ways, within=10))
+    await cancelled(parts.open("opening", serve("opening", opens=False)))
+    parts.start("last", serve_until(lambda: ended.append("last")))
+    assert parts.running == ["last", "opening", "replaced", "replaced"]
+    await parts.end_others("last", within=10)
+    assert sorted(ended) == ["new", "old", "opening"]
+    await parts.end_others(within=10)
+    assert (ended[-1], parts.running) == ("last", [])

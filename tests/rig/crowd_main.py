@@ -126,9 +126,16 @@ class Crowd(ConnectionEventListener):
         await self._ask(request, InstanceResponse)
 
     async def _ask(self, request: AbstractNamingRequest, answer: type[object]) -> None:
-        await self._proxy.request_naming_server(  # pyright: ignore[reportUnknownMemberType] - it does not say what answer is
-            request, answer
-        )
+        try:
+            await self._proxy.request_naming_server(  # pyright: ignore[reportUnknownMemberType] - it does not say what answer is
+                request, answer
+            )
+        except asyncio.CancelledError:
+            # gRPC's word for a request whose connection the SDK closes meanwhile.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise NacosException(500, "the connection was closed") from None
 
 
 def _instances(places: object) -> list[Instance]:

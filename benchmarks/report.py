@@ -43,8 +43,6 @@ def setting(seed: int) -> Setting:
 
 def report(figures: Sequence[Figure], envoy: str, measured: Setting) -> str:
     """Return the report as Markdown."""
-    rows = (HEAD, tuple("---" for _ in HEAD), *(figure.row() for figure in figures))
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     return f"""\
 # What it costs
 
@@ -52,13 +50,9 @@ Measured by `make bench` (seed {measured.seed}); everything on loopback of one m
 met when the median is within it. On a busy machine times grow; the processor time of the measured
 process, where it was one, tells how much of it was its own.
 
-* Revision: {measured.revision}
-* Date: {datetime.now(UTC):%Y-%m-%d}
-* Machine: {os.cpu_count()} cores{_model()}, {platform.system()} on {platform.machine()}
-* Python {platform.python_version()}, Envoy {envoy}
-* Load average over the minute before: {measured.load:.2f}
+{circumstances(measured, f"Envoy {envoy}")}
 
-{table}
+{table(figures)}
 
 * **File change → live in Envoy**: from the replacement of the registry's file to the first request
   that the new instance answers through Envoy; a request leaves every millisecond or two, and its
@@ -76,6 +70,22 @@ process, where it was one, tells how much of it was its own.
 * **Streams at once**: from the first connection to the last acknowledged answer about clusters and
   endpoints; nothing is encoded for any of them, which is checked.
 """
+
+
+def circumstances(measured: Setting, beside: str) -> str:
+    """Return on what it was measured, as a list; ``beside`` names what else ran."""
+    return f"""\
+* Revision: {measured.revision}
+* Date: {datetime.now(UTC):%Y-%m-%d}
+* Machine: {os.cpu_count()} cores{_model()}, {platform.system()} on {platform.machine()}
+* Python {platform.python_version()}, {beside}
+* Load average over the minute before: {measured.load:.2f}"""
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """Return the figures as a table."""
+    rows = (HEAD, tuple("---" for _ in HEAD), *(figure.row() for figure in figures))
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _git(*arguments: str) -> str:

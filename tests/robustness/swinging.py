@@ -40,6 +40,8 @@ class SwingingOptions(Section):
     """How many"""
     instances: int
     """Of each"""
+    moving: int = 0
+    """How many of them change, from the first one on; 0: all"""
     rate: float
     """Changes a second, once the file ``begin`` is there"""
     seed: int
@@ -75,7 +77,7 @@ class Swinging:
         with options.log.open("a", buffering=1) as log:
             while True:
                 number += 1
-                place = chance.randrange(options.services)
+                place = chance.randrange(options.moving or options.services)
                 first, *rest = services[place].instances
                 address = str(ipaddress.IPv4Address(_FIRST + number))
                 changed = replace(first, id=f"{address}:8080", address=address)

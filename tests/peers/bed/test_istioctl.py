@@ -1,0 +1,106 @@
+"""What `dump --format istio` writes is good for istioctl, and so for `kubectl apply`."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from types import MappingProxyType
+from typing import cast
+
+import pytest
+
+from meshbridge.plugins import installed
+from meshbridge.snapshot import Snapshot
+from meshbridge_mcp import Mcp
+from rig.istiod import istioctl
+from rig.odd_services import odd_services
+from rig.scripted_nacos import Host, ScriptedNacos
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("istio")]
+
+CORPUS = Path(__file__).parents[2] / "corpus"
+READ = ("nacos2", "nacos3")
+"""The parts of the corpus that an adapter reads."""
+EXPECTED = {
+    "IST0134": "a host with a TCP port and without a virtual address: what `addresses: none` asks",
+}
+"""What istioctl may complain of, by its codes, and why that is no fault of ours."""
+
+
+def services(part: str) -> dict[str, list[Host]]:
+    """Return what a registry held in a part of the corpus, by the names of services."""
+    found: dict[str, list[Host]] = {}
+    for path in sorted((CORPUS / part).glob("*/subscribed.json")):
+        info = cast("dict[str, object]", json.loads(path.read_text())["serviceInfo"])
+        found[str(info["name"])] = cast("list[Host]", info["hosts"])
+    return found
+
+
+async def dump(part: str, directory: Path, addresses: str) -> Path:
+    """Return where the dump of a part lies, as the command wrote it."""
+    async with ScriptedNacos() as nacos:
+        for name, hosts in services(part).items():
+            nacos.services[name] = {(str(at), at): host for at, host in enumerate(hosts)}
+        registry = {
+            "name": "shop",
+            "adapter": "nacos",
+            "servers": [nacos.address],
+            "publish": {"addresses": addresses},
+        }
+        configuration = directory / "meshbridge.yaml"
+        configuration.write_text(json.dumps({"version": 1, "registries": [registry]}))
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "meshbridge", "dump", "-c", configuration),
+            *("--format", "istio"),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        said, complaints = await asyncio.wait_for(child.communicate(), 60)
+    assert child.returncode == 0, complaints.decode()
+    dumped = directory / "dump.yaml"
+    dumped.write_bytes(said)
+    return dumped
+
+
+async def complaints(path: Path) -> list[str]:
+    """Return the codes of all that istioctl has to say of a file, once each."""
+    said = await istioctl("analyze", "--use-kube=false", "-A", "-o", "json", path)
+    found, _ = json.JSONDecoder().raw_decode(said)  # a sentence for people follows
+    return sorted({each["code"] for each in cast("list[dict[str, str]]", found)})
+
+
+@pytest.mark.parametrize("part", READ)
+async def test_what_real_registries_hold_is_dumped_without_a_complaint(
+    part: str, tmp_path: Path
+) -> None:
+    """Each service of the corpus is a resource, valid by itself and among the others."""
+    dumped = await dump(part, tmp_path, "virtual")
+    assert dumped.read_text().count("kind: ServiceEntry\n") >= len(services(part))
+    assert "valid" in await istioctl("validate", "-f", dumped)
+    assert await complaints(dumped) == []
+
+
+async def test_without_virtual_addresses_tcp_ports_are_all_that_is_complained_of(
+    tmp_path: Path,
+) -> None:
+    """That istioctl can complain is seen here too."""
+    dumped = await dump("nacos3", tmp_path, "none")
+    assert "valid" in await istioctl("validate", "-f", dumped)
+    assert await complaints(dumped) == sorted(EXPECTED)
+
+
+async def test_the_dump_of_odd_services_is_valid(tmp_path: Path) -> None:
+    """Whatever can be sent to istiod can be written for people, and read by Go's YAML."""
+    odd = odd_services(2, 1000)
+    snapshot = Snapshot(MappingProxyType({each.host: each for each in odd}))
+    dumped = tmp_path / "dump.yaml"
+    dumped.write_text(Mcp(Mcp.Options()).render(snapshot, "istio"))
+    assert "valid" in await istioctl("validate", "-f", dumped)
+
+
+async def test_the_other_parts_of_the_corpus_are_read_by_no_adapter_yet() -> None:
+    """An adapter that comes for one of them is to be tried here too."""
+    parts = {each.name for each in CORPUS.iterdir() if each.is_dir()}
+    assert parts - set(READ) == {"eureka", "zookeeper"}
+    assert {each.name for each in installed("adapters")} == {"file", "nacos"}

@@ -135,7 +135,7 @@ class Feedback:
                 subject=self._name,
                 kind=ProblemKind.OTHER,
                 reason=f"what it has taken over is not known: {reason}",
-                remedy="it is served on; correct `debug`, or see that it can be reached",
+                remedy="it is served on; let it be reached, or correct `outlets.mcp.debug`",
             )
         )
 

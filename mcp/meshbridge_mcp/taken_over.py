@@ -131,15 +131,18 @@ class Look:
 
 
 def _problem(registry: str, istiod: str, late: NotTaken) -> Problem:
-    match late.lack:
-        case Lack.MISSING:
-            reason, remedy = f"{istiod} has not taken it over: it holds none", _IN_VAIN
-        case Lack.OTHER:
-            reason = f"{istiod} has not taken over version {late.offered}: it holds {late.held}"
-            remedy = _IN_VAIN
-        case Lack.FOREIGN:
-            reason = f"{istiod} holds another one of this name, which no bridge has sent"
-            remedy = (
-                "rename or remove that one, or list the bridge before its source in configSources"
-            )
-    return Problem(registry, str(late), ProblemKind.NOT_TAKEN_OVER, reason, remedy)
+    reason, remedy = _words(late)
+    kind = ProblemKind.NOT_TAKEN_OVER
+    return Problem(registry, str(late), kind, f"{istiod} {reason}", remedy)
+
+
+def _words(late: NotTaken) -> tuple[str, str]:
+    """Return the reason, of which istiod is the subject, and the remedy."""
+    if late.lack is Lack.MISSING:
+        return "has not taken it over: it holds none", _IN_VAIN
+    if late.lack is Lack.OTHER:
+        return f"has not taken over version {late.offered}: it holds {late.held}", _IN_VAIN
+    return (
+        "holds another one of this name, which no bridge has sent",
+        "rename or remove it, or list the bridge before its source in configSources",
+    )

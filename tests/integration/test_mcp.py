@@ -24,6 +24,7 @@ from meshbridge.testing.clock import Clock
 from meshbridge_mcp import Mcp
 from meshbridge_mcp.server import Options
 from rig.certificates import Authority
+from rig.ports import free_port
 from rig.scripted_istiod import BEFORE_1_24, MESH_CONFIG, NOW, Event, ScriptedIstiod
 
 pytestmark = pytest.mark.asyncio
@@ -410,6 +411,20 @@ async def test_an_istiod_that_leaves_without_an_answer_owes_none() -> None:
                 await istiod.until(lambda: unanswered() == 1)
             await istiod.until(lambda: outlet.mcp.subscribers() == ())
         assert unanswered() == 0
+
+
+async def test_an_istiod_whose_store_cannot_be_read_is_served_all_the_same() -> None:
+    """What it has taken over is not known, and that is said."""
+    nobody = f"http://127.0.0.1:{free_port()}"
+    options = Options(listen=Address("127.0.0.1", 0), debug=(nobody,))
+    async with serving(a_service("a.nacos"), options=options) as outlet:
+        istiod = outlet.istiod()
+        async with istiod.connected():
+            await istiod.until(lambda: istiod.hosts() == {"a.nacos"})
+            await istiod.until(lambda: len(outlet.problems) == 1)
+            (problem,) = outlet.problems
+    assert problem.subject == f"istiod {nobody}"
+    assert "it cannot be reached: Connection refused" in problem.reason
 
 
 async def test_what_istiod_would_refuse_is_a_problem_and_the_rest_arrives() -> None:

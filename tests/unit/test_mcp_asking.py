@@ -1,6 +1,7 @@
 """How an istiod is asked: bounded in bytes and time, and each refusal has its reason."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.asyncio
 async def answering(*parts: bytes, hang: bool = False) -> AsyncGenerator[tuple[str, list[bytes]]]:
     """Answer one request with these bytes; yields where, and the requests."""
     asked: list[bytes] = []
-    ended = asyncio.Event()
+    ended, answered = asyncio.Event(), asyncio.Event()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked.append(await reader.readuntil(b"\r\n\r\n"))
@@ -27,11 +28,15 @@ async def answering(*parts: bytes, hang: bool = False) -> AsyncGenerator[tuple[s
         if hang:
             await ended.wait()
         writer.close()
+        with contextlib.suppress(ConnectionError):  # who asked may have gone
+            await writer.wait_closed()
+        answered.set()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
         ended.set()
+        await answered.wait()
 
 
 def head(status: str, *headers: str) -> bytes:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,7 +32,7 @@ def written(documents: object) -> bytes:
 
 
 def said(found: Config) -> tuple[object, ...]:
-    return found.kind, found.api_version, found.metadata, json.loads(found.spec)
+    return found.kind, found.api_version, found.metadata, msgspec.json.decode(found.spec)
 
 
 @given(st.lists(_DOCUMENTS, max_size=5))

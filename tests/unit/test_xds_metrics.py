@@ -34,7 +34,7 @@ def test_the_lag_is_that_of_the_oldest_response_without_an_answer() -> None:
     assert outlet.read("unanswered_seconds") == 63.0
     cds.forget(slower)
     assert outlet.read("unanswered_seconds") == 62.0
-    cds.end(slow, outlet.now, accepted=False)
+    outlet.metrics.of("cds").end(slow, outlet.now, accepted=False)
     assert (outlet.read("unanswered_responses"), outlet.read("unanswered_seconds")) == (0, 0.0)
 
 

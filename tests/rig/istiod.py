@@ -6,8 +6,9 @@ what it took in ``/debug/configz``.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, cast
 
@@ -41,6 +42,16 @@ PATIENCE = aiohttp.ClientTimeout(total=10)
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where istiod takes configuration from: an MCP server, or a folder of manifests."""
+
+    address: str
+    """``host:port`` of an MCP server, or a URL such as ``fs:///folder``."""
+    tls: Mapping[str, object] | None = None
+    """Its ``tlsSettings``; without them it is spoken to in the clear."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
     """A resource in istiod's store."""
 
@@ -52,6 +63,11 @@ class Stored:
     hosts: tuple[str, ...]
     endpoints: tuple[str, ...]
     """Their addresses; a kind without endpoints has none."""
+    created: str = ""
+    """As in Kubernetes: ``2100-01-01T00:00:00Z``."""
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+    spec: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
 class Istiod(Server):
@@ -62,17 +78,17 @@ class Istiod(Server):
     def __init__(
         self,
         directory: Path,
-        sources: Sequence[str],
+        sources: Sequence[str | Source],
         *,
         name: str = "istiod",
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Choose its ports; ``sources`` are ``host:port`` of MCP servers without TLS.
+        """Choose its ports; a source may be the ``host:port`` of an MCP server without TLS.
 
         Raises rig.bed.Missing or BuildFailed.
         """
         self._program = istio().istiod
-        self._sources = tuple(sources)
+        self._sources = [Source(each) if isinstance(each, str) else each for each in sources]
         debug, discovery, monitoring = (f"127.0.0.1:{free_port()}" for _ in range(3))
         self.debug = debug
         """Where ``/ready`` and ``/debug`` are answered."""
@@ -99,7 +115,7 @@ class Istiod(Server):
             "trustDomain": "cluster.local",
             "enableAutoMtls": False,  # a plain Envoy would wait for certificates for ever
             "enableTracing": False,
-            "configSources": [{"address": f"xds://{each}"} for each in self._sources],
+            "configSources": [_config_source(each) for each in self._sources],
         }
         self._mesh.write_text(json.dumps(mesh, indent=1))
 
@@ -126,19 +142,34 @@ class Istiod(Server):
         ):
             return cast("object", await answer.json(content_type=None))
 
-    async def stored(self, kind: str) -> tuple[Stored, ...]:
-        """Return what its store holds of a kind, e.g. ``ServiceEntry``, sorted by name."""
+    async def stored(self, kind: str = "") -> tuple[Stored, ...]:
+        """Return what its store holds of a kind, e.g. ``ServiceEntry``, or of all; sorted."""
         found = cast("list[dict[str, object]]", await self.get("/debug/configz"))
-        resources = (_stored(each) for each in found if each.get("kind") == kind)
-        return tuple(sorted(resources, key=lambda each: (each.namespace, each.name)))
+        resources = (_stored(each) for each in found if kind in {"", each.get("kind")})
+        return tuple(sorted(resources, key=lambda each: (each.kind, each.namespace, each.name)))
+
+    async def metrics(self, pattern: str) -> dict[str, float]:
+        """Return its samples whose names, with their labels, match the regular expression."""
+        async with (
+            aiohttp.ClientSession(timeout=PATIENCE) as session,
+            session.get(f"http://{self.monitoring}/metrics") as answer,
+        ):
+            lines = re.findall(r"^([a-z].*) (\S+)$", await answer.text(), re.MULTILINE)
+        return {name: float(value) for name, value in lines if re.search(pattern, name)}
 
     def warnings(self) -> list[str]:
         """Return what it said of resources that it could not use, since its last start."""
         return [line for line in self.log.splitlines() if "\twarn\tadsc\t" in line]
 
 
+def _config_source(source: Source) -> dict[str, object]:
+    address = source.address if "://" in source.address else f"xds://{source.address}"
+    return {"address": address, **({"tlsSettings": dict(source.tls)} if source.tls else {})}
+
+
 def _stored(found: Mapping[str, object]) -> Stored:
     metadata = cast("dict[str, str]", found["metadata"])
+    maps = cast("dict[str, dict[str, str]]", found["metadata"])
     spec = cast("dict[str, object]", found["spec"])
     endpoints = cast("list[dict[str, str]]", spec.get("endpoints", []))
     return Stored(
@@ -148,6 +179,10 @@ def _stored(found: Mapping[str, object]) -> Stored:
         version=metadata.get("resourceVersion", ""),
         hosts=tuple(cast("list[str]", spec.get("hosts", []))),
         endpoints=tuple(each["address"] for each in endpoints),
+        created=metadata.get("creationTimestamp", ""),
+        labels=maps.get("labels", {}),
+        annotations=maps.get("annotations", {}),
+        spec=spec,
     )
 
 

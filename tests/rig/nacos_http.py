@@ -141,9 +141,10 @@ class NacosHttp:
             ephemeral=json.dumps(ephemeral),
         )
 
-    async def remove_service(self, service: str) -> None:
+    async def remove_service(self, service: str, *, group: str = "DEFAULT_GROUP") -> None:
         """Remove a service that has no instances left."""
-        await self._call("DELETE", f"{self._paths.naming}/service", serviceName=service)
+        path = f"{self._paths.naming}/service"
+        await self._call("DELETE", path, serviceName=service, groupName=group)
 
     async def instances(self, service: str) -> list[Listed]:
         """Return the instances of a service that are switched on, in the cluster DEFAULT."""

@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -22,8 +22,16 @@ Interface = Literal["sync", "aio"]
 class Proxyless:
     """Calls targets like ``xds:///orders.test`` through gRPC's own xDS client."""
 
-    def __init__(self, interface: Interface, control_plane: str, directory: Path) -> None:
-        """Describe it; ``control_plane`` is ``host:port``."""
+    def __init__(
+        self,
+        interface: Interface,
+        control_plane: str,
+        directory: Path,
+        *,
+        node: Mapping[str, object] | None = None,
+    ) -> None:
+        """Describe it; ``control_plane`` is ``host:port``, ``node`` what it says of itself."""
+        plain = {"id": f"proxyless-{interface}", "locality": {"region": "r", "zone": "z"}}
         bootstrap = {
             "xds_servers": [
                 {
@@ -32,7 +40,7 @@ class Proxyless:
                     "server_features": ["xds_v3"],
                 }
             ],
-            "node": {"id": f"proxyless-{interface}", "locality": {"region": "r", "zone": "z"}},
+            "node": dict(plain if node is None else node),
         }
         self.process = Process(
             f"proxyless-{interface}",

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Literal
@@ -112,14 +112,23 @@ class Envoy(Server):
     within = 20.0
 
     def __init__(
-        self, directory: Path, bootstrap: Mapping[str, object], *, name: str = "envoy"
+        self,
+        directory: Path,
+        bootstrap: Mapping[str, object],
+        *,
+        name: str = "envoy",
+        before: Sequence[str | Path] = (),
     ) -> None:
-        """Describe it; raises NoEnvoy."""
+        """Describe it, and what runs it: ``before`` stands before its command.
+
+        Raises NoEnvoy.
+        """
         home = directory / name
         self._admin_file = home / "admin"
         self._configuration = home / "bootstrap.json"
         self._bootstrap = json.dumps(bootstrap)
         command: list[str | Path] = [
+            *before,
             find_envoy(),
             "--config-path",
             self._configuration,

@@ -19,8 +19,8 @@ from rig.envoy import NoEnvoy, find_envoy
 from rig.making import BuildFailed, Missing, Progress, cache, missing_packages, need, run, say
 
 ISTIO = "istio"
-NETWORK = ("ip", "nft")
-"""The programs that tests of network faults use."""
+NETWORK = ("ip", "nft", "setpriv")
+"""The programs that tests in networks of their own use."""
 WITHIN = 10.0
 """Seconds that Envoy has to say its version; it takes a tenth of one."""
 SHOWN = 200

@@ -45,6 +45,7 @@ PROGRAMS = {
     "cc": Program("gcc libc6-dev"),  # which Debian's gcc does not bring along
     "ip": Program("iproute2"),
     "nft": Program("nftables"),
+    "setpriv": Program("util-linux"),
     "go": Program(
         remedy="install 1.21 or newer from go.dev",
         least=(1, 21),

@@ -32,6 +32,8 @@ from rig.making import Missing, need
 IPV6 = 6
 NAMESPACES = Path("/run/netns")
 INTERFACES = Path("/sys/class/net")
+PROXY = 1337
+"""The group of a sidecar's process, by which its own connections are known; it is Istio's."""
 NAME = re.compile(r"mb-(\d+)-\d+")
 """A namespace of ours; the number is the process that made it."""
 LINK = re.compile(r"mb(\d+)-\d+")
@@ -108,6 +110,20 @@ class Namespace:
         """Return a command that runs inside, for a Process; its process id stays the same."""
         return ["ip", "netns", "exec", self.name, *words]
 
+    def proxy(self, *words: str | Path) -> list[str | Path]:
+        """Return a command that runs inside as a sidecar: what it opens is not captured.
+
+        Raises Missing.
+        """
+        need("setpriv", "a sidecar in a network of its own")
+        # Whoever changes its group loses the signal that ends it with the test run.
+        alone = ("setpriv", f"--regid={PROXY}", "--clear-groups", "--pdeathsig=KILL")
+        return self.command(*alone, *words)
+
+    def reach(self, address: str) -> None:
+        """Let that address of this machine be reached from inside, by the cable."""
+        ip("-netns", self.name, "route", "add", f"{address}/32", "dev", "eth0")
+
     def blackhole(self, address: str, port: int) -> None:
         """Let all packets to and from that address and port vanish from now on.
 
@@ -142,6 +158,16 @@ class Namespace:
         also who takes them.
         """
         self._nft(f"add rule inet meshbridge redirected tcp dport {port} redirect to :{to}")
+
+    def capture(self, to: int) -> None:
+        """Let new connections that go out end at port ``to`` of 127.0.0.1, as Istio does in a pod.
+
+        It spares those that a :meth:`proxy` opens.
+        """
+        self._nft(
+            f"add rule inet meshbridge redirected meta l4proto tcp meta skgid != {PROXY}"
+            f" fib daddr type != local redirect to :{to}"
+        )
 
     def _nft(self, *lines: str) -> None:
         checked(["ip", "netns", "exec", self.name, "nft", "-f", "-"], "\n".join(lines) + "\n")

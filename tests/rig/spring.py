@@ -1,6 +1,6 @@
 """Real Spring Cloud applications: each says who it is, calls others, and is a link of a chain."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import ClassVar, Literal, cast
@@ -31,6 +31,8 @@ class Member:
     """What it registers as; others of that name are further instances."""
     host: str = LOOPBACK
     """Where it listens, and the address that it registers."""
+    port: int = 0
+    """Its port there; 0 for one that is free."""
     version: str = ""
     """In its metadata."""
     zone: str = ""
@@ -98,10 +100,15 @@ class SpringService(Application):
 
     kind: ClassVar[str] = "Spring Cloud service"
 
-    def __init__(self, directory: Path, member: Member) -> None:
-        """Choose its port; raises rig.bed.Missing or BuildFailed."""
+    def __init__(
+        self, directory: Path, member: Member, *, before: Sequence[str | Path] = ()
+    ) -> None:
+        """Choose its port, and say what runs it: ``before`` stands before its command.
+
+        Raises rig.bed.Missing or BuildFailed.
+        """
         self.member = member
-        self.port = free_port()
+        self.port = member.port or free_port()
         self.address = f"{member.host}:{self.port}"
         said = {each.name: _word(getattr(member, each.name)) for each in fields(member)}
         said |= {"port": str(self.port), "timeout": str(round(member.timeout * 1000))}
@@ -112,7 +119,7 @@ class SpringService(Application):
             home=directory / member.name,
             heap="96m",
         )
-        super().__init__(member.name, directory, command)
+        super().__init__(member.name, directory, [*before, *command])
 
     async def who(self, headers: Mapping[str, str] | None = None) -> Answer:
         """Ask it who it is."""

@@ -88,9 +88,10 @@ def test_what_is_missing_or_too_old_is_told_by_its_packages_once(path: Path) -> 
         "maven",
         "nftables",
         "openjdk-17-jdk-headless",
+        "util-linux",
     ]
 
-    for program in ("mvn", "cc", "ip", "nft", "java", "javac"):
+    for program in ("mvn", "cc", "ip", "nft", "setpriv", "java", "javac"):
         put(path, program, NEW.get(program, ""))
     assert missing_packages() == []
     put(path, "javac", "javac 11")

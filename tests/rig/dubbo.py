@@ -162,13 +162,18 @@ class Consumer(Application):
 
     kind: ClassVar[str] = "Dubbo consumer"
 
-    def __init__(self, directory: Path, need: Need) -> None:
-        """Describe it; raises rig.bed.Missing or BuildFailed."""
+    def __init__(self, directory: Path, need: Need, *, hosts: Path | None = None) -> None:
+        """Describe it; it looks names up in the file ``hosts``, and then nowhere else.
+
+        Raises rig.bed.Missing or BuildFailed.
+        """
         sent = {**need.attachments, **({"dubbo.tag": need.tag} if need.tag else {})}
         milliseconds = str(round(need.timeout * 1000))
         command, environment = _program(
             "Consumer", directory, need, attachments=_word(sent), timeout=milliseconds
         )
+        if hosts is not None:
+            command = [command[0], f"-Djdk.net.hosts.file={hosts}", *command[1:]]
         super().__init__(need.name, directory, command, environment=environment)
 
     async def call(self, times: int = 1, *, within: float = 60.0) -> list[Call]:

@@ -14,6 +14,7 @@ from unit.deploy.shipped import (
     ISTIOD_POD,
     KUBERNETES,
     ROOT,
+    SYSTEMD,
     at,
     document,
     each,
@@ -220,6 +221,11 @@ def test_a_bridge_in_istiods_pod_has_ports_of_its_own_and_istiod_finds_it() -> N
     assert text(bridge, "livenessProbe", "httpGet", "port") == text(port, "name")
 
 
+@pytest.mark.parametrize("folder", [ISTIOD_POD, SYSTEMD], ids=lambda path: path.name)
+def test_a_bridge_beside_an_istiod_looks_at_what_that_holds(folder: Path) -> None:
+    assert at(_configuration(folder), "outlets", "mcp", "debug") == ["http://127.0.0.1:15014"]
+
+
 def test_a_bridge_in_istiods_pod_listens_before_istiod_starts_and_goes_on() -> None:
     bridge = _bridge(ISTIOD_POD)
     host, port = text(_configuration(ISTIOD_POD), "outlets", "mcp", "listen").split(":")
@@ -230,7 +236,7 @@ def test_a_bridge_in_istiods_pod_listens_before_istiod_starts_and_goes_on() -> N
 
 
 def test_the_unit_runs_the_configuration_and_keeps_what_it_names() -> None:
-    it, configuration = unit("meshbridge.service"), _configuration(DEPLOY / "systemd")
+    it, configuration = unit("meshbridge.service"), _configuration(SYSTEMD)
     (state,), (run,), (credential,) = (
         it["StateDirectory"],
         it["RuntimeDirectory"],
@@ -239,13 +245,13 @@ def test_the_unit_runs_the_configuration_and_keeps_what_it_names() -> None:
     (start,), (started,) = it["ExecStart"], it["ExecStartPost"]
 
     assert start.endswith("run --config /etc/meshbridge/meshbridge.yaml")
-    assert f"('127.0.0.1', {_mcp(DEPLOY / 'systemd')})" in started
+    assert f"('127.0.0.1', {_mcp(SYSTEMD)})" in started
     assert text(configuration, "state") == f"/var/lib/{state}"
     assert Path(text(configuration, "admin")).parent == Path("/run", run)
     name = credential.partition(":")[0]
-    assert f"/run/credentials/meshbridge.service/{name}" in _paths(DEPLOY / "systemd")
+    assert f"/run/credentials/meshbridge.service/{name}" in _paths(SYSTEMD)
     assert (it["Restart"], it["Type"], it["DynamicUser"]) == (["always"], ["exec"], ["yes"])
-    assert {_mcp(DEPLOY / "systemd"), _status(DEPLOY / "systemd")}.isdisjoint(OF_ISTIOD)
+    assert {_mcp(SYSTEMD), _status(SYSTEMD)}.isdisjoint(OF_ISTIOD)
 
 
 def test_istiod_is_started_after_the_bridge_and_again_if_it_was_too_early() -> None:

@@ -69,6 +69,20 @@ class Endpoint:
     labels: Labels = ()
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Direct:
+    """An endpoint's address that callers may use in place of the host."""
+
+    address: str
+    """An IPv4 or IPv6 address in canonical text, without brackets."""
+    ports: tuple[int, ...]
+    """The endpoint's own ports there that no other host claims, sorted, at least one; each is the
+    number of a service port too."""
+    alone: bool
+    """Whether no other host claims the address, at whatever port: only then may it stand without
+    a port."""
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """One host with all that may be sent of it."""
@@ -86,6 +100,8 @@ class Service:
     """Further names callers use, sorted."""
     addresses: tuple[str, ...] = ()
     """Virtual addresses, at most one today, in 240.0.0.0/4."""
+    direct: tuple[Direct, ...] = ()
+    """Addresses of its endpoints that lead to the host, sorted; none unless publishing says so."""
     sources: tuple[Source, ...] = ()
     """Sorted; more than one where registries share a host."""
     version: str = ""

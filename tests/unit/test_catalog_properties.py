@@ -28,10 +28,10 @@ def _registry(name: str, order: int, **rules: object) -> Registry:
 
 
 REGISTRIES = (
-    _registry("first", 0, share="group"),
+    _registry("first", 0, share="group", addresses="endpoints"),
     _registry("second", 1),
     _registry("third", 2, share="group", ports={"http": 8080}),
-    _registry("fourth", 3, domain="eureka"),
+    _registry("fourth", 3, domain="eureka", addresses="endpoints"),
     _registry("fifth", 3, host="dubbo2istio", addresses="virtual", aliases=[]),
 )
 _MOVED = f"a-x{hashlib.sha256(b'A').hexdigest()[:8]}"
@@ -48,7 +48,13 @@ INSTANCES = st.lists(
         Instance,
         st.sampled_from(["x", "y", "z"]),
         st.sampled_from(["10.0.0.1", "10.0.0.2", "bad"]),
-        st.sampled_from([(InstancePort(80, "http"),), (InstancePort(9, "tcp"),)]),
+        st.sampled_from(
+            [
+                (InstancePort(80, "http"),),
+                (InstancePort(9, "tcp"),),
+                (InstancePort(80, "grpc"), InstancePort(8080, "http")),
+            ]
+        ),
         health=st.sampled_from(list(Health)),
     ),
     max_size=3,
@@ -167,9 +173,20 @@ def test_no_name_has_two_owners(
 ) -> None:
     """Hosts, aliases and virtual addresses each lead to one service."""
     services, _ = _fresh({claim.key: claim for claim in _published(steps)}.values()).said()
-    names = Counter(
+    names = Counter[object](
         name
         for service in services.values()
-        for name in (service.host, *service.aliases, *service.addresses)
+        for name in (
+            *(service.host, *service.aliases, *service.addresses),
+            *((each.address, port) for each in service.direct for port in each.ports),
+        )
     )
     assert all(count == 1 for count in names.values())
+    addresses = Counter(each.address for service in services.values() for each in service.direct)
+    shared = {address for address, count in addresses.items() if count > 1}
+    assert not [
+        each
+        for service in services.values()
+        for each in service.direct
+        if each.alone and each.address in shared
+    ]

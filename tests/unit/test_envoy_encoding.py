@@ -19,7 +19,7 @@ from meshbridge.protos.gen.envoy.config.listener.v3.listener_pb2 import Listener
 from meshbridge.protos.gen.envoy.config.route.v3.route_pb2 import RouteConfiguration
 from meshbridge.protos.gen.google.protobuf.any_pb2 import Any as AnyMessage
 from meshbridge.registration import Health
-from meshbridge.service import Endpoint, Locality, Port, Service, versioned
+from meshbridge.service import Direct, Endpoint, Locality, Port, Service, versioned
 from meshbridge.settings import Address
 from meshbridge.snapshot import EMPTY, Snapshot
 from meshbridge_xds import Xds, XdsOptions
@@ -237,12 +237,67 @@ def test_no_name_stands_in_two_virtual_hosts() -> None:
     }
     reasons = {each.subject: each.reason for each in by.omissions()["a.test"]}
     assert reasons == {
-        "both": "is an alias of several hosts",
+        "both": "is a name of several hosts",
         "b.test": "is an alias here and a host elsewhere",
     }
     after = first.with_changes({"b.test": None})
     assert {"both", "b.test", "b.test:80"} < set(domains(encode(after, by)))
     assert by.omissions() == {}
+
+
+def called(service: Service, *direct: Direct) -> Service:
+    return versioned(replace(service, direct=direct))
+
+
+def test_a_host_answers_to_the_addresses_of_its_endpoints() -> None:
+    """At their ports: at the port of that number, or else the lowest that speaks the same."""
+    ports = (HTTP, MORE, Port(8081, "http", "http-8081"), Port(9090, "grpc", "grpc-9090"))
+    direct = (
+        Direct("10.0.0.1", (8080, 9090), alone=True),
+        Direct("10.0.0.2", (8081,), alone=False),
+        Direct("10.0.0.3", (80,), alone=False),
+        Direct("2001:db8::1", (8080,), alone=True),
+    )
+    found = domains(encode(snapshot(called(service("a.test", ports=ports), *direct))))
+    by_name = {"a.test", "a.test:80", "a.test:8080"}
+    assert {name: cluster for name, cluster in found.items() if name not in by_name} == {
+        "10.0.0.1": "outbound|80||a.test",
+        "10.0.0.1:8080": "outbound|8080||a.test",
+        "10.0.0.2:8081": "outbound|80||a.test",
+        "10.0.0.3": "outbound|80||a.test",
+        "10.0.0.3:80": "outbound|80||a.test",
+        "[2001:db8::1]": "outbound|80||a.test",
+        "[2001:db8::1]:8080": "outbound|8080||a.test",
+    }
+    assert domains(encode(snapshot(called(service("a.test", ports=(GRPC,)), *direct)))) == {}
+
+
+def test_an_address_that_another_host_has_by_mistake_spoils_nothing() -> None:
+    """It is left out for both, like an alias, until one of them lets it go."""
+    by = encoder()
+    direct = Direct("10.0.0.1", (8080,), alone=True)
+    both = (called(service(host, ports=(HTTP, MORE)), direct) for host in ("a.test", "b.test"))
+    first = snapshot(*both)
+    assert not [name for name in domains(encode(first, by)) if name.startswith("10.")]
+    assert {each.subject for each in by.omissions()["b.test"]} == {"10.0.0.1", "10.0.0.1:8080"}
+    after = snapshot(service("b.test"), after=first)
+    offer = encode(after, by)
+    assert domains(offer)["10.0.0.1:8080"] == "outbound|8080||a.test"
+    assert by.omissions() == {}
+    assert everything(offer) == everything(encode(after))
+
+
+def test_a_further_address_changes_routes_and_no_cluster() -> None:
+    by = encoder()
+    plain = service("a.test", at("10.0.0.1"), ports=(HTTP, MORE))
+    first = snapshot(plain)
+    before = encode(first, by)
+    further = called(plain, Direct("10.0.0.1", (8080,), alone=True))
+    after = encode(snapshot(further, after=first), by)
+    assert offered(after, RDS) is not offered(before, RDS)
+    assert "10.0.0.1:8080" in domains(after)
+    for url in (CDS, EDS):
+        assert offered(after, url) is offered(before, url)
 
 
 def test_a_changed_endpoint_costs_its_own_endpoints_and_nothing_else() -> None:

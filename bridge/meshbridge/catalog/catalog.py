@@ -4,9 +4,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from meshbridge.catalog.contest import Contest, Verdict
+from meshbridge.catalog.direct import Directory
 from meshbridge.catalog.merging import Merged, finished, merge, virtual_address
 from meshbridge.catalog.ownership import Holding, Ownership
-from meshbridge.catalog.reporting import address_problems, alias_problems, host_problems
+from meshbridge.catalog.reporting import (
+    address_problems,
+    alias_problems,
+    direct_problems,
+    host_problems,
+)
 from meshbridge.problems import Problem
 from meshbridge.publish.claim import ClaimKey, Published
 from meshbridge.service import Service
@@ -22,7 +28,7 @@ class Resolved:
     """For :meth:`meshbridge.problems.Problems.put`, by owner, empty where all is well again.
 
     Owners are the :class:`ClaimKey` of each registration that was applied (what publishing
-    found) and the hosts, aliases and addresses that several wanted.
+    found) and the hosts, aliases, addresses and places that several wanted.
     """
     computed: int
     """How many services were computed for it: the cost."""
@@ -36,6 +42,7 @@ class Catalog:
         self._hosts = Ownership()
         self._aliases: Contest[tuple[int, int]] = Contest()
         self._addresses: Contest[str] = Contest()
+        self._direct = Directory()
         self._owners: dict[str, Published] = {}
         self._merged: dict[str, Merged] = {}
         self._services: dict[str, Service] = {}
@@ -57,8 +64,9 @@ class Catalog:
             self._enter(host, holding)
         won_or_lost, aliases = self._aliases.settle(self._owners.__contains__)
         changed, addresses = self._addresses.settle(lambda _: False)
-        self._report(aliases, addresses)
-        concerned = sorted(holdings.keys() | won_or_lost | changed)
+        directed, places = self._direct.settle()
+        self._report(aliases, addresses, places)
+        concerned = sorted(holdings.keys() | won_or_lost | changed | directed)
         problems, self._problems = self._problems, {}
         return Resolved(self._renew(concerned), problems, len(concerned))
 
@@ -90,6 +98,7 @@ class Catalog:
             self._merged.pop(host, None)
             self._aliases.put(host, {})
             self._addresses.put(host, {})
+            self._direct.put(host, ())
             self._aliases.look_again(host)
             return
         merged = merge(host, holding.served)
@@ -98,17 +107,26 @@ class Catalog:
         self._merged[host] = merged
         self._aliases.put(host, _aliases(host, holding.served))
         self._addresses.put(host, dict([virtual_address(host)]) if merged.virtual else {})
+        self._direct.put(host, merged.at)
         if owner is None:
             self._aliases.look_again(host)
         elif owner.source != holding.served[0].source:
             self._aliases.name_again(host)
             self._addresses.name_again(host)
+            self._direct.name_again(host)
 
-    def _report(self, aliases: Mapping[str, Verdict], addresses: Mapping[str, Verdict]) -> None:
+    def _report(
+        self,
+        aliases: Mapping[str, Verdict],
+        addresses: Mapping[str, Verdict],
+        places: Mapping[str, Verdict],
+    ) -> None:
         for name, verdict in aliases.items():
             self._problems["alias", name] = alias_problems(name, verdict, self._owners)
         for address, verdict in addresses.items():
             self._problems["address", address] = address_problems(address, verdict, self._owners)
+        for place, verdict in places.items():
+            self._problems["place", place] = direct_problems(place, verdict, self._owners)
 
     def _renew(self, hosts: Iterable[str]) -> dict[str, Service | None]:
         """Compute the services of these hosts and return those that differ from before."""
@@ -118,7 +136,12 @@ class Catalog:
             merged = self._merged.get(host)
             after = None
             if merged is not None:
-                after = finished(merged.service, self._aliases.won(host), self._addresses.won(host))
+                after = finished(
+                    merged.service,
+                    self._aliases.won(host),
+                    self._addresses.won(host),
+                    self._direct.won(host),
+                )
                 self._services[host] = after
             if after != before:
                 changed[host] = after

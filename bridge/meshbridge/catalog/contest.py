@@ -32,13 +32,15 @@ class Contest(Generic[RankT]):
     def put(self, host: str, claims: Mapping[str, RankT]) -> None:
         """Let the host claim exactly these names, each with a rank."""
         before = self._by_host.get(host, {})
-        if before == claims:
+        differing = {name for name, _ in before.items() ^ claims.items()}
+        if not differing:
             return
-        for name in before:
-            del self._claims[name][host]
-        for name, rank in claims.items():
-            self._claims.setdefault(name, {})[host] = rank
-        self._touched |= before.keys() | claims.keys()
+        for name in differing:
+            if name in claims:
+                self._claims.setdefault(name, {})[host] = claims[name]
+            else:
+                del self._claims[name][host]
+        self._touched |= differing
         self._by_host.pop(host, None)
         if claims:
             self._by_host[host] = dict(claims)

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from typing import Final
 
+from meshbridge.catalog.calling import OPAQUE, called
 from meshbridge.health import decide
 from meshbridge.problems import Problem, ProblemKind
 from meshbridge.publish.claim import Published
-from meshbridge.service import Endpoint, Port, Service, versioned
+from meshbridge.service import Direct, Endpoint, Port, Service, versioned
 
 _WEIGHTS: Final = 2**32 - 1
 """Envoy refuses a whole assignment in which the weights of a locality add up to more
@@ -19,7 +20,6 @@ _FIRST_VIRTUAL: Final = int(IPv4Address("240.0.0.0"))
 _AVOIDED: Final = int(IPv4Address("240.240.0.0")) - _FIRST_VIRTUAL
 _AVOIDED_SIZE: Final = 2**16
 _VIRTUAL_SIZE: Final = 2**28 - _AVOIDED_SIZE - 1  # without 255.255.255.255, which is broadcast
-_OPAQUE: Final = frozenset(("tcp", "dubbo"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ class Merged:
     service: Service
     virtual: bool
     """Whether it asks for a virtual address."""
+    at: tuple[tuple[str, int], ...] = ()
+    """(address, port) at which it asks to be called, sorted."""
     problems: tuple[Problem, ...] = ()
 
 
@@ -40,7 +42,13 @@ def merge(host: str, claims: tuple[Published, ...]) -> Merged:
     """
     owner = claims[0]
     ports, problems = _ports(host, claims)
-    endpoints = decide(gathered(claims, ports), keep_last=owner.keep_last)
+    endpoints = gathered(claims, ports)
+    at: tuple[tuple[str, int], ...] = ()
+    if owner.addresses == "endpoints":
+        found = called(owner, ports, endpoints)
+        ports, endpoints, at = found.ports, found.endpoints, found.at
+        problems += found.problems
+    endpoints = decide(endpoints, keep_last=owner.keep_last)
     protocols = {port.protocol for port in ports}
     service = Service(
         host=host,
@@ -50,8 +58,10 @@ def merge(host: str, claims: tuple[Published, ...]) -> Merged:
         labels=owner.labels,
         sources=tuple(sorted((c.source for c in claims), key=lambda s: (s.registry, s.name))),
     )
-    virtual = bool(protocols & _OPAQUE) if owner.addresses is None else owner.addresses == "virtual"
-    return Merged(service, virtual, problems)
+    virtual = owner.addresses == "virtual" or (
+        owner.addresses != "none" and bool(protocols & OPAQUE)
+    )
+    return Merged(service, virtual, at, problems)
 
 
 def _ports(
@@ -115,6 +125,11 @@ def virtual_address(host: str) -> tuple[str, str]:
     return str(IPv4Address(_FIRST_VIRTUAL + offset)), digest
 
 
-def finished(service: Service, aliases: tuple[str, ...], addresses: tuple[str, ...]) -> Service:
+def finished(
+    service: Service,
+    aliases: tuple[str, ...],
+    addresses: tuple[str, ...],
+    direct: tuple[Direct, ...],
+) -> Service:
     """Return the service with the names it won, and its version."""
-    return versioned(replace(service, aliases=aliases, addresses=addresses))
+    return versioned(replace(service, aliases=aliases, addresses=addresses, direct=direct))

@@ -91,6 +91,27 @@ def alias_problems(
     )
 
 
+def direct_problems(
+    place: str, verdict: Verdict, owners: Mapping[str, Published]
+) -> tuple[Problem, ...]:
+    """Return what those get to know that have an instance at ``place`` and are not called there."""
+    if verdict.winner is not None:
+        return ()
+    names = _names([owners[host] for host in verdict.claimants])
+    return tuple(
+        sorted(
+            _problem(
+                owners[host],
+                ProblemKind.CONFLICT,
+                f"{host} is not called at {place}, because {names} have an instance there",
+                "call it by its host, or leave the instance to one of them by publish.exclude or "
+                "publish.instances",
+            )
+            for host in verdict.claimants
+        )
+    )
+
+
 def address_problems(
     address: str, verdict: Verdict, owners: Mapping[str, Published]
 ) -> tuple[Problem, ...]:

@@ -40,6 +40,6 @@ class Published:
     labels: Labels
     share: str | None
     keep_last: bool
-    addresses: Literal["virtual", "none"] | None
+    addresses: Literal["virtual", "none", "endpoints"] | None
     source: Source
     problems: tuple[Problem, ...]

@@ -33,6 +33,12 @@ REGISTERED: Final[Mapping[str, str]] = {
 
 HIGHEST: Final = 65_535
 
+DIRECT: Final = frozenset(("http", "grpc"))
+"""What can be called by an instance's address and be routed all the same: its requests tell a
+proxy which address was meant. Over https nobody but the two ends can read that."""
+MOST_DIRECT: Final = 20
+"""Ports of instances that a host declares: each is a listener and a cluster at every proxy."""
+
 
 @dataclass(frozen=True, slots=True)
 class PortRule:
@@ -57,6 +63,18 @@ class OwnPorts:
     """Numbers that are no ports."""
     shadowed: tuple[tuple[str, int], ...]
     """Ports that are not served, because an earlier one has the same protocol."""
+
+
+@dataclass(frozen=True, slots=True)
+class DirectPorts:
+    """The instances' own ports as service ports, each sorted by number."""
+
+    declared: tuple[Port, ...]
+    """Those to declare beside the ports that the service has."""
+    beyond: tuple[Port, ...] = ()
+    """More than a host may declare."""
+    contested: tuple[Port, ...] = ()
+    """Those on a number that another protocol has, or wants as well."""
 
 
 def read_port_rule(value: object) -> object:
@@ -140,10 +158,35 @@ def service_ports(
     table = rule.table()
     if rule.mode == "instance":
         table = _agreed(table, numbers, findings)
-    return {
-        protocol: Port(table[protocol], protocol, f"{protocol}-{table[protocol]}")
-        for protocol in protocols
-    }
+    return {protocol: service_port(protocol, table[protocol]) for protocol in protocols}
+
+
+def service_port(protocol: str, number: int) -> Port:
+    """Return the service port of this number, under the name that each such port has."""
+    return Port(number, protocol, f"{protocol}-{number}")
+
+
+def direct_ports(ports: Iterable[Port], own: Iterable[tuple[str, int]]) -> DirectPorts:
+    """Return a service port for each distinct port of instances, the lowest if they are many.
+
+    ``ports`` are those that the service has anyway, ``own`` (protocol, number) of instances, in
+    any order and any number of times.
+    """
+    taken = {port.number: port.protocol for port in ports}
+    wanted: dict[int, set[str]] = {}
+    for protocol, number in own:
+        wanted.setdefault(number, set()).add(protocol)
+    declared: list[Port] = []
+    contested: list[Port] = []
+    for number, protocols in sorted(wanted.items()):
+        others = {taken[number]} if number in taken else set[str]()
+        if len(protocols | others) > 1:
+            contested += (service_port(each, number) for each in sorted(protocols - others))
+        elif not others:
+            declared += (service_port(each, number) for each in protocols)
+    return DirectPorts(
+        tuple(declared[:MOST_DIRECT]), tuple(declared[MOST_DIRECT:]), tuple(contested)
+    )
 
 
 def _agreed(

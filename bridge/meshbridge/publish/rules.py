@@ -100,13 +100,6 @@ def _share(text: str | None) -> str | None:
     return text
 
 
-def _addresses(value: object) -> object:
-    if value == "endpoints":
-        message = "found endpoints, which this version does not have; allowed: virtual or none"
-        raise ValueError(message)
-    return value
-
-
 def _network(value: object) -> object:
     if isinstance(value, Network):
         return value
@@ -221,7 +214,7 @@ class PublishRules(_Block):
     protocol: Annotated[str, AfterValidator(_protocol)] = "http"
     labels: LabelRules = LabelRules()
     locality: LocalityRules = LocalityRules()
-    addresses: Annotated[Literal["virtual", "none"] | None, BeforeValidator(_addresses)] = None
+    addresses: Literal["virtual", "none", "endpoints"] | None = None
     """``None`` means virtual for hosts with a tcp or dubbo port, and none otherwise."""
     keep_last: StrictBool = True
     allow_addresses: tuple[Annotated[Network, BeforeValidator(_network)], ...] = ()

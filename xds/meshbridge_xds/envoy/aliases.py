@@ -1,4 +1,4 @@
-"""Decides who answers to an alias, so that no name can stand in two virtual hosts.
+"""Decides who answers to an alias or an address, so that no name stands in two virtual hosts.
 
 The core has settled this before; what reaches this point twice is left out for both, because one
 doubled name makes a subscriber refuse all routes.
@@ -58,7 +58,7 @@ class Aliases:
                 if alias != host:
                     omitted.append(Omission(alias, "is an alias here and a host elsewhere"))
             elif len(self._claims[alias]) > 1:
-                omitted.append(Omission(alias, "is an alias of several hosts"))
+                omitted.append(Omission(alias, "is a name of several hosts"))
             else:
                 granted.append(alias)
         return tuple(granted), tuple(omitted)

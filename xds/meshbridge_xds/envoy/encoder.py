@@ -16,7 +16,7 @@ from meshbridge_xds.envoy.demand import Demanded, demanded_names
 from meshbridge_xds.envoy.endpoint import Omission, encode_endpoints
 from meshbridge_xds.envoy.listener import encode_http_listener, encode_tcp_listener
 from meshbridge_xds.envoy.names import CDS, EDS, LDS, RDS, cluster_name, http_listener_name
-from meshbridge_xds.envoy.route import encode_virtual_hosts, join_routes
+from meshbridge_xds.envoy.route import direct_names, encode_virtual_hosts, join_routes
 from meshbridge_xds.resources import Offer, Resource, ResourceSet
 
 _BATCH = 256
@@ -47,6 +47,8 @@ class _Host:
 
     service: Service
     aliases: tuple[str, ...]
+    direct: tuple[str, ...]
+    """Addresses of its endpoints that it answers to."""
     virtual_hosts: tuple[tuple[bytes, ...], ...]
     """For each HTTP listener."""
 
@@ -108,7 +110,7 @@ class Encoder:
             renamed |= self._aliases.change(dict.fromkeys(batch, frozenset()), (), batch)
             yield
         for batch in _batches(changes.changed):
-            names = {host: frozenset(snapshot.services[host].aliases) for host in batch}
+            names = {host: frozenset(_names(snapshot.services[host])) for host in batch}
             renamed |= self._aliases.change(names, batch, ())
             yield
         return renamed
@@ -116,9 +118,11 @@ class Encoder:
     def _encode(self, service: Service, touched: _Touched) -> None:
         host = service.host
         before = self._hosts.get(host)
-        aliases, omitted = self._aliases.granted(host, service.aliases)
-        if before is None or _shape(before.service, before.aliases) != _shape(service, aliases):
-            self._encode_shape(service, aliases, before, touched)
+        granted, omitted = self._aliases.granted(host, _names(service))
+        aliases = tuple(name for name in granted if name in service.aliases)
+        held = _Host(service, aliases, tuple(name for name in granted if name not in aliases), ())
+        if before is None or _shape(before) != _shape(held):
+            self._encode_shape(held, before, touched)
         omissions = list(omitted)
         for port in service.ports:
             resource, left_out = encode_endpoints(service, port)
@@ -129,14 +133,9 @@ class Encoder:
         if omissions:
             self._omissions[host] = tuple(dict.fromkeys(omissions))
 
-    def _encode_shape(
-        self,
-        service: Service,
-        aliases: tuple[str, ...],
-        before: _Host | None,
-        touched: _Touched,
-    ) -> None:
-        """Encode what does not depend on endpoints: clusters and virtual hosts."""
+    def _encode_shape(self, held: _Host, before: _Host | None, touched: _Touched) -> None:
+        """Encode what does not depend on the endpoints' state: clusters and virtual hosts."""
+        service = held.service
         numbers = {port.number for port in service.ports}
         if before is not None:
             for port in before.service.ports:
@@ -145,14 +144,14 @@ class Encoder:
             self._touch_demanded(touched, before)
         for port in service.ports:
             self._touch(touched, CDS, encode_cluster(service, port))
-        virtual_hosts = tuple(
-            encode_virtual_hosts(service, aliases, listener.ports) for listener in self._http
+        held.virtual_hosts = tuple(
+            encode_virtual_hosts(service, held.aliases, held.direct, listener.ports)
+            for listener in self._http
         )
-        held = _Host(service, aliases, virtual_hosts)
-        touched.routes |= before is None or before.virtual_hosts != virtual_hosts
+        touched.routes |= before is None or before.virtual_hosts != held.virtual_hosts
         touched.hosts.add(service.host)
         self._hosts[service.host] = held
-        self._granted[service.host] = aliases
+        self._granted[service.host] = held.aliases
         self._touch_demanded(touched, held)
 
     def _remove(self, host: str, touched: _Touched) -> None:
@@ -236,8 +235,13 @@ def _batches(hosts: Iterable[str]) -> Iterable[list[str]]:
     return (remaining[at : at + _BATCH] for at in range(0, len(remaining), _BATCH))
 
 
-def _shape(service: Service, aliases: tuple[str, ...]) -> tuple[object, ...]:
-    return service.ports, aliases
+def _names(service: Service) -> tuple[str, ...]:
+    """Return the names of a service that another one could have too."""
+    return (*service.aliases, *direct_names(service))
+
+
+def _shape(held: _Host) -> tuple[object, ...]:
+    return held.service.ports, held.aliases, held.direct
 
 
 def _named(resource: Resource) -> dict[str, Resource]:

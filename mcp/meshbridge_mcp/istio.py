@@ -79,10 +79,10 @@ def _part(service: Service, names: tuple[str, ...], endpoints: Iterable[Endpoint
     identity = hashlib.sha256(" ".join((service.host, *names)).encode()).digest()
     return Document(
         namespace=service.namespace,
-        name=_name(service.host, f"{_MOST_PORTS - min(len(names), _MOST_PORTS):02x}", identity),
+        name=named(service.host, f"{_MOST_PORTS - min(len(names), _MOST_PORTS):02x}", identity),
         created_at=late(identity),
-        labels=_labels(service),
-        annotations=((SOURCES_ANNOTATION, _sources(service.sources)),) if service.sources else (),
+        labels=labels(service),
+        annotations=annotations(service),
         spec=ServiceEntry(
             hosts=[service.host, *service.aliases],
             addresses=list(service.addresses),
@@ -96,18 +96,24 @@ def _part(service: Service, names: tuple[str, ...], endpoints: Iterable[Endpoint
     )
 
 
-def _name(host: str, order: str, identity: bytes) -> str:
+def named(host: str, order: str, identity: bytes) -> str:
     """Return a name that Kubernetes takes too; the hash covers what is cut off or lower-cased."""
     mark = order + identity.hex()[:8]
     return f"{host.lower()[: LONGEST_NAME - len(mark) - 1].rstrip('.-')}-{mark}"
 
 
-def _labels(service: Service) -> Labels:
-    labels = dict(service.labels)
+def labels(service: Service) -> Labels:
+    """Return the labels that all resources of a host have."""
+    found = dict(service.labels)
     # The first source only, and no list: a label holds one value that can be selected on.
     if service.sources and is_label_value(service.sources[0].registry):
-        labels[REGISTRY_LABEL] = service.sources[0].registry
-    return tuple(sorted(labels.items()))
+        found[REGISTRY_LABEL] = service.sources[0].registry
+    return tuple(sorted(found.items()))
+
+
+def annotations(service: Service) -> Labels:
+    """Return the annotations that all resources of a host have."""
+    return ((SOURCES_ANNOTATION, _sources(service.sources)),) if service.sources else ()
 
 
 def _sources(sources: Iterable[Source]) -> str:

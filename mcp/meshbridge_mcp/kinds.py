@@ -10,8 +10,9 @@ from meshbridge_xds.resources import ResourceType
 NETWORKING = "networking.istio.io"
 SERVICE_ENTRY = f"{NETWORKING}/ServiceEntry"
 WORKLOAD_ENTRY = f"{NETWORKING}/WorkloadEntry"
+VIRTUAL_SERVICE = f"{NETWORKING}/VirtualService"
 
-FROM_SERVICES = (SERVICE_ENTRY, WORKLOAD_ENTRY)
+FROM_SERVICES = (SERVICE_ENTRY, WORKLOAD_ENTRY, VIRTUAL_SERVICE)
 """Unanswered until services are known: an empty answer would delete what istiod holds."""
 
 NOT_ISTIOS = "not istio's"
@@ -31,7 +32,6 @@ _KNOWN = frozenset(
         f"{NETWORKING}/Gateway",
         f"{NETWORKING}/ProxyConfig",
         f"{NETWORKING}/Sidecar",
-        f"{NETWORKING}/VirtualService",
         f"{NETWORKING}/WorkloadGroup",
         "security.istio.io/AuthorizationPolicy",
         "security.istio.io/PeerAuthentication",

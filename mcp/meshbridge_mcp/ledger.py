@@ -1,21 +1,74 @@
-"""The ServiceEntries of the newest snapshot, each encoded when its service changed and never again.
+"""The resources of the newest snapshot, each encoded when what it says changed and never again.
 
 A change of one service costs work in proportion to that service here; joining all of them into one
 response, which the protocol forces, is the sender's.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from google.protobuf.message import Message
 
 from meshbridge.problems import Problem
-from meshbridge.snapshot import Snapshot
+from meshbridge.protos.gen.istio.networking.v1alpha3.service_entry_pb2 import ServiceEntry
+from meshbridge.service import Service
+from meshbridge.snapshot import EMPTY, Snapshot
 from meshbridge.turns import Turn
 from meshbridge_mcp.istio import entries
-from meshbridge_mcp.resource import Encoded, encode
+from meshbridge_mcp.kinds import FROM_SERVICES
+from meshbridge_mcp.resource import Document, encode
 from meshbridge_mcp.stub import stub
+from meshbridge_mcp.virtual_service import routing
 from meshbridge_xds.resources import Resource, ResourceSet
 
 Say = Callable[[str, Iterable[Problem]], None]
 """Takes a host and all the problems it has now."""
+
+Told = tuple[tuple[Document[Message], ...], tuple[Problem, ...]]
+"""The documents that a service makes, and what they cannot say of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What was made of one host."""
+
+    host: str
+    resources: tuple[tuple[str, Resource], ...] = ()
+    """(kind, resource)"""
+    problems: tuple[Problem, ...] = ()
+
+
+class _Teller:
+    """Makes some of the documents of services, and remembers which."""
+
+    def __init__(
+        self, tell: Callable[[Service], Told], alike: Callable[[Service, Service], bool]
+    ) -> None:
+        """Take what makes them, and what sees cheaply that it would make the same of both."""
+        self._tell = tell
+        self._alike = alike
+        self.names: dict[str, tuple[tuple[str, str], ...]] = {}
+        """(kind, name) of a host's resources, of those hosts that have any."""
+        self.problems: dict[str, tuple[Problem, ...]] = {}
+        """Those of hosts that have any."""
+
+    def make(self, host: str, before: Service | None, after: Service | None) -> _Made | None:
+        """Return what there is of a host from now on, or ``None`` if that is what there was."""
+        if after is None:
+            return _Made(host)
+        if before is not None and self._alike(before, after):
+            return None
+        documents, problems = self._tell(after)
+        return _Made(host, tuple((each.kind, _resource(each)) for each in documents), problems)
+
+    def take(self, made: _Made) -> None:
+        """Remember what there is of a host."""
+        self.names.pop(made.host, None)
+        self.problems.pop(made.host, None)
+        if made.resources:
+            self.names[made.host] = tuple((kind, each.name) for kind, each in made.resources)
+        if made.problems:
+            self.problems[made.host] = made.problems
 
 
 class Ledger:
@@ -24,52 +77,86 @@ class Ledger:
     def __init__(self, say: Say) -> None:
         """Start before the first snapshot."""
         self._say = say
-        self._names: dict[str, tuple[str, ...]] = {}
-        """The names of a host's resources."""
         self._snapshot: Snapshot | None = None
-        self._resources = ResourceSet()
+        self._tellers = (_Teller(_entries, _entries_alike), _Teller(_routing, _routing_alike))
+        self._resources = {kind: ResourceSet() for kind in FROM_SERVICES}
         self.encoded = 0
         """How many resources were encoded so far."""
 
-    def names(self, host: str) -> tuple[str, ...]:
-        """Return the names of a host's resources."""
-        return self._names.get(host, ())
+    def names(self, host: str) -> dict[str, tuple[str, ...]]:
+        """Return the names of a host's resources, by their kinds."""
+        found: dict[str, tuple[str, ...]] = {}
+        for teller in self._tellers:
+            for kind, name in teller.names.get(host, ()):
+                found[kind] = (*found.get(kind, ()), name)
+        return found
 
-    async def follow(self, snapshot: Snapshot, turn: Turn) -> ResourceSet:
-        """Return the resources of a snapshot; breathes between two hosts.
+    async def follow(self, snapshot: Snapshot, turn: Turn) -> Mapping[str, ResourceSet]:
+        """Return the resources of a snapshot, by their kinds; breathes between two hosts.
 
         Cancelled halfway it has changed nothing that a later call would miss.
         """
         changes = snapshot.since(self._snapshot)
-        touched: dict[str, Resource | None] = {}
-        names: dict[str, tuple[str, ...]] = {}
-        problems: dict[str, tuple[Problem, ...]] = {}
-        for host in sorted(changes.changed | changes.removed):
+        older = (self._snapshot or EMPTY).services
+        hosts = sorted(changes.changed | changes.removed)
+        news: list[tuple[_Teller, _Made]] = []
+        for host in hosts:
             await turn.breathe()
-            touched.update(dict.fromkeys(self._names.get(host, ())))
-            service = snapshot.services.get(host)
-            if service is None:
-                names[host], problems[host] = (), ()
-                continue
-            found = entries(service)
-            made = [encode(part) for part in found.parts]
-            self.encoded += len(made)
-            members = [len(part.spec.endpoints) for part in found.parts]
-            touched.update(
-                {e.name: _resource(e, count) for e, count in zip(made, members, strict=True)}
-            )
-            names[host] = tuple(each.name for each in made)
-            problems[host] = found.problems
+            for teller in self._tellers:
+                made = teller.make(host, older.get(host), snapshot.services.get(host))
+                if made is not None:
+                    self.encoded += len(made.resources)
+                    news.append((teller, made))
         self._snapshot = snapshot
-        self._resources = self._resources.changed(touched)
-        self._names.update(names)
-        for host in changes.removed:
-            self._names.pop(host, None)
-        for host, said in problems.items():
-            self._say(host, said)
-        return self._resources
+        self._take(news)
+        for host in hosts:
+            self._say(host, [p for each in self._tellers for p in each.problems.get(host, ())])
+        return dict(self._resources)
+
+    def _take(self, news: Iterable[tuple[_Teller, _Made]]) -> None:
+        touched: dict[str, dict[str, Resource | None]] = {kind: {} for kind in FROM_SERVICES}
+        for teller, made in news:
+            for kind, name in teller.names.get(made.host, ()):
+                touched[kind][name] = None
+            for kind, resource in made.resources:
+                touched[kind][resource.name] = resource
+            teller.take(made)
+        for kind, resources in touched.items():
+            if resources:
+                self._resources[kind] = self._resources[kind].changed(resources)
 
 
-def _resource(encoded: Encoded, members: int) -> Resource:
-    name, version = encoded.name, encoded.version
-    return Resource(name, version, encoded.resource, stub=stub(name, version), members=members)
+def _entries(service: Service) -> Told:
+    found = entries(service)
+    return found.parts, found.problems
+
+
+def _entries_alike(before: Service, after: Service) -> bool:
+    """Whether nothing but the addresses differs by which they are called."""
+    return bool(before.direct or after.direct) and (
+        replace(before, direct=(), version="") == replace(after, direct=(), version="")
+    )
+
+
+def _routing(service: Service) -> Told:
+    found = routing(service)
+    return found.documents, found.problems
+
+
+def _routing_alike(before: Service, after: Service) -> bool:
+    """Whether nothing but the endpoints differs, or there is nothing to tell of either."""
+    return not (before.direct or after.direct) or (
+        replace(before, endpoints=(), version="") == replace(after, endpoints=(), version="")
+    )
+
+
+def _resource(document: Document[Message]) -> Resource:
+    made = encode(document)
+    members = len(document.spec.endpoints) if isinstance(document.spec, ServiceEntry) else 0
+    return Resource(
+        made.name,
+        made.version,
+        made.resource,
+        stub=stub(made.name, made.version),
+        members=members,
+    )

@@ -1,6 +1,6 @@
 """The outlet ``mcp``: serves every snapshot to istiod as MCP over xDS."""
 
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from typing import Never
 
 from prometheus_client import Counter, Gauge
@@ -17,15 +17,15 @@ from meshbridge_mcp import mirror
 from meshbridge_mcp.asking import Origin
 from meshbridge_mcp.feedback import Feedback, FeedbackMetrics
 from meshbridge_mcp.istio import entries
-from meshbridge_mcp.kinds import SERVICE_ENTRY, WITHHELD, WORKLOAD_ENTRY, resource_type
+from meshbridge_mcp.kinds import WITHHELD, resource_type
 from meshbridge_mcp.ledger import Ledger
 from meshbridge_mcp.manifest import manifests
+from meshbridge_mcp.virtual_service import routing
 from meshbridge_xds.resources import Offer, Offers, ResourceSet
 from meshbridge_xds.server import DiscoveryServer
 
 NAME = "mcp"
 
-_NONE = ResourceSet()
 _UNKNOWN: dict[str, ResourceSet | None] = dict.fromkeys(WITHHELD)
 
 
@@ -41,7 +41,7 @@ class Options(Listener):
 
 
 class Mcp:
-    """Serves istiod ServiceEntries; it is told nothing of a type before the type is known whole."""
+    """Serves istiod its resources; of a type it is told nothing before the type is known whole."""
 
     Options = Options
     formats = ("istio",)
@@ -54,7 +54,7 @@ class Mcp:
             raise TypeError(f"not the options of {NAME}: {options!r}")
         self._options = options
         self._server: DiscoveryServer | None = None
-        self._names: Callable[[str], tuple[str, ...]] = _nameless
+        self._names: Callable[[str], Mapping[str, tuple[str, ...]]] = _nameless
 
     async def serve(self, snapshots: Snapshots, context: OutletContext) -> Never:
         """Serve until cancelled.
@@ -93,19 +93,18 @@ class Mcp:
         return self._server.subscribers() if self._server else ()
 
     def delivered(self, service: Service) -> Iterator[tuple[Delivery, ...]]:
-        """Yield for each istiod how the ServiceEntries of a service stand."""
+        """Yield for each istiod how the resources of a service stand."""
         if self._server is not None:
-            names = self._names(service.host)
-            yield from self._server.delivered({SERVICE_ENTRY: names})
+            yield from self._server.delivered(self._names(service.host))
 
     def render(self, snapshot: Snapshot, format: str) -> str:  # noqa: A002 - the word of the CLI
-        """Return the ServiceEntries of a snapshot as YAML documents."""
+        """Return the resources of a snapshot as YAML documents."""
         if format not in self.formats:
             raise ValueError(f"{NAME} renders {self.formats}, not {format!r}")
         return manifests(
-            part
+            document
             for _, service in sorted(snapshot.services.items())
-            for part in entries(service).parts
+            for document in (*entries(service).parts, *routing(service).documents)
         )
 
     def told(self, service: Service) -> Service | None:
@@ -117,9 +116,9 @@ class Mcp:
         return mirror.held(answer)
 
 
-def _nameless(_: str) -> tuple[str, ...]:
+def _nameless(_: str) -> Mapping[str, tuple[str, ...]]:
     """Return what a host's resources are called before there are any."""
-    return ()
+    return {}
 
 
 async def _follow(
@@ -128,11 +127,11 @@ async def _follow(
     """Encode each newest snapshot and offer it; those in between are skipped."""
     turns = Turns()
     resources = Gauge(
-        f"meshbridge_{NAME}_resources", "ServiceEntries offered.", registry=context.metrics
+        f"meshbridge_{NAME}_resources", "Resources offered.", registry=context.metrics
     )
     encoded = Counter(
         f"meshbridge_{NAME}_encoded_resources",
-        "ServiceEntries encoded; each once for each change.",
+        "Resources encoded; each once for each change.",
         registry=context.metrics,
     )
     snapshot: Snapshot | None = None
@@ -141,6 +140,6 @@ async def _follow(
         before = ledger.encoded
         async with turns.turn() as turn:
             offered = await ledger.follow(snapshot, turn)
-        offers.publish(Offer({**_UNKNOWN, WORKLOAD_ENTRY: _NONE, SERVICE_ENTRY: offered}))
-        resources.set(len(offered.listed))
+        offers.publish(Offer({**_UNKNOWN, **offered}))
+        resources.set(sum(len(each.listed) for each in offered.values()))
         encoded.inc(ledger.encoded - before)

@@ -10,9 +10,10 @@ from aiohttp import web
 class Backend:
     """Answers every request with its name, in the body and in the header ``x-backend``."""
 
-    def __init__(self, name: str) -> None:
-        """Give it a name; it gets its port when it starts and keeps it."""
+    def __init__(self, name: str, host: str = "127.0.0.1") -> None:
+        """Give it a name, and an address; it gets its port when it starts and keeps it."""
         self.name = name
+        self.host = host
         self.port = 0
         self.answered = 0
         """Requests that it has answered with 200."""
@@ -39,7 +40,7 @@ class Backend:
     @property
     def address(self) -> str:
         """Return ``host:port``."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     async def start(self) -> None:
         """Listen, on the same port as before if it had one."""
@@ -49,7 +50,7 @@ class Backend:
             application, access_log=None, handle_signals=False, shutdown_timeout=0.1
         )
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", self.port)
+        site = web.TCPSite(runner, self.host, self.port)
         await site.start()
         self._runner = runner
         self.port = int(runner.addresses[0][1])

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from meshbridge.problems import Problem, ProblemKind
-from meshbridge.service import Endpoint, Port, Service, versioned
+from meshbridge.service import Direct, Endpoint, Port, Service, versioned
 from meshbridge.snapshot import EMPTY, Snapshot
 from meshbridge.turns import Turns
+from meshbridge_mcp.kinds import FROM_SERVICES, SERVICE_ENTRY, VIRTUAL_SERVICE
 from meshbridge_mcp.ledger import Ledger
 from meshbridge_xds.resources import ResourceSet
 
@@ -35,7 +37,10 @@ class Follower:
         self.problems[host] = tuple(problems)
 
     def follow(self, snapshot: Snapshot) -> ResourceSet:
-        async def follow() -> ResourceSet:
+        return self.all_of(snapshot)[SERVICE_ENTRY]
+
+    def all_of(self, snapshot: Snapshot) -> Mapping[str, ResourceSet]:
+        async def follow() -> Mapping[str, ResourceSet]:
             async with Turns().turn() as turn:
                 return await self.ledger.follow(snapshot, turn)
 
@@ -100,6 +105,72 @@ def test_problems_hold_as_long_as_the_service_is_so() -> None:
     assert follower.problems == {"a.nacos": (), "b.nacos": ()}
 
 
+def called_at(service: Service, *addresses: str, alone: bool = True) -> Service:
+    direct = tuple(Direct(each, (80,), alone=alone) for each in addresses)
+    return versioned(replace(service, direct=direct))
+
+
+def test_a_kind_of_which_no_service_makes_any_is_known_to_be_empty() -> None:
+    """Or istiod would wait for it for ever; it is known with the first snapshot, and not before."""
+    offered = Follower().all_of(EMPTY)
+    assert set(offered) == set(FROM_SERVICES)
+    assert not any(each.listed for each in offered.values())
+
+
+def test_of_a_host_that_is_called_at_other_addresses_the_virtual_service_alone_is_encoded() -> None:
+    """And of one whose endpoints change otherwise the ServiceEntries alone."""
+    follower = Follower()
+    a, b = a_service("a.nacos", "10.1.0.1"), a_service("b.nacos", "10.1.0.2")
+    before = a_snapshot(called_at(a, "10.1.0.1"), called_at(b, "10.1.0.2"), a_service("c.nacos"))
+    first = follower.all_of(before)
+    assert (len(first[SERVICE_ENTRY].listed), len(first[VIRTUAL_SERVICE].listed)) == (5, 2)
+    encoded = follower.ledger.encoded
+    after = before.with_changes({"b.nacos": called_at(b, "10.1.0.2", "10.1.0.3")})
+    second = follower.all_of(after)
+    assert follower.ledger.encoded == encoded + 1
+    assert second[SERVICE_ENTRY] is first[SERVICE_ENTRY]
+    changed = versions(second[VIRTUAL_SERVICE]).items() ^ versions(first[VIRTUAL_SERVICE]).items()
+    assert {name.rpartition("-")[0] for name, _ in changed} == {"shop/b.nacos"}
+    sick = replace(b, endpoints=(replace(b.endpoints[0], weight=7),))
+    third = follower.all_of(
+        after.with_changes({"b.nacos": called_at(sick, "10.1.0.2", "10.1.0.3")})
+    )
+    assert follower.ledger.encoded == encoded + 3
+    assert third[VIRTUAL_SERVICE] is second[VIRTUAL_SERVICE]
+
+
+def test_the_resources_of_a_host_are_found_by_their_kinds() -> None:
+    """As long as there are any; the last address takes the VirtualService along."""
+    follower = Follower()
+    service = a_service("a.nacos", "10.1.0.1")
+    before = a_snapshot(called_at(service, "10.1.0.1"))
+    follower.follow(before)
+    names = follower.ledger.names("a.nacos")
+    assert {kind: len(found) for kind, found in names.items()} == {
+        SERVICE_ENTRY: 2,
+        VIRTUAL_SERVICE: 1,
+    }
+    after = before.with_changes({"a.nacos": called_at(service)})
+    assert not follower.all_of(after)[VIRTUAL_SERVICE].listed
+    assert set(follower.ledger.names("a.nacos")) == {SERVICE_ENTRY}
+    follower.follow(after.with_changes({"a.nacos": None}))
+    assert follower.ledger.names("a.nacos") == {}
+
+
+def test_a_host_has_the_problems_of_all_its_kinds_until_each_is_mended() -> None:
+    """Also while only one of the kinds is made anew."""
+    follower = Follower()
+    service = a_service("a.nacos", "10.1.0.1", alias="a_b")
+    before = a_snapshot(called_at(service, "10.1.0.1", alone=False))
+    follower.follow(before)
+    assert [each.kind for each in follower.problems["a.nacos"]] == [
+        ProblemKind.INVALID_NAME,
+        ProblemKind.CONFLICT,
+    ]
+    follower.follow(before.with_changes({"a.nacos": called_at(service, "10.1.0.1")}))
+    assert [each.kind for each in follower.problems["a.nacos"]] == [ProblemKind.INVALID_NAME]
+
+
 def test_the_loop_turns_while_a_large_snapshot_is_encoded() -> None:
     """Whatever else runs gets its turn within a slice, not after ten thousand services."""
     snapshot = a_snapshot(*(a_service(f"s{number}.nacos", "10.1.0.1") for number in range(3)))
@@ -132,7 +203,7 @@ def test_a_cancelled_encoding_is_made_up_for() -> None:
             following.cancel()
             await asyncio.wait([following])
         async with Turns().turn() as turn:
-            return await ledger.follow(snapshot, turn)
+            return (await ledger.follow(snapshot, turn))[SERVICE_ENTRY]
 
     assert len(asyncio.run(cancelled_and_again()).listed) == 18
 
@@ -140,5 +211,8 @@ def test_a_cancelled_encoding_is_made_up_for() -> None:
 def test_it_tells_the_names_of_a_hosts_resources() -> None:
     follower = Follower()
     resources = follower.follow(a_snapshot(a_service("a.file", "10.0.0.1")))
-    assert set(follower.ledger.names("a.file")) == set(versions(resources))
-    assert follower.ledger.names("b.file") == ()
+    names = follower.ledger.names("a.file")
+    assert {kind: set(found) for kind, found in names.items()} == {
+        SERVICE_ENTRY: set(versions(resources))
+    }
+    assert follower.ledger.names("b.file") == {}

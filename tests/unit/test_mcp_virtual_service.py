@@ -1,0 +1,137 @@
+"""Calls of a host's endpoints are routed by one VirtualService that names their addresses."""
+
+from dataclasses import replace
+
+import yaml
+
+from meshbridge.problems import ProblemKind
+from meshbridge.protos.gen.istio.networking.v1alpha3.virtual_service_pb2 import (
+    Destination,
+    HTTPRoute,
+    HTTPRouteDestination,
+    VirtualService,
+)
+from meshbridge.service import Direct, Endpoint, Port, Service, Source
+from meshbridge.snapshot import EMPTY
+from meshbridge_mcp import Mcp
+from meshbridge_mcp.kinds import VIRTUAL_SERVICE
+from meshbridge_mcp.resource import LATE, encode
+from meshbridge_mcp.virtual_service import Rules, routing
+
+SERVICE = Service(
+    host="orders.nacos",
+    namespace="shop",
+    ports=(Port(80, "http", "http-80"), Port(8080, "http", "http-8080")),
+    endpoints=(Endpoint("10.1.0.1", (("http-80", 8080), ("http-8080", 8080))),),
+    labels=(("team", "blue"),),
+    aliases=("orders", "orders.example"),
+    direct=(
+        Direct("10.1.0.1", (8080,), alone=True),
+        Direct("2001:db8::1", (8080,), alone=True),
+    ),
+    sources=(Source("nacos-1", "orders"),),
+)
+
+
+def the_one(service: Service) -> Rules:
+    (document,) = routing(service).documents
+    return document
+
+
+def test_its_hosts_are_the_host_its_dotted_aliases_and_its_addresses() -> None:
+    """Bare, as istiod asks of IPv6; a single label istiod would take for another name."""
+    document = the_one(SERVICE)
+    assert list(document.spec.hosts) == [
+        "orders.nacos",
+        "orders.example",
+        "10.1.0.1",
+        "2001:db8::1",
+    ]
+    assert routing(SERVICE).problems == ()
+
+
+def test_all_its_requests_go_to_the_host_at_the_port_that_was_called() -> None:
+    """One route without a match to one destination without a port, in the mesh only."""
+    spec = the_one(SERVICE).spec
+    assert spec == VirtualService(
+        hosts=spec.hosts,
+        http=[
+            HTTPRoute(route=[HTTPRouteDestination(destination=Destination(host="orders.nacos"))])
+        ],
+    )
+
+
+def test_routes_of_a_document_take_the_place_of_that_one() -> None:
+    """Also of a host that has no addresses."""
+    canary = HTTPRoute(
+        route=[
+            HTTPRouteDestination(
+                destination=Destination(host="orders.nacos", subset="v2"), weight=1
+            )
+        ]
+    )
+    (document,) = routing(SERVICE, [canary]).documents
+    assert list(document.spec.http) == [canary]
+    (by_name,) = routing(replace(SERVICE, direct=()), [canary]).documents
+    assert list(by_name.spec.hosts) == ["orders.nacos", "orders.example"]
+    assert by_name.name == document.name
+
+
+def test_without_addresses_there_is_none() -> None:
+    """Calls of the host by name need none."""
+    assert routing(replace(SERVICE, direct=())).documents == ()
+
+
+def test_an_address_where_another_host_has_instances_too_is_left_out_and_told() -> None:
+    """A route has no port, so it would send the other host's calls here."""
+    shared = Direct("10.1.0.2", (8080,), alone=False)
+    found = routing(replace(SERVICE, direct=(SERVICE.direct[0], shared)))
+    assert list(found.documents[0].spec.hosts)[2:] == ["10.1.0.1"]
+    (problem,) = found.problems
+    assert (problem.registry, problem.subject) == ("nacos-1", "orders")
+    assert problem.kind is ProblemKind.CONFLICT
+    assert "orders.nacos is called at 10.1.0.2" in problem.reason
+    nothing = routing(replace(SERVICE, direct=(shared,), sources=()))
+    assert nothing.documents == ()
+    assert [each.subject for each in nothing.problems] == ["orders.nacos"]
+
+
+def test_what_istiod_would_refuse_is_not_in_it() -> None:
+    """One refused host costs the whole document."""
+    odd = replace(
+        SERVICE,
+        aliases=("a_b.example", "Orders.Nacos", "x.example", "X.example"),
+        direct=(*SERVICE.direct, Direct("10.1.0.1%eth0", (80,), alone=True)),
+    )
+    assert [host.lower() for host in the_one(odd).spec.hosts] == [
+        "orders.nacos",
+        "x.example",
+        "10.1.0.1",
+        "2001:db8::1",
+    ]
+    assert routing(replace(SERVICE, host="a_b")).documents == ()
+
+
+def test_it_is_called_the_same_on_every_replica_and_yields_to_a_users_own() -> None:
+    """By the host alone, with the host's marks; the older one wins, so it is late."""
+    document = the_one(SERVICE)
+    assert (document.kind, document.namespace) == (VIRTUAL_SERVICE, "shop")
+    assert document.name == "orders.nacos-f160d82f"
+    assert document.name == the_one(replace(SERVICE, direct=SERVICE.direct[:1])).name
+    assert document.created_at >= LATE
+    assert dict(document.labels) == {"meshbridge.io/registry": "nacos-1", "team": "blue"}
+    assert [key for key, _ in document.annotations] == ["meshbridge.io/sources"]
+    assert encode(document) == encode(the_one(replace(SERVICE)))
+    assert encode(document) != encode(the_one(replace(SERVICE, direct=SERVICE.direct[:1])))
+
+
+def test_a_dump_shows_it_after_the_service_entries_of_its_host() -> None:
+    """As a document that istioctl and kubectl take."""
+    snapshot = EMPTY.with_changes({SERVICE.host: SERVICE})
+    found = list(yaml.safe_load_all(Mcp(Mcp.Options()).render(snapshot, "istio")))
+    assert [each["kind"] for each in found] == ["ServiceEntry", "VirtualService"]
+    assert found[1]["apiVersion"] == "networking.istio.io/v1"
+    assert found[1]["spec"] == {
+        "hosts": ["orders.nacos", "orders.example", "10.1.0.1", "2001:db8::1"],
+        "http": [{"route": [{"destination": {"host": "orders.nacos"}}]}],
+    }

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+import aiohttp
 import pytest
 
 from meshbridge.service import Endpoint, Port, Service
@@ -25,6 +26,8 @@ from rig.waiting import until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("istio")]
 
+PATIENCE = aiohttp.ClientTimeout(total=60)
+
 SEED = 1
 ODD = 10_000
 BROKEN = 2_000
@@ -32,16 +35,21 @@ VARIANTS = 25
 SEEN_BY_ENVOY = 500
 
 
-async def configurations(istiod: Istiod) -> list[dict[str, object]]:
-    return cast("list[dict[str, object]]", await istiod.get("/debug/configz"))
+async def configurations(istiod: Istiod) -> bytes:
+    """Return what its store holds, tens of megabytes here: more than its usual patience is for."""
+    async with (
+        aiohttp.ClientSession(timeout=PATIENCE) as session,
+        session.get(f"http://{istiod.debug}/debug/configz") as answer,
+    ):
+        return await answer.read()
 
 
-def versions(found: Iterable[dict[str, object]]) -> dict[tuple[str, str], str]:
+def versions(configz: bytes) -> dict[tuple[str, str], str]:
     """Return the version of each resource in a store by namespace and name."""
-    listed = (cast("dict[str, str]", each["metadata"]) for each in found)
+    found = cast("list[dict[str, dict[str, str]]]", json.loads(configz))
     return {
-        (each.get("namespace", ""), each["name"]): each.get("resourceVersion", "")
-        for each in listed
+        (each["namespace"], each["name"]): each["resourceVersion"]
+        for each in (resource["metadata"] for resource in found)
     }
 
 
@@ -67,7 +75,7 @@ async def test_istiod_takes_all_that_is_sent_of_ten_thousand_odd_services(tmp_pa
     async with services_served(services) as address, Istiod(tmp_path, [address]) as istiod:
         found = await configurations(istiod)
         assert versions(found) == expected
-        given = read_back(json.dumps(found).encode())
+        given = read_back(found)
         assert {each.host: comparable(each) for each in given.services} == {
             each.host: comparable(whole) for each in services if (whole := told(each)) is not None
         }

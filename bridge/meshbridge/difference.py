@@ -64,14 +64,15 @@ class HostChange:
     addresses: Apart[str]
     labels: Apart[tuple[str, str]]
     sources: Apart[Source]
+    export_to: Apart[str]
     endpoints: Apart[Endpoint]
     """Those whose address, or one instance more of it, only one side has."""
     changed: tuple[EndpointChange, ...]
 
     def __bool__(self) -> bool:
         """Whether anything differs."""
-        apart = (self.ports, self.aliases, self.addresses, self.labels, self.sources)
-        return bool(self.namespace or any(apart) or self.endpoints or self.changed)
+        once = (self.ports, self.aliases, self.addresses, self.labels, self.sources, self.export_to)
+        return bool(self.namespace or any(once) or self.endpoints or self.changed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ def _compare(a: Service, b: Service) -> HostChange:
         addresses=_apart(a.addresses, b.addresses),
         labels=_apart(a.labels, b.labels),
         sources=_sources(a.sources, b.sources),
+        export_to=_apart(a.export_to, b.export_to),
         endpoints=endpoints,
         changed=changed,
     )
@@ -164,7 +166,7 @@ def _without(these: Iterable[Endpoint], those: Iterable[Endpoint]) -> list[Endpo
     return sorted(left, key=content)
 
 
-Content = tuple[str, tuple[tuple[str, int], ...], int, str, str, Labels]
+Content = tuple[str, tuple[tuple[str, int], ...], int, str, str, Labels, str, str]
 
 
 def content(endpoint: Endpoint) -> Content:
@@ -176,6 +178,8 @@ def content(endpoint: Endpoint) -> Content:
         str(endpoint.health),
         str(endpoint.locality),
         tuple(sorted(endpoint.labels)),
+        endpoint.network,
+        endpoint.service_account,
     )
 
 
@@ -207,12 +211,14 @@ def _address(endpoint: Endpoint) -> Hashable:
 
 def _fields(endpoint: Endpoint) -> dict[str, str]:
     """Return each field by the name and in the words in which it is shown."""
+    seldom = {"network": endpoint.network, "service account": endpoint.service_account}
     return {
         **{f"port {name}": str(number) for name, number in endpoint.ports},
         "weight": str(endpoint.weight),
         "health": str(endpoint.health),
         "locality": str(endpoint.locality),
         **{f"label {key}": value for key, value in endpoint.labels},
+        **{name: value for name, value in seldom.items() if value},
     }
 
 

@@ -22,6 +22,8 @@ class EndpointObject(TypedDict):
     health: str
     locality: str
     labels: dict[str, str]
+    network: str
+    service_account: str
 
 
 class SourceObject(TypedDict):
@@ -43,6 +45,7 @@ class ServiceObject(TypedDict):
     sources: list[SourceObject]
     aliases: list[str]
     addresses: list[str]
+    export_to: list[str]
 
 
 def service_object(service: Service) -> ServiceObject:
@@ -62,6 +65,7 @@ def service_object(service: Service) -> ServiceObject:
         ],
         "aliases": list(service.aliases),
         "addresses": list(service.addresses),
+        "export_to": list(service.export_to),
     }
 
 
@@ -74,4 +78,6 @@ def endpoint_object(endpoint: Endpoint) -> EndpointObject:
         "health": str(endpoint.health),
         "locality": str(endpoint.locality),
         "labels": dict(endpoint.labels),
+        "network": endpoint.network,
+        "service_account": endpoint.service_account,
     }

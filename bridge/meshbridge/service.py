@@ -55,7 +55,8 @@ class Endpoint:
     """One address that takes traffic."""
 
     address: str
-    """An IPv4 or IPv6 address in canonical text, without brackets."""
+    """An IPv4 or IPv6 address in canonical text, without brackets; or, only where an outlet takes
+    names (:attr:`meshbridge.publish.Registry.names`), a DNS name in lower case."""
     ports: tuple[tuple[str, int], ...]
     """(name of a service port, the endpoint's own port number), sorted by name.
 
@@ -67,6 +68,10 @@ class Endpoint:
     """HEALTHY or DEGRADED: what to send, already decided (:mod:`meshbridge.health`)."""
     locality: Locality = Locality()
     labels: Labels = ()
+    network: str = ""
+    """Istio's name of the network it is in; empty where that is not said."""
+    service_account: str = ""
+    """Kubernetes' name of what it runs as, in the namespace of the resources; empty: unknown."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -104,6 +109,8 @@ class Service:
     """Addresses of its endpoints that lead to the host, sorted; none unless publishing says so."""
     sources: tuple[Source, ...] = ()
     """Sorted; more than one where registries share a host."""
+    export_to: tuple[str, ...] = ()
+    """The namespaces that see it in Istio, ``.`` for its own, ``*`` for all; empty: not said."""
     version: str = ""
     """Hash of everything above: same content, same version, on every replica."""
 

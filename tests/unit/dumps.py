@@ -23,6 +23,8 @@ def endpoint(address: str = "10.1.0.1", **fields: object) -> dict[str, object]:
         "health": "healthy",
         "locality": "cn/h",
         "labels": {"version": "v1"},
+        "network": "",
+        "service_account": "",
     }
     return usual | fields
 
@@ -39,6 +41,7 @@ def service(host: str, *endpoints: Mapping[str, object], **fields: object) -> di
         "sources": [{"registry": "shop", "name": host.partition(".")[0]}],
         "aliases": [],
         "addresses": [],
+        "export_to": [],
     }
     return usual | fields
 

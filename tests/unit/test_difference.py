@@ -40,6 +40,8 @@ _ENDPOINTS = st.builds(
     health=st.sampled_from([Health.HEALTHY, Health.DEGRADED]),
     locality=st.builds(Locality, region=_TEXT, zone=_TEXT),
     labels=_PAIRS,
+    network=_TEXT,
+    service_account=_TEXT,
 )
 _PARTS = st.builds(
     Service,
@@ -51,6 +53,7 @@ _PARTS = st.builds(
     aliases=_SET,
     addresses=_SET,
     sources=_SET.map(lambda found: tuple(Source(each, each) for each in found)),
+    export_to=_SET,
 )
 _SIDES = st.dictionaries(st.sampled_from(["x", "y", "z"]), _PARTS).map(
     lambda found: {host: versioned(replace(service, host=host)) for host, service in found.items()}
@@ -69,6 +72,7 @@ def canonical(services: Iterable[Service]) -> Canonical:
             set(each.addresses),
             set(each.labels),
             set(each.sources),
+            set(each.export_to),
             sorted(map(content, each.endpoints)),
         )
         for each in services
@@ -98,6 +102,7 @@ def _changed(service: Service, change: HostChange) -> Service:
         addresses=(*(set(service.addresses) - set(change.addresses.a)), *change.addresses.b),
         labels=(*(set(service.labels) - set(change.labels.a)), *change.labels.b),
         sources=(*(set(service.sources) - set(change.sources.a)), *change.sources.b),
+        export_to=(*(set(service.export_to) - set(change.export_to.a)), *change.export_to.b),
         endpoints=tuple(endpoints),
     )
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from meshbridge.problems import ProblemKind
 from meshbridge.publish import Published, PublishRules, Registry, publish, selected
+from meshbridge.publish.labels import CANONICAL_NAME as NAME
+from meshbridge.publish.labels import CANONICAL_REVISION as REVISION
 from meshbridge.publish.labels import key_fault, value_fault
 from meshbridge.registration import (
     Health,
@@ -222,7 +224,8 @@ def labels(pairs: dict[str, str], **rules: object) -> tuple[Labels, list[str]]:
     result = published(replace(GOOD, metadata=metadata(pairs)), labels=rules)
     kinds = {problem.kind for problem in result.problems}
     assert kinds <= {ProblemKind.INVALID_LABEL}
-    return result.endpoints[0].labels, [problem.reason for problem in result.problems]
+    own = tuple(pair for pair in result.endpoints[0].labels if pair[0] not in (NAME, REVISION))
+    return own, [problem.reason for problem in result.problems]
 
 
 def test_metadata_become_labels_as_they_are() -> None:

@@ -1,5 +1,7 @@
 """The ``publish:`` block is checked whole when it is read, with messages that say what to write."""
 
+from dataclasses import replace
+
 import pytest
 from pydantic import ValidationError
 
@@ -17,6 +19,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
     assert (rules.labels.keep, rules.labels.rename) == (("*",), ())
     assert (rules.addresses, rules.keep_last, rules.share) == (None, True, None)
     assert rules.allow_addresses == ()
+    assert (rules.mesh, rules.export_to, rules.network) == (None, (), "")
     assert rules == PublishRules.model_validate({})
 
 
@@ -42,6 +45,9 @@ def test_every_documented_key_can_be_written() -> None:
             "keep-last": True,
             "allow-addresses": ["127.0.0.0/8"],
             "share": None,
+            "mesh": {"match": {"sidecar": "true"}, "service-account": "shop", "tls-mode": "istio"},
+            "export-to": [".", "team-a"],
+            "network": "dc-2",
         }
     )
     assert rules.ports == PortRule("standard", (("http", 8080),))
@@ -51,7 +57,18 @@ def test_every_documented_key_can_be_written() -> None:
 
 FAULTS: list[tuple[dict[str, object], str, str]] = [
     ({"hosts": "x"}, "hosts", "Extra inputs"),
-    ({"mesh": {}}, "", "found mesh, but this version does not have"),
+    ({"mesh": {"tls-mode": "mutual"}}, "mesh.tls-mode", "'istio' or 'disabled'"),
+    ({"mesh": {"match": ["a"]}}, "mesh.match", "allowed: a mapping such as"),
+    ({"mesh": {"service-account": ""}}, "mesh.service-account", "found ''; allowed: at most 253"),
+    ({"mesh": {"service-account": "My_Shop"}}, "mesh.service-account", "found 'My_Shop'"),
+    ({"mesh": {"service-account": "a" * 254}}, "mesh.service-account", "allowed: at most 253"),
+    ({"mesh": {"service-account": {"of": "sa"}}}, "mesh.service-account", "or {from: the metadata"),
+    ({"mesh": {"service-account": {"from": 1}}}, "mesh.service-account", "or {from: the metadata"),
+    ({"export-to": ["Team"]}, "export-to", "found 'Team'; allowed: '.' (the own namespace)"),
+    ({"export-to": ["~"]}, "export-to", "found '~'"),
+    ({"export-to": ["*", "."]}, "export-to", "found *, .; allowed: '*' alone"),
+    ({"export-to": ["a", "a"]}, "export-to", "each namespace once"),
+    ({"network": "dc 2"}, "network", "found 'dc 2'; allowed: a network's name, but the value"),
     ({"destination-rules": True}, "", "found destination-rules, but this version does not have"),
     ({"addresses": "vip"}, "addresses", "'virtual', 'none' or 'endpoints'"),
     ({"include": [""]}, "include.0", "empty pattern"),
@@ -125,6 +142,7 @@ def test_checked_rules_can_be_checked_again() -> None:
         "labels": {"rename": {"a": "b"}},
         "locality": {"cidr": {"10.0.0.0/8": "cn"}},
         "allow-addresses": ["::1"],
+        "mesh": {"service-account": {"from": "sa"}},
     }
     rules = PublishRules.model_validate(block)
     again = PublishRules.model_validate(
@@ -134,6 +152,8 @@ def test_checked_rules_can_be_checked_again() -> None:
     parts = {name: getattr(rules.locality, name) for name in type(rules.locality).model_fields}
     assert type(rules.locality).model_validate(parts) == rules.locality
     assert type(rules.labels)(rename=rules.labels.rename) == rules.labels
+    assert rules.mesh is not None
+    assert type(rules.mesh)(service_account=rules.mesh.service_account) == rules.mesh
 
 
 def test_rules_are_values() -> None:
@@ -147,6 +167,7 @@ def test_a_registry_lends_its_name_to_what_is_not_configured() -> None:
     registry = Registry("shop", 0)
     assert (registry.domain, registry.namespace) == ("shop", "shop")
     assert registry.with_domain("nacos").domain == "nacos"
+    assert replace(registry, names=True).with_domain("nacos").names
 
 
 def test_a_configured_domain_goes_before_the_adapters_name() -> None:

@@ -252,8 +252,8 @@ def test_registries_keep_the_order_of_the_file(load: Load) -> None:
             '3: registries[0].publish.keep-last: found "yes"; true or false is allowed',
         ),
         (
-            HEAD + "- {name: shop, adapter: acme, publish: {mesh: {}}}\n",
-            "3: registries[0].publish: found mesh, but this version does not have",
+            HEAD + "- {name: shop, adapter: acme, publish: {destination-rules: true}}\n",
+            "3: registries[0].publish: found destination-rules, but this version does not have",
         ),
         (
             HEAD + "- {name: shop, adapter: acme, publish: {labels: {keeep: []}}}\n",

@@ -57,6 +57,7 @@ def merge(host: str, claims: tuple[Published, ...]) -> Merged:
         endpoints=bounded(endpoints),
         labels=owner.labels,
         sources=tuple(sorted((c.source for c in claims), key=lambda s: (s.registry, s.name))),
+        export_to=owner.export_to,
     )
     virtual = owner.addresses == "virtual" or (
         owner.addresses != "none" and bool(protocols & OPAQUE)

@@ -38,6 +38,8 @@ class Published:
     endpoints: tuple[Endpoint, ...]
     """Sorted, with raw health: UNHEALTHY stands in it, DRAINING and DISABLED never."""
     labels: Labels
+    export_to: tuple[str, ...]
+    """As in :class:`~meshbridge.service.Service`."""
     share: str | None
     keep_last: bool
     addresses: Literal["virtual", "none", "endpoints"] | None

@@ -236,6 +236,12 @@ def _checked(host: str, changes: int, optional_parts: int) -> Wanted:
     return Wanted(host, changes, optional_parts)
 
 
+def as_label(raw: str) -> str:
+    """Return registry data as one label of a host, or an empty text if it has nothing legal."""
+    text, _ = _clean(raw, dots=False)
+    return text
+
+
 def _clean(raw: str, *, dots: bool) -> tuple[str, int]:
     """Return legal labels made of registry data, and how many characters that changed."""
     signs: list[str] = []

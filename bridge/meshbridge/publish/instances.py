@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from meshbridge.problems import ProblemKind
-from meshbridge.publish.addresses import Network, allowed, read_address
+from meshbridge.publish.addresses import allowed, read_address
 from meshbridge.publish.findings import Findings, quoted
+from meshbridge.publish.names import read_name
 from meshbridge.publish.ports import HIGHEST, OwnPorts, own_ports
-from meshbridge.publish.rules import PublishRules
+from meshbridge.publish.registry import Registry
 from meshbridge.registration import Health, Instance
 
 HEAVIEST: Final = 10_000.0
@@ -24,7 +25,7 @@ class Candidate(NamedTuple):
 
     instance: Instance
     address: str
-    """Canonical."""
+    """An IP address in canonical text, or a DNS name where names are taken."""
     weight: int
     own: OwnPorts
 
@@ -46,7 +47,7 @@ def weight_to_send(weight: float) -> int:
 
 
 def sort_out(
-    instances: Iterable[Instance], protocol: str, rules: PublishRules, findings: Findings
+    instances: Iterable[Instance], protocol: str, registry: Registry, findings: Findings
 ) -> Sorted:
     """Leave out what must not or cannot be served, each with its reason.
 
@@ -60,7 +61,7 @@ def sort_out(
         ports.append(own)
         if instance.health not in _SERVED or instance.weight == 0:
             continue
-        candidate = _examine(instance, own, rules.allow_addresses, findings)
+        candidate = _examine(instance, own, registry, findings)
         if candidate is None:
             continue
         candidates.append(candidate)
@@ -71,9 +72,9 @@ def sort_out(
 
 
 def _examine(
-    instance: Instance, own: OwnPorts, networks: tuple[Network, ...], findings: Findings
+    instance: Instance, own: OwnPorts, registry: Registry, findings: Findings
 ) -> Candidate | None:
-    address = _address(instance, networks, findings)
+    address = _address(instance, registry, findings)
     weight = _weight(instance, findings)
     if own.impossible:
         found = ", ".join(quoted(str(number)) for number in own.impossible[:5])
@@ -90,20 +91,36 @@ def _examine(
     return Candidate(instance, address, weight, own)
 
 
-def _address(instance: Instance, networks: tuple[Network, ...], findings: Findings) -> str:
+def _address(instance: Instance, registry: Registry, findings: Findings) -> str:
     """Return the canonical address, or an empty text if it must not be published."""
     address = read_address(instance.address)
     if not address.text:
-        reason = f"its address {quoted(instance.address)} is not an IP address"
-        _invalid(instance, reason, _READDRESS, findings)
-        return ""
-    if not address.refusal or allowed(address.text, networks):
+        return _name(instance, registry, findings)
+    if not address.refusal or allowed(address.text, registry.rules.allow_addresses):
         return address.text
     findings.instance(
         instance.id,
         ProblemKind.REFUSED_ADDRESS,
         f"its address {address.text} is {address.refusal}",
         f"{_READDRESS}, or list the network under publish.allow-addresses",
+    )
+    return ""
+
+
+def _name(instance: Instance, registry: Registry, findings: Findings) -> str:
+    """Return an address that is a DNS name, or an empty text if it must not be published."""
+    name = read_name(instance.address)
+    if not registry.names or not name.text:
+        reason = f"its address {quoted(instance.address)} is not an IP address"
+        _invalid(instance, reason, _READDRESS, findings)
+        return ""
+    if not name.refusal:
+        return name.text
+    findings.instance(
+        instance.id,
+        ProblemKind.REFUSED_ADDRESS,
+        f"its address {name.text} is {name.refusal}",
+        _READDRESS,
     )
     return ""
 

@@ -26,6 +26,11 @@ join a subset (``meshbridge.io/in-…``).
 _RESERVED_NAMES: Final = ("istio-locality",)
 """istiod reads an endpoint's locality from this label, in front of the locality field."""
 
+CANONICAL_NAME: Final = "service.istio.io/canonical-name"
+CANONICAL_REVISION: Final = "service.istio.io/canonical-revision"
+_OPEN: Final = (CANONICAL_NAME, CANONICAL_REVISION)
+"""They steer nothing: by them an instance says what telemetry is to call it."""
+
 
 @dataclass(frozen=True, slots=True)
 class LabelFault:
@@ -70,8 +75,9 @@ def value_fault(value: str) -> str:
 def reserved(key: str) -> bool:
     """Return whether only the mesh itself may set this key."""
     prefix, _, _ = key.rpartition("/")
-    return key in _RESERVED_NAMES or any(
-        prefix == each or prefix.endswith(f".{each}") for each in _RESERVED
+    return key in _RESERVED_NAMES or (
+        key not in _OPEN
+        and any(prefix == each or prefix.endswith(f".{each}") for each in _RESERVED)
     )
 
 

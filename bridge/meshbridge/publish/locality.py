@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import ip_address
 from typing import Final, Literal
 
-from meshbridge.publish.addresses import Network
+from meshbridge.publish.addresses import Network, parse
 from meshbridge.registration import Metadata
 from meshbridge.service import Locality
 
@@ -35,10 +34,10 @@ class LocalityTable:
     rows: tuple[tuple[Network, Locality], ...] = ()
 
     def find(self, address: str) -> Locality:
-        """Return the locality of the most specific network that holds this canonical address."""
-        parsed = ip_address(address)
+        """Return the locality of the most specific network that holds this address; names: none."""
+        parsed = parse(address)
         for network, locality in self.rows:
-            if parsed in network:
+            if parsed is not None and parsed in network:
                 return locality
         return NOWHERE
 

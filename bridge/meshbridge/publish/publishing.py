@@ -6,13 +6,14 @@ from meshbridge.problems import ProblemKind
 from meshbridge.publish.claim import ClaimKey, Published
 from meshbridge.publish.findings import Findings, printable, quoted
 from meshbridge.publish.hosts import Wanted, fill_alias, reserved_host, wanted_host
+from meshbridge.publish.identity import Identities
 from meshbridge.publish.instances import Candidate, Sorted, sort_out
 from meshbridge.publish.labels import LabelFault, Selection, select_labels
 from meshbridge.publish.locality import NOWHERE, UnreadableLocality, locate
 from meshbridge.publish.ports import service_ports
 from meshbridge.publish.registry import Registry
 from meshbridge.publish.rules import PublishRules
-from meshbridge.registration import Health, Kind, Metadata, RegisteredService
+from meshbridge.registration import Health, Kind, Metadata, RegisteredService, ServiceId
 from meshbridge.service import Endpoint, Locality, Port, Source
 
 _MOST_LABEL_FAULTS = 8
@@ -52,7 +53,7 @@ def publish(registration: RegisteredService, registry: Registry, scope: str) -> 
         _report_refusal(wanted, findings)
         sorted_out = Sorted((), ())
     else:
-        sorted_out = sort_out(chosen.instances, protocol, registry.rules, findings)
+        sorted_out = sort_out(chosen.instances, protocol, registry, findings)
     ports = service_ports(registry.rules.ports, protocol, sorted_out.ports, findings)
     metadata = [chosen.metadata, *(each.instance.metadata for each in sorted_out.candidates)]
     selections = _labels(metadata, registry.rules, findings)
@@ -66,15 +67,22 @@ def publish(registration: RegisteredService, registry: Registry, scope: str) -> 
         namespace=registry.namespace,
         ports=tuple(sorted(ports.values())),
         endpoints=_endpoints(
-            sorted_out.candidates, ports, selections[1:], registry.rules, findings
+            sorted_out.candidates, ports, selections[1:], chosen.id, registry.rules, findings
         ),
         labels=selections[0].labels,
         share=registry.rules.share,
+        export_to=_export_to(registry),
         keep_last=registry.rules.keep_last,
         addresses=registry.rules.addresses,
         source=Source(registry.name, printable(str(chosen.id))),
         problems=findings.problems(),
     )
+
+
+def _export_to(registry: Registry) -> tuple[str, ...]:
+    """Return who may see the services; istiod refuses to be told the own namespace twice."""
+    told = registry.rules.export_to
+    return tuple(each for each in told if each != registry.namespace or "." not in told)
 
 
 def _report_refusal(wanted: Wanted, findings: Findings) -> None:
@@ -144,20 +152,25 @@ def _endpoints(
     candidates: Sequence[Candidate],
     ports: Mapping[str, Port],
     selections: Sequence[Selection],
+    service: ServiceId,
     rules: PublishRules,
     findings: Findings,
 ) -> tuple[Endpoint, ...]:
     """Return the endpoints, sorted; an address with the same ports is one, at its healthiest."""
     found: dict[tuple[str, tuple[tuple[str, int], ...]], Endpoint] = {}
     named = {own: _named(own, ports) for own in {each.own.served for each in candidates}}
+    identities = Identities(service, rules.mesh, findings)
     for candidate, selection in zip(candidates, selections, strict=True):
+        identity = identities.of(candidate.instance, selection.labels)
         endpoint = Endpoint(
             address=candidate.address,
             ports=named[candidate.own.served],
             weight=candidate.weight,
             health=candidate.instance.health,
             locality=_locality(candidate, rules, findings),
-            labels=selection.labels,
+            labels=identity.labels,
+            network=rules.network,
+            service_account=identity.service_account,
         )
         key = (endpoint.address, endpoint.ports)
         other = found.setdefault(key, endpoint)

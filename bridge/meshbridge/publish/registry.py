@@ -1,6 +1,6 @@
 """One configured registry as publishing sees it: its name, its place and its rules."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from meshbridge.publish.rules import PublishRules, check_domain, check_namespace
@@ -17,6 +17,8 @@ class Registry:
     order: int
     """Its place in the configuration: the lowest has a host that several claim."""
     rules: PublishRules = field(default_factory=PublishRules)
+    names: bool = False
+    """Whether instances are published whose address is a DNS name: an outlet has use for them."""
 
     def __post_init__(self) -> None:
         """Check the namespace that the name stands in for."""
@@ -46,4 +48,4 @@ class Registry:
         if self.rules.domain:
             return self
         rules = self.rules.model_copy(update={"domain": check_domain(domain)})
-        return type(self)(self.name, self.order, rules)
+        return replace(self, rules=rules)

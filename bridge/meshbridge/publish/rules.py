@@ -9,16 +9,10 @@ from fnmatch import fnmatchcase
 from ipaddress import ip_network
 from typing import Annotated, Final, Literal, cast
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    StrictBool,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, StrictBool, model_validator
 
 from meshbridge.publish.addresses import Network
+from meshbridge.publish.blocks import Block, Pairs, Pattern
 from meshbridge.publish.hosts import (
     DEFAULT_TEMPLATE,
     check_host_rule,
@@ -26,33 +20,22 @@ from meshbridge.publish.hosts import (
     parse_template,
     reserved_host,
 )
-from meshbridge.publish.labels import key_fault, reserved
+from meshbridge.publish.labels import key_fault, reserved, value_fault
 from meshbridge.publish.locality import (
     LocalitySource,
     LocalityTable,
     UnreadableLocality,
     read_locality,
 )
+from meshbridge.publish.mesh import MeshRules
 from meshbridge.publish.ports import REGISTERED, PortRule, read_port_rule
 from meshbridge.registration import Instance, ServiceId
 from meshbridge.service import Locality
 
 _NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LATER: Final[Mapping[str, str]] = {
-    "mesh": "instances with a sidecar of their own",
     "destination-rules": "automatic DestinationRules",
 }
-
-
-def _kebab(name: str) -> str:
-    return name.rstrip("_").replace("_", "-")
-
-
-def _pattern(text: str) -> str:
-    if not text:
-        message = "found an empty pattern; allowed: names with *, ? and [...]"
-        raise ValueError(message)
-    return text
 
 
 def _alias(text: str) -> str:
@@ -100,6 +83,25 @@ def _share(text: str | None) -> str | None:
     return text
 
 
+def _export_to(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return who may see the services; istiod would refuse a host whole for what is wrong here."""
+    for text in texts:
+        if text not in ("*", ".") and not _NAMESPACE.fullmatch(text):
+            message = f"found {text!r}; allowed: '.' (the own namespace), '*', or a namespace"
+            raise ValueError(message)
+    if len(set(texts)) < len(texts) or ("*" in texts and len(texts) > 1):
+        message = f"found {', '.join(texts)}; allowed: '*' alone, or each namespace once"
+        raise ValueError(message)
+    return texts
+
+
+def _network_name(text: str) -> str:
+    if why := value_fault(text):
+        message = f"found {text!r}; allowed: a network's name, but {why}"
+        raise ValueError(message)
+    return text
+
+
 def _network(value: object) -> object:
     if isinstance(value, Network):
         return value
@@ -108,21 +110,6 @@ def _network(value: object) -> object:
     except ValueError:
         message = f"found {value!r}; allowed: a network such as 127.0.0.0/8, with no host bits set"
         raise ValueError(message) from None
-
-
-def _pairs(value: object) -> object:
-    """Turn a mapping of texts into sorted pairs, which can be hashed."""
-    if isinstance(value, tuple):
-        return cast("object", value)
-    if not isinstance(value, Mapping):
-        message = f"found {value!r}; allowed: a mapping such as {{key: value}}"
-        raise ValueError(message)  # noqa: TRY004 - pydantic turns only ValueError into a message
-    mapping = cast("Mapping[object, object]", value)
-    for key, text in mapping.items():
-        if not isinstance(key, str) or not isinstance(text, str):
-            message = f"found {key!r}: {text!r}; allowed: texts, so put them into quotation marks"
-            raise ValueError(message)  # noqa: TRY004 - as above
-    return tuple(sorted(mapping.items(), key=str))
 
 
 def _renames(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
@@ -162,43 +149,28 @@ def _table(value: object) -> object:
     return LocalityTable(tuple(rows))
 
 
-Pattern = Annotated[str, AfterValidator(_pattern)]
-Pairs = Annotated[tuple[tuple[str, str], ...], BeforeValidator(_pairs)]
-
-
-class _Block(BaseModel):
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=_kebab,
-        validate_by_name=True,
-        validate_by_alias=True,
-        arbitrary_types_allowed=True,
-    )
-
-
-class InstanceRules(_Block):
+class InstanceRules(Block):
     """Which instances are published."""
 
     match: Pairs = ()
     """Metadata an instance must have, key and value exactly, all of them."""
 
 
-class LabelRules(_Block):
+class LabelRules(Block):
     """Which metadata become labels."""
 
     keep: tuple[Pattern, ...] = ("*",)
     rename: Annotated[Pairs, AfterValidator(_renames)] = ()
 
 
-class LocalityRules(_Block):
+class LocalityRules(Block):
     """Where the locality of an instance is looked for, in this order."""
 
     from_: tuple[LocalitySource, ...] = ("metadata", "cluster", "cidr")
     cidr: Annotated[LocalityTable, BeforeValidator(_table)] = LocalityTable()
 
 
-class PublishRules(_Block):
+class PublishRules(Block):
     """How the services of one registry appear in the mesh."""
 
     include: tuple[Pattern, ...] = ("*",)
@@ -219,6 +191,12 @@ class PublishRules(_Block):
     keep_last: StrictBool = True
     allow_addresses: tuple[Annotated[Network, BeforeValidator(_network)], ...] = ()
     share: Annotated[str | None, AfterValidator(_share)] = None
+    mesh: MeshRules | None = None
+    """``None``: no instance has a sidecar."""
+    export_to: Annotated[tuple[str, ...], AfterValidator(_export_to)] = ()
+    """Empty leaves it to istiod's mesh configuration."""
+    network: Annotated[str, AfterValidator(_network_name)] = ""
+    """Empty is the network that istiod takes by default."""
 
     @model_validator(mode="before")
     @classmethod

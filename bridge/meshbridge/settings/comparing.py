@@ -93,7 +93,7 @@ def _registries(
             key
             for key, differs in (
                 ("required", known.required != after.required),
-                ("publish", known.publish.rules != after.publish.rules),
+                ("publish", _rules(known) != _rules(after)),
                 ("guard", known.guard != after.guard),
                 ("order", known.publish.order != after.publish.order),
             )
@@ -102,6 +102,10 @@ def _registries(
         fate = Fate.RESTARTED if restarting else Fate.CHANGED if changing else Fate.KEPT
         yield Difference(after.name, fate, (*restarting, *changing))
     yield from (Difference(name, Fate.REMOVED) for name in before)
+
+
+def _rules(registry: RegistrySettings) -> tuple[object, ...]:
+    return registry.publish.rules, registry.publish.names
 
 
 def _outlets(

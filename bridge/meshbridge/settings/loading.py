@@ -8,6 +8,7 @@ from typing import cast
 from pydantic import BaseModel
 
 from meshbridge.errors import ConfigurationError
+from meshbridge.outlet import TakesNames
 from meshbridge.plugins import load_adapter, load_outlet
 from meshbridge.publish.registry import Registry
 from meshbridge.publish.rules import PublishRules
@@ -56,9 +57,17 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
     kept = {key: top[key] for key in keys_of(KeepingOptions) if key in top}
     keeping = validation.model(KeepingOptions, kept, ())
     validation.finish()
+    names = any(_takes_names(each.options) for each in outlets)
     return Settings(
         path,
-        tuple(replace(each, files=_files(each.options, surroundings)) for each in registries),
+        tuple(
+            replace(
+                each,
+                publish=replace(each.publish, names=names),
+                files=_files(each.options, surroundings),
+            )
+            for each in registries
+        ),
         tuple(replace(each, files=_files(each.options, surroundings)) for each in outlets),
         status,
         keeping or KeepingOptions(),
@@ -91,6 +100,10 @@ def _check_version(top: dict[str, Plain], validation: Validation) -> None:
     elif top["version"] is True or top["version"] != _VERSION:
         found = show_value(top["version"], place)
         validation.fault(place, f"found {found}; this version reads 1")
+
+
+def _takes_names(options: BaseModel) -> bool:
+    return isinstance(options, TakesNames) and options.takes_names
 
 
 def _registries(top: dict[str, Plain], validation: Validation) -> tuple[RegistrySettings, ...]:

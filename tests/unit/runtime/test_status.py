@@ -110,7 +110,9 @@ def test_services_have_the_shape_of_the_contract() -> None:
                     "weight": 100,
                     "health": "healthy",
                     "locality": "",
-                    "labels": {},
+                    "labels": {"service.istio.io/canonical-name": "orders"},
+                    "network": "",
+                    "service_account": "",
                 }
                 for port in (8081, 8082)
             ],
@@ -119,6 +121,7 @@ def test_services_have_the_shape_of_the_contract() -> None:
             "sources": [{"registry": "shop", "name": "orders"}],
             "aliases": [],
             "addresses": [],
+            "export_to": [],
         }
         assert json.loads((await get(session, "/api/services/orders.shop"))[1]) == found
         status, text = await get(session, "/api/services/orders")

@@ -23,6 +23,8 @@ class _Endpoint(msgspec.Struct):
     health: Health
     locality: str
     labels: dict[str, str]
+    network: str = ""
+    service_account: str = ""
 
 
 class _Source(msgspec.Struct):
@@ -39,6 +41,7 @@ class _Service(msgspec.Struct):
     sources: list[_Source]
     aliases: list[str] | None = None
     addresses: list[str] | None = None
+    export_to: list[str] = []
 
 
 class _Probe(msgspec.Struct):
@@ -99,6 +102,7 @@ def _service(found: _Service) -> Service:
         aliases=tuple(sorted(found.aliases or ())),
         addresses=tuple(found.addresses or ()),
         sources=tuple(Source(each.registry, each.name) for each in found.sources),
+        export_to=tuple(found.export_to),
     )
 
 
@@ -110,4 +114,6 @@ def _endpoint(found: _Endpoint) -> Endpoint:
         health=found.health,
         locality=Locality.of(found.locality),
         labels=tuple(sorted(found.labels.items())),
+        network=found.network,
+        service_account=found.service_account,
     )

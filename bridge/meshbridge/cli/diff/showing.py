@@ -73,6 +73,7 @@ def _lines(change: HostChange) -> Iterator[str]:
     yield from _apart("virtual address", change.addresses, str)
     yield from _apart("label", change.labels, "=".join)
     yield from _apart("source", change.sources, _source)
+    yield from _apart("export to", change.export_to, str)
     yield from _apart("endpoint", change.endpoints, _endpoint)
     for each in change.changed:
         yield f"    endpoint {_place(each.a)}: {_fields(each)}"
@@ -97,6 +98,10 @@ def _endpoint(endpoint: Endpoint) -> str:
     if locality := str(endpoint.locality):
         said.append(locality)
     said += map("=".join, endpoint.labels)
+    if endpoint.network:
+        said.append(f"network {endpoint.network}")
+    if endpoint.service_account:
+        said.append(f"service account {endpoint.service_account}")
     return f"{_place(endpoint)}: {', '.join(said)}"
 
 
@@ -147,6 +152,7 @@ def _change(change: HostChange) -> dict[str, object]:
         "addresses": _sides(change.addresses, str),
         "labels": _sides(change.labels, list),
         "sources": _sides(change.sources, asdict),
+        "export_to": _sides(change.export_to, str),
         "endpoints": _sides(change.endpoints, endpoint_object),
     }
     found |= {name: sides for name, sides in apart.items() if any(sides.values())}

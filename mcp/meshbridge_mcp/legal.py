@@ -23,7 +23,9 @@ LOWEST_WEIGHT, HIGHEST_WEIGHT = 1, 10_000_000
 """istiod reads 0 as 1; Envoy refuses a locality whose weights add up to more than 32 bits."""
 
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
+_LONGEST_LABEL = 63
 _ANY_CASE_LABEL = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9]{0,61}[A-Za-z0-9])?")
+_FIRST_LABEL = re.compile(rf"\*|(?:\*-?)?{_ANY_CASE_LABEL.pattern}")
 _VALUE = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 LONGEST_NAME = 253
 _LONGEST_HOST = 255
@@ -39,6 +41,53 @@ def is_host(name: str) -> bool:
         and all(_ANY_CASE_LABEL.fullmatch(label) for label in labels)
         and not labels[-1].isdigit()
     )
+
+
+def is_dns_label(name: str) -> bool:
+    """Whether the name is a DNS label in any case (labels.IsDNS1123Label)."""
+    return _ANY_CASE_LABEL.fullmatch(name) is not None
+
+
+def is_fqdn(name: str) -> bool:
+    """Whether istiod takes the name where it asks for a host's own (agent.ValidateFQDN)."""
+    return 0 < len(name) <= _LONGEST_HOST and _are_labels(name)
+
+
+def is_domain(name: str) -> bool:
+    """Whether istiod takes the name as the host of a rule (agent.ValidateWildcardDomain).
+
+    Other than for a host of ours, the first label may be ``*`` or begin with it, and a dot may end
+    the name.
+    """
+    first, dot, rest = name.partition(".")
+    return (
+        len(name) <= _LONGEST_HOST
+        and len(first) <= _LONGEST_LABEL
+        and _FIRST_LABEL.fullmatch(first) is not None
+        and (not dot or _are_labels(rest))
+    )
+
+
+def _are_labels(name: str) -> bool:
+    """Whether DNS labels make up the name, the last one no number (agent.ValidateDNS1123Labels)."""
+    *labels, last = name.split(".")
+    return all(map(is_dns_label, labels)) and (
+        not last or (is_dns_label(last) and not last.isdigit())
+    )
+
+
+def is_name(name: str) -> bool:
+    """Whether Kubernetes takes the name as a resource's: a DNS subdomain in lower case."""
+    return len(name) <= LONGEST_NAME and all(map(_LABEL.fullmatch, name.split(".")))
+
+
+def is_subnet(text: str) -> bool:
+    """Whether the text is an address or a CIDR (agent.ValidateIPSubnet), without a zone."""
+    address, slash, bits = text.partition("/")
+    if not is_address(address) or not slash:
+        return is_address(text)
+    lengths = range(ipaddress.ip_address(address).max_prefixlen + 1)
+    return bits in map(str, lengths)
 
 
 def is_namespace(name: str) -> bool:

@@ -96,7 +96,7 @@ def _node(value: Value) -> yaml.Node:
     if isinstance(value, str):
         return _text(value)
     # As JSON spells it, which is YAML too.
-    kind = {bool: "bool", int: "int", float: "float"}.get(type(value), "null")
+    kind = "null" if value is None else type(value).__name__
     return yaml.ScalarNode(f"{_TAG}{kind}", json.dumps(value))
 
 

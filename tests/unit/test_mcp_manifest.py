@@ -6,11 +6,23 @@ from types import MappingProxyType
 
 import pytest
 import yaml
+from google.protobuf import json_format
+from google.protobuf.message import Message
 
+from meshbridge.protos.gen.google.protobuf.struct_pb2 import Struct
+from meshbridge.protos.gen.istio.networking.v1alpha3.destination_rule_pb2 import (
+    DestinationRule,
+    Subset,
+    TrafficPolicy,
+)
+from meshbridge.protos.gen.istio.networking.v1alpha3.envoy_filter_pb2 import EnvoyFilter
+from meshbridge.protos.gen.istio.networking.v1alpha3.virtual_service_pb2 import VirtualService
 from meshbridge.registration import Health
 from meshbridge.service import Endpoint, Locality, Port, Service, Source
 from meshbridge.snapshot import EMPTY, Snapshot
 from meshbridge_mcp import Mcp
+from meshbridge_mcp.manifest import manifests
+from meshbridge_mcp.resource import LATE, Document
 
 SERVICE = Service(
     host="orders.nacos",
@@ -111,3 +123,62 @@ def test_another_format_is_not_rendered() -> None:
     """The command asks each outlet only for what it names in ``formats``."""
     with pytest.raises(ValueError, match="envoy"):
         Mcp(Mcp.Options()).render(EMPTY, "envoy")
+
+
+def rule(spec: Message) -> str:
+    return manifests([Document("shop", "orders", LATE, (("b", "1"), ("a", "2")), (), spec)])
+
+
+def test_a_rule_of_any_kind_is_written_in_the_words_of_its_yaml() -> None:
+    """Durations as texts, numbers as numbers, of 64 bits too, and maps in their order."""
+    policy = TrafficPolicy()
+    policy.connection_pool.tcp.connect_timeout.nanos = 500_000_000
+    balancer = policy.load_balancer
+    balancer.consistent_hash.ring_hash.minimum_ring_size = 1024
+    balancer.consistent_hash.use_source_ip = True
+    balancer.warmup.minimum_percent.value = 12.5
+    labels = {f"key-{number}": "x" for number in range(10, 40)}
+    spec = DestinationRule(
+        host="a.b", traffic_policy=policy, subsets=[Subset(name="v1", labels=labels)]
+    )
+    (document,) = yaml.safe_load_all(rule(spec))
+    assert document["apiVersion"] == "networking.istio.io/v1"
+    assert document["kind"] == "DestinationRule"
+    assert list(document["metadata"]["labels"]) == ["a", "b"]
+    assert document["spec"] == {
+        "host": "a.b",
+        "trafficPolicy": {
+            "loadBalancer": {
+                "consistentHash": {"useSourceIp": True, "ringHash": {"minimumRingSize": 1024}},
+                "warmup": {"minimumPercent": 12.5},
+            },
+            "connectionPool": {"tcp": {"connectTimeout": "0.500s"}},
+        },
+        "subsets": [{"name": "v1", "labels": labels}],
+    }
+    assert list(document["spec"]["subsets"][0]["labels"]) == sorted(labels)
+
+
+def test_maps_of_messages_are_written_too() -> None:
+    """Matches of headers are the ones that are used."""
+    spec = VirtualService(hosts=["a.b"])
+    match = spec.http.add().match.add()
+    match.headers["x"].exact = "1"
+    match.headers["a"].prefix = "y"
+    (document,) = yaml.safe_load_all(rule(spec))
+    headers = document["spec"]["http"][0]["match"][0]["headers"]
+    assert list(headers.items()) == [("a", {"prefix": "y"}), ("x", {"exact": "1"})]
+
+
+def test_what_is_envoys_own_is_written_as_it_is() -> None:
+    """A patch holds any JSON; its kind has no version called v1."""
+    held = {"b": True, "a": None, "list": ["x", 1.5, {"d": 2, "c": "1e3"}], "empty": {"e": -0.5}}
+    value = json_format.ParseDict(held, Struct())
+    spec = EnvoyFilter()
+    patch = EnvoyFilter.Patch(operation=EnvoyFilter.Patch.MERGE, value=value)
+    spec.config_patches.add(apply_to=EnvoyFilter.CLUSTER, patch=patch)
+    (document,) = yaml.safe_load_all(rule(spec))
+    assert document["apiVersion"] == "networking.istio.io/v1alpha3"
+    (written,) = document["spec"]["configPatches"]
+    assert written == {"applyTo": "CLUSTER", "patch": {"operation": "MERGE", "value": held}}
+    assert list(written["patch"]["value"]) == sorted(held)

@@ -62,6 +62,8 @@ def routing(service: Service, http: Sequence[HTTPRoute] = ()) -> Routing:
         spec=VirtualService(
             hosts=_distinct((legal.host, *_dotted(legal.aliases), *addresses)),
             http=http or [_to(legal.host)],
+            # Who does not see the host must not be routed to it.
+            export_to=legal.export_to,
         ),
     )
     return Routing((document,), problems)

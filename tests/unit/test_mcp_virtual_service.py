@@ -77,6 +77,12 @@ def test_routes_of_a_document_take_the_place_of_that_one() -> None:
     assert by_name.name == document.name
 
 
+def test_those_see_it_who_see_the_host() -> None:
+    """Others would be routed to a cluster that they do not have."""
+    assert list(the_one(SERVICE).spec.export_to) == []
+    assert list(the_one(replace(SERVICE, export_to=(".", "web"))).spec.export_to) == [".", "web"]
+
+
 def test_without_addresses_there_is_none() -> None:
     """Calls of the host by name need none."""
     assert routing(replace(SERVICE, direct=())).documents == ()

@@ -3,6 +3,7 @@
 import asyncio
 from bisect import bisect_right
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Never, Protocol
 
@@ -65,6 +66,22 @@ class _Told:
     unreadable: Unreadable
 
 
+class Round:
+    """Picks a few of many in turn, whichever come and go meanwhile."""
+
+    def __init__(self) -> None:
+        """Begin with the first."""
+        self._last = ""
+
+    def next(self, names: AbstractSet[str], most: int) -> list[str]:
+        """Return so many names after those of the last time."""
+        ordered = sorted(names)
+        begin = bisect_right(ordered, self._last)
+        chosen = (ordered[begin:] + ordered[:begin])[:most]
+        self._last = chosen[-1] if chosen else self._last
+        return chosen
+
+
 class Scope:
     """One session's view of one group."""
 
@@ -84,8 +101,8 @@ class Scope:
         """How many lists in a row lacked a service."""
         self._refilling = 0.0
         """Seconds for which registrants may still be coming back."""
-        self._asked_again = ""
-        """The last service that was asked for again because nobody had come back to it."""
+        self._deserted = Round()
+        self._all = Round()
 
     async def list_all(self, *, after_gap: bool) -> None:
         """Subscribe to every service and emit one Listing; raises if that cannot be done whole."""
@@ -122,16 +139,21 @@ class Scope:
             passed, self._refilling = passed + pause, self._refilling - pause
             names = await self._session.list_services(self._name.group)
             new = names - self._told.keys()
-            again = self._deserted(names) if self._refilling > 0 else []
-            before = {name: self._told[name] for name in again}
-            await self._subscribe({*new, *again})
-            for name in sorted({*new, *again}):
-                if (told := self._told[name]) != before.get(name):
-                    self._emit(Changed(str(self._name), told.service, told.unreadable))
+            await self._ask_for(new)
+            if passed >= every or self._refilling > 0:
+                await self._ask_for(self._doubtful(names))
             if passed >= every:
                 passed = 0.0
                 for name in self._vanished(names):
                     await self._let_go(name)
+
+    async def _ask_for(self, names: AbstractSet[str]) -> None:
+        """Subscribe to services, also once more, and tell those that are not as they were."""
+        before = {name: told for name in names if (told := self._told.get(name)) is not None}
+        await self._subscribe(names)
+        for name in sorted(names):
+            if (told := self._told[name]) != before.get(name):
+                self._emit(Changed(str(self._name), told.service, told.unreadable))
 
     async def _subscribe(self, names: Iterable[str]) -> None:
         waiting = iter(sorted(names))
@@ -180,21 +202,17 @@ class Scope:
         self._context.report(str(self._name), identity, reason, REMEDY)
         return _Told(RegisteredService(identity), (identity,))
 
-    def _deserted(self, names: frozenset[str]) -> list[str]:
-        """Return services to ask for again: listed, and nobody in them; another few each time.
+    def _doubtful(self, names: frozenset[str]) -> set[str]:
+        """Return services to ask for again: other ones each time, and first those without anybody.
 
-        What registers while the server begins to know a subscription is not always pushed (seen
-        once in three restarts of Nacos 2.5 with 2,000 services), and it pushes only what changes.
+        Pushes get lost: what registered while a restarted Nacos 2.5 began to know the subscription
+        was never pushed (once in three restarts with 2,000 services), and it says only what
+        changes. So after a gap all are looked at within half a minute, later as lists are made.
         """
-        empty = sorted(
-            name
-            for name in names & self._told.keys()
-            if not self._told[name].service.instances and not self._told[name].unreadable
-        )
-        begin = bisect_right(empty, self._asked_again)
-        chosen = (empty[begin:] + empty[:begin])[:AT_ONCE]
-        self._asked_again = chosen[-1] if chosen else ""
-        return chosen
+        known = names & self._told.keys()
+        empty = {name for name in known if not self._told[name].service.instances}
+        first = self._deserted.next(empty, AT_ONCE) if self._refilling > 0 else []
+        return {*first, *self._all.next(known, AT_ONCE - len(first))}
 
     def _vanished(self, names: frozenset[str]) -> list[str]:
         absent = {name: self._absent.get(name, 0) + 1 for name in self._told if name not in names}

@@ -6,14 +6,24 @@ proven against a real istiod and need no history:
 
 * The *holder*, the part that declares all ports of the host, is always there, if need be without
   endpoints. So ports never vanish while the host lives, whichever other part comes or goes.
-* Labels, annotations, address, resolution and location are the same in all parts of a host: where
-  they differ, istiod follows one part, and which one may change from push to push.
+* Labels, annotations, address, resolution, location, selector and exportTo are the same in all
+  parts of a host: where they differ, istiod follows one part, and which one may change from push
+  to push.
 * A part is named by its host, the number of its ports and a hash of them, so nothing renames it
   while it exists, and the names sort a host's parts next to each other, larger port sets first:
   istiod applies a response in its order, so an instance that registers its ports one after another
   arrives in its new part before it leaves the old one.
 * Its create_time is late, because the older resource wins a conflict and a user's own should; and
   it differs from part to part, because among equals chance decides.
+
+A part other than the holder goes with its last endpoint and comes with its first, each time with a
+full push that changes nothing of the host. To empty it instead would be cheaper, but which empty
+parts there are would be the host's history, and replicas with different pasts must send the same
+bytes.
+
+Where an endpoint's address is a DNS name all parts have resolution DNS, and there is no empty
+holder: istiod would resolve the host itself in the place of endpoints. A port that no endpoint has
+is not declared then.
 """
 
 import hashlib
@@ -22,7 +32,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from meshbridge.problems import Problem
+from google.protobuf.message import Message
+
+from meshbridge.problems import Problem, ProblemKind
 from meshbridge.protos.gen.istio.networking.v1alpha3.service_entry_pb2 import (
     ServiceEntry,
     ServicePort,
@@ -30,9 +42,10 @@ from meshbridge.protos.gen.istio.networking.v1alpha3.service_entry_pb2 import (
 from meshbridge.protos.gen.istio.networking.v1alpha3.workload_entry_pb2 import WorkloadEntry
 from meshbridge.registration import Health
 from meshbridge.service import Endpoint, Labels, Port, Service, Source
-from meshbridge_mcp.legal import LONGEST_NAME, PROTOCOLS, is_label_value
+from meshbridge_mcp.legal import LONGEST_NAME, PROTOCOLS, is_address, is_label_value
 from meshbridge_mcp.resource import Document, late
 from meshbridge_mcp.validate import repair
+from meshbridge_mcp.workload import inline, selected, selector
 
 REGISTRY_LABEL = "meshbridge.io/registry"
 SOURCES_ANNOTATION = "meshbridge.io/sources"
@@ -43,6 +56,21 @@ _MOST_PORTS = 0xFF
 
 Part: TypeAlias = Document[ServiceEntry]
 """One of the ServiceEntries of a host."""
+Members: TypeAlias = dict[tuple[str, ...], list[Endpoint]]
+"""The endpoints of each part, by the sorted names of its ports."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """In which of its forms istiod is told of services."""
+
+    inline: bool = True
+    """Whether endpoints stand in ServiceEntries; else they are WorkloadEntries."""
+    names: bool = False
+    """Whether endpoints are sent whose address is a DNS name, for each proxy to resolve."""
+
+
+USUAL = Shape()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,31 +79,70 @@ class Entries:
 
     parts: tuple[Part, ...]
     problems: tuple[Problem, ...]
+    workloads: tuple[Document[WorkloadEntry], ...] = ()
+    """The endpoints that are resources of their own, by name."""
+
+    @property
+    def documents(self) -> tuple[Document[Message], ...]:
+        """All of them."""
+        return *self.parts, *self.workloads
 
 
-def entries(service: Service) -> Entries:
+def entries(service: Service, shape: Shape = USUAL) -> Entries:
     """Return the parts of a service by name, none if it has no legal one."""
-    repaired = repair(service)
-    legal = repaired.service
+    repaired = repair(service, names=shape.names)
+    legal, problems = repaired.service, repaired.problems
     if legal is None:
-        return Entries((), repaired.problems)
-    parts = [_part(legal, names, members) for names, members in _members(legal).items()]
-    return Entries(tuple(sorted(parts, key=lambda part: part.name)), repaired.problems)
+        return Entries((), problems)
+    members = parts_of(legal)
+    selects = not shape.inline and len(members) == 1
+    if selects != (not shape.inline):
+        problems += (_not_selected(legal),)
+    parts = [_part(legal, members, names, selects=selects) for names in members]
+    sent = [each for endpoints in members.values() for each in endpoints] if selects else []
+    workloads = [_workload(legal, endpoint) for endpoint in sent]
+    return Entries(
+        tuple(sorted(parts, key=lambda part: part.name)),
+        problems,
+        tuple(sorted(workloads, key=lambda workload: workload.name)),
+    )
 
 
-def _members(service: Service) -> dict[tuple[str, ...], list[Endpoint]]:
-    """Return the endpoints to send by the sorted names of their ports, the holder's included."""
+def _not_selected(service: Service) -> Problem:
+    registry, name = (
+        (service.sources[0].registry, service.sources[0].name)
+        if service.sources
+        else ("mcp", service.host)
+    )
+    return Problem(
+        registry,
+        name,
+        ProblemKind.OTHER,
+        "its endpoints are no WorkloadEntries but inline, because not all have the same ports",
+        "let its instances register the same ports, or set `endpoints: inline` of the outlet",
+    )
+
+
+def parts_of(service: Service) -> Members:
+    """Return the parts of a legal service, with what is to be sent of its endpoints."""
     holder = tuple(sorted(port.name for port in service.ports))
-    members: dict[tuple[str, ...], list[Endpoint]] = {holder: []}
+    members: Members = {holder: []}
     for endpoint in service.endpoints:
         # istiod knows no health of inline endpoints: what is not fit is not sent.
         if endpoint.health is Health.HEALTHY:
             names = tuple(name for name, _ in endpoint.ports)
             members.setdefault(names, []).append(endpoint)
+    if _resolves(members) and not members[holder]:
+        del members[holder]
     return members
 
 
-def _part(service: Service, names: tuple[str, ...], endpoints: Iterable[Endpoint]) -> Part:
+def _resolves(members: Members) -> bool:
+    """Whether any endpoint's address is a name; istiod drops such a one in silence if not asked."""
+    return any(not is_address(each.address) for sent in members.values() for each in sent)
+
+
+def _part(service: Service, members: Members, names: tuple[str, ...], *, selects: bool) -> Part:
     identity = hashlib.sha256(" ".join((service.host, *names)).encode()).digest()
     return Document(
         namespace=service.namespace,
@@ -90,9 +157,28 @@ def _part(service: Service, names: tuple[str, ...], endpoints: Iterable[Endpoint
             # Internal, so that istiod gives endpoints that have a sidecar mutual TLS, and only
             # those: it goes by their label security.istio.io/tlsMode, one by one.
             location=ServiceEntry.MESH_INTERNAL,
-            resolution=ServiceEntry.STATIC,
-            endpoints=[_endpoint(endpoint) for endpoint in endpoints],
+            resolution=ServiceEntry.DNS if _resolves(members) else ServiceEntry.STATIC,
+            endpoints=[] if selects else [inline(endpoint) for endpoint in members[names]],
+            export_to=service.export_to,
+            workload_selector=selector(service.host) if selects else None,
         ),
+    )
+
+
+def _workload(service: Service, endpoint: Endpoint) -> Document[WorkloadEntry]:
+    """Return an endpoint as a resource.
+
+    It has no labels but those in its spec: istiod would take them for the endpoint's.
+    """
+    said = " ".join((service.host, endpoint.address, *map(str, endpoint.ports)))
+    identity = hashlib.sha256(said.encode()).digest()
+    return Document(
+        namespace=service.namespace,
+        name=named(service.host, identity[:4].hex(), identity[4:]),
+        created_at=late(identity),
+        labels=(),
+        annotations=(),
+        spec=selected(service.host, endpoint),
     )
 
 
@@ -127,13 +213,3 @@ def _sources(sources: Iterable[Source]) -> str:
 
 def _port(port: Port) -> ServicePort:
     return ServicePort(number=port.number, protocol=PROTOCOLS[port.protocol], name=port.name)
-
-
-def _endpoint(endpoint: Endpoint) -> WorkloadEntry:
-    return WorkloadEntry(
-        address=endpoint.address,
-        ports=dict(endpoint.ports),
-        labels=dict(endpoint.labels),
-        locality=str(endpoint.locality),
-        weight=endpoint.weight,
-    )

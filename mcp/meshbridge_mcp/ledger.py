@@ -6,6 +6,7 @@ response, which the protocol forces, is the sender's.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from google.protobuf.message import Message
 
@@ -14,7 +15,7 @@ from meshbridge.protos.gen.istio.networking.v1alpha3.service_entry_pb2 import Se
 from meshbridge.service import Service
 from meshbridge.snapshot import EMPTY, Snapshot
 from meshbridge.turns import Turn
-from meshbridge_mcp.istio import entries
+from meshbridge_mcp.istio import USUAL, Shape, entries
 from meshbridge_mcp.kinds import FROM_SERVICES
 from meshbridge_mcp.resource import Document, encode
 from meshbridge_mcp.stub import stub
@@ -74,11 +75,14 @@ class _Teller:
 class Ledger:
     """Follows snapshots; not for two tasks at once."""
 
-    def __init__(self, say: Say) -> None:
+    def __init__(self, say: Say, shape: Shape = USUAL) -> None:
         """Start before the first snapshot."""
         self._say = say
         self._snapshot: Snapshot | None = None
-        self._tellers = (_Teller(_entries, _entries_alike), _Teller(_routing, _routing_alike))
+        self._tellers = (
+            _Teller(partial(_entries, shape), _entries_alike),
+            _Teller(_routing, _routing_alike),
+        )
         self._resources = {kind: ResourceSet() for kind in FROM_SERVICES}
         self.encoded = 0
         """How many resources were encoded so far."""
@@ -126,9 +130,9 @@ class Ledger:
                 self._resources[kind] = self._resources[kind].changed(resources)
 
 
-def _entries(service: Service) -> Told:
-    found = entries(service)
-    return found.parts, found.problems
+def _entries(shape: Shape, service: Service) -> Told:
+    found = entries(service, shape)
+    return found.documents, found.problems
 
 
 def _entries_alike(before: Service, after: Service) -> bool:

@@ -1,7 +1,7 @@
 """The outlet ``mcp``: serves every snapshot to istiod as MCP over xDS."""
 
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
-from typing import Never
+from typing import Literal, Never
 
 from prometheus_client import Counter, Gauge
 from pydantic import BaseModel
@@ -15,9 +15,10 @@ from meshbridge.snapshot import Snapshot, Snapshots
 from meshbridge.turns import Turns
 from meshbridge_mcp import mirror
 from meshbridge_mcp.asking import Origin
+from meshbridge_mcp.crowds import Crowds, crowd
 from meshbridge_mcp.feedback import Feedback, FeedbackMetrics
-from meshbridge_mcp.istio import entries
-from meshbridge_mcp.kinds import WITHHELD, resource_type
+from meshbridge_mcp.istio import Shape, entries
+from meshbridge_mcp.kinds import WITHHELD, WORKLOAD_ENTRY, resource_type
 from meshbridge_mcp.ledger import Ledger
 from meshbridge_mcp.manifest import manifests
 from meshbridge_mcp.virtual_service import routing
@@ -36,8 +37,17 @@ class Options(Listener):
     """
 
     listen: ListenAddress = Address("127.0.0.1", 15051)
+    names: Literal["omit", "resolve"] = "omit"
+    """An instance whose address is a DNS name: left out, or resolved by each proxy"""
+    endpoints: Literal["inline", "workload-entries"] = "inline"
+    """In their host's ServiceEntry, or each in a WorkloadEntry"""
     debug: tuple[Origin, ...] = ()
     """Where istiods show their store (/debug/configz), to see what they have taken over"""
+
+    @property
+    def takes_names(self) -> bool:
+        """Whether instances are published whose address is a DNS name."""
+        return self.names == "resolve"
 
 
 class Mcp:
@@ -53,6 +63,7 @@ class Mcp:
         if not isinstance(options, Options):
             raise TypeError(f"not the options of {NAME}: {options!r}")
         self._options = options
+        self._shape = Shape(inline=options.endpoints == "inline", names=options.takes_names)
         self._server: DiscoveryServer | None = None
         self._names: Callable[[str], Mapping[str, tuple[str, ...]]] = _nameless
 
@@ -69,7 +80,7 @@ class Mcp:
         def say(host: str, problems: Iterable[Problem]) -> None:
             context.problems((NAME, host), problems)
 
-        ledger = Ledger(say)
+        ledger = Ledger(say, self._shape)
         self._names = ledger.names
         encoder = _follow(snapshots, offers, context, ledger)
         try:
@@ -104,7 +115,7 @@ class Mcp:
         return manifests(
             document
             for _, service in sorted(snapshot.services.items())
-            for document in (*entries(service).parts, *routing(service).documents)
+            for document in (*entries(service, self._shape).documents, *routing(service).documents)
         )
 
     def told(self, service: Service) -> Service | None:
@@ -127,13 +138,16 @@ async def _follow(
     """Encode each newest snapshot and offer it; those in between are skipped."""
     turns = Turns()
     resources = Gauge(
-        f"meshbridge_{NAME}_resources", "Resources offered.", registry=context.metrics
+        f"meshbridge_{NAME}_resources",
+        "Resources offered.",
+        registry=context.metrics,
     )
     encoded = Counter(
         f"meshbridge_{NAME}_encoded_resources",
         "Resources encoded; each once for each change.",
         registry=context.metrics,
     )
+    crowds, logged = Crowds(), set[str]()
     snapshot: Snapshot | None = None
     while True:
         snapshot = await snapshots.after(snapshot)
@@ -143,3 +157,19 @@ async def _follow(
         offers.publish(Offer({**_UNKNOWN, **offered}))
         resources.set(sum(len(each.listed) for each in offered.values()))
         encoded.inc(ledger.encoded - before)
+        _tell(crowds.follow(offered[WORKLOAD_ENTRY]), context, logged)
+
+
+def _tell(crowded: Mapping[str, bool], context: OutletContext, logged: set[str]) -> None:
+    """Say which namespaces have too many WorkloadEntries; the log hears of each once."""
+    for namespace, too_many in crowded.items():
+        problem = crowd(NAME, namespace)
+        context.problems((NAME, "namespace", namespace), (problem,) if too_many else ())
+        if too_many and namespace not in logged:
+            logged.add(namespace)
+            context.logger.warning(
+                "many WorkloadEntries",
+                namespace=namespace,
+                reason=problem.reason,
+                next=problem.remedy,
+            )

@@ -38,8 +38,11 @@ class Repaired:
     problems: tuple[Problem, ...]
 
 
-def repair(service: Service) -> Repaired:
-    """Return the service without what istiod would refuse; the same object if it takes all."""
+def repair(service: Service, *, names: bool = False) -> Repaired:
+    """Return the service without what istiod would refuse; the same object if it takes all.
+
+    ``names`` lets endpoints pass whose address is a DNS name: they need resolution DNS.
+    """
     source = service.sources[0] if service.sources else None
     registry = source.registry if source else "mcp"
     name = source.name if source else service.host
@@ -55,7 +58,7 @@ def repair(service: Service) -> Repaired:
     repaired = replace(
         service,
         ports=ports,
-        endpoints=_endpoints(service, {port.name for port in ports}, report),
+        endpoints=_endpoints(service, {port.name for port in ports}, report, names=names),
         labels=_service_labels(service.labels, report),
         aliases=_aliases(service, ports, report),
         addresses=_addresses(service.addresses, report),
@@ -164,12 +167,16 @@ def _service_labels(labels: Labels, report: Report) -> Labels:
     return kept
 
 
-def _endpoints(service: Service, names: set[str], report: Report) -> tuple[Endpoint, ...]:
+def _endpoints(
+    service: Service, ports: set[str], report: Report, *, names: bool
+) -> tuple[Endpoint, ...]:
     """Keep legal endpoints with their legal ports and labels; say bad labels once per key."""
     kept: list[Endpoint] = []
     labels: Counter[tuple[str, str]] = Counter()
     for endpoint in service.endpoints:
-        repaired = _endpoint(endpoint, names, report)
+        if not _is_reachable(endpoint.address, report, names=names):
+            continue
+        repaired = _endpoint(endpoint, ports, report)
         if repaired is None:
             continue
         for key, value in repaired.labels:
@@ -183,15 +190,19 @@ def _endpoints(service: Service, names: set[str], report: Report) -> tuple[Endpo
     return tuple(kept)
 
 
+def _is_reachable(address: str, report: Report, *, names: bool) -> bool:
+    if is_address(address) or (names and is_host(address)):
+        return True
+    report(
+        ProblemKind.INVALID_INSTANCE,
+        address,
+        "istiod takes only an IP address as an endpoint here",
+        "register the instance with its IP address",
+    )
+    return False
+
+
 def _endpoint(endpoint: Endpoint, names: set[str], report: Report) -> Endpoint | None:
-    if not is_address(endpoint.address):
-        report(
-            ProblemKind.INVALID_INSTANCE,
-            endpoint.address,
-            "istiod takes only an IP address as an endpoint here",
-            "register the instance with its IP address",
-        )
-        return None
     ports = _endpoint_ports(endpoint, names, report)
     if not ports:
         report(

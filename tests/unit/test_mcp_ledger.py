@@ -9,7 +9,13 @@ from meshbridge.problems import Problem, ProblemKind
 from meshbridge.service import Direct, Endpoint, Port, Service, versioned
 from meshbridge.snapshot import EMPTY, Snapshot
 from meshbridge.turns import Turns
-from meshbridge_mcp.kinds import FROM_SERVICES, SERVICE_ENTRY, VIRTUAL_SERVICE
+from meshbridge_mcp.istio import USUAL, Shape
+from meshbridge_mcp.kinds import (
+    FROM_SERVICES,
+    SERVICE_ENTRY,
+    VIRTUAL_SERVICE,
+    WORKLOAD_ENTRY,
+)
 from meshbridge_mcp.ledger import Ledger
 from meshbridge_xds.resources import ResourceSet
 
@@ -29,9 +35,9 @@ def a_service(host: str, *addresses: str, alias: str = "") -> Service:
 class Follower:
     """A ledger with what it said, followed by one call."""
 
-    def __init__(self) -> None:
+    def __init__(self, shape: Shape = USUAL) -> None:
         self.problems: dict[str, tuple[Problem, ...]] = {}
-        self.ledger = Ledger(self._say)
+        self.ledger = Ledger(self._say, shape)
 
     def _say(self, host: str, problems: Iterable[Problem]) -> None:
         self.problems[host] = tuple(problems)
@@ -76,6 +82,29 @@ def test_a_removed_service_takes_all_its_parts_away() -> None:
     assert len(follower.follow(before).listed) == 4
     after = follower.follow(before.with_changes({"a.nacos": None}))
     assert {name.rpartition("-")[0] for name in after.listed} == {"shop/b.nacos"}
+
+
+def test_an_endpoint_that_is_a_resource_comes_and_goes_with_what_is_registered() -> None:
+    """And leaves the entry that selects it as it is."""
+    follower = Follower(Shape(inline=False))
+    host = "a.nacos"
+    http = (Port(80, "http", "http-80"),)
+    one, two = (
+        versioned(replace(a_service(host, *addresses), ports=http))
+        for addresses in (("10.1.0.1",), ("10.1.0.1", "10.1.0.2"))
+    )
+    first = follower.all_of(before := a_snapshot(one))
+    second = follower.all_of(before := before.with_changes({host: two}))
+    assert second[SERVICE_ENTRY].version == first[SERVICE_ENTRY].version
+    assert len(second[WORKLOAD_ENTRY].listed) == 2
+    assert versions(first[WORKLOAD_ENTRY]).items() <= versions(second[WORKLOAD_ENTRY]).items()
+    assert {kind: len(names) for kind, names in follower.ledger.names(host).items()} == {
+        SERVICE_ENTRY: 1,
+        WORKLOAD_ENTRY: 2,
+    }
+    last = follower.all_of(before.with_changes({host: None}))
+    assert not last[SERVICE_ENTRY].listed
+    assert not last[WORKLOAD_ENTRY].listed
 
 
 def test_a_part_goes_with_the_last_endpoint_that_has_its_ports() -> None:

@@ -13,7 +13,7 @@ from meshbridge.difference import compare
 from meshbridge.errors import BadData
 from meshbridge.registration import Health
 from meshbridge.service import Endpoint, Locality, Port, Service, Source
-from meshbridge_mcp.istio import entries
+from meshbridge_mcp.istio import Shape, entries
 from meshbridge_mcp.mirror import held, told
 
 CAPTURED = Path(__file__).parent / "testing" / "captured" / "istiod-configz.json"
@@ -29,7 +29,7 @@ _LABELS = st.dictionaries(
 ).map(lambda pairs: tuple(sorted(pairs.items())))
 _ENDPOINTS = st.builds(
     Endpoint,
-    address=st.sampled_from(["10.1.0.1", "fd00::1", "no address"]),
+    address=st.sampled_from(["10.1.0.1", "fd00::1", "no address", "db.example"]),
     ports=st.dictionaries(
         st.sampled_from(["http-80", "dubbo-20880", "none"]), st.sampled_from([0, 80, 8080])
     ).map(lambda ports: tuple(sorted(ports.items()))),
@@ -37,6 +37,8 @@ _ENDPOINTS = st.builds(
     health=st.sampled_from([Health.HEALTHY, Health.DEGRADED]),
     locality=st.builds(Locality, region=_ODD, zone=_ODD, sub_zone=_ODD),
     labels=_LABELS,
+    network=st.sampled_from(["", "dc-2"]),
+    service_account=st.sampled_from(["", "pay"]),
 )
 _SERVICES = st.builds(
     Service,
@@ -50,35 +52,39 @@ _SERVICES = st.builds(
     sources=st.lists(st.builds(Source, registry=_ODD, name=_ODD), min_size=1, max_size=2).map(
         tuple
     ),
+    export_to=st.sampled_from([(), ("*",), (".", "web")]),
 )
+NAMED = Shape(names=True)
+SELECTED = Shape(inline=False, names=True)
 
 
-def configz(*services: Service) -> bytes:
+def configz(*services: Service, shape: Shape = NAMED) -> bytes:
     """Return what istiod shows once it was told of the services."""
+    found = [entries(service, shape) for service in services]
     return json.dumps(
         [
             {
-                "kind": "ServiceEntry",
+                "kind": document.spec.DESCRIPTOR.name,
                 "metadata": {
-                    "name": part.name,
-                    "namespace": part.namespace,
-                    "labels": dict(part.labels),
-                    "annotations": dict(part.annotations),
+                    "name": document.name,
+                    "namespace": document.namespace,
+                    "labels": dict(document.labels),
+                    "annotations": dict(document.annotations),
                 },
-                "spec": MessageToDict(part.spec),
+                "spec": MessageToDict(document.spec),
             }
-            for service in services
-            for part in entries(service).parts
+            for each in found
+            for document in (*each.parts, *each.workloads)
         ]
     ).encode()
 
 
 @settings(deadline=None)
-@given(_SERVICES)
-def test_what_was_told_of_a_service_comes_back(service: Service) -> None:
-    """Whatever of it istiod does not take, and in however many parts it goes out."""
+@given(_SERVICES, st.sampled_from([NAMED, SELECTED]))
+def test_what_was_told_of_a_service_comes_back(service: Service, shape: Shape) -> None:
+    """Whatever of it istiod does not take, and in however many parts and resources it goes out."""
     expected = told(service)
-    found = {each.host: each for each in held(configz(service)).services}
+    found = {each.host: each for each in held(configz(service, shape=shape)).services}
     assert set(found) == ({service.host} if expected else set())
     if expected is not None:
         assert not compare({service.host: expected}, found)
@@ -112,6 +118,16 @@ def test_what_no_bridge_sent_is_counted_and_left_out() -> None:
         b' {"kind": "Gateway", "metadata": {"name": "own"}, "spec": 7}]'
     )
     assert (found.services, found.foreign) == ((), 1)
+
+
+def test_a_users_own_workloads_are_nobodys_endpoints() -> None:
+    """Of whatever shape, in the same namespace."""
+    own = b'[{"kind": "WorkloadEntry", "metadata": {"namespace": "shop"}, "spec": %b}]'
+    strangers = [own % spec for spec in (b"7", b'{"address": "10.9.9.9", "labels": {"a": "b"}}')]
+    (found,) = held(
+        _joined(configz(replace(PAY, ports=(HTTP,)), shape=SELECTED), *strangers)
+    ).services
+    assert [each.address for each in found.endpoints] == ["10.1.0.1"]
 
 
 def test_an_istiod_that_holds_nothing_is_read() -> None:

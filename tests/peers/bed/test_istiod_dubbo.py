@@ -82,7 +82,12 @@ async def test_no_call_of_a_dubbo_consumer_fails_while_one_provider_joins_and_an
     services, port = tmp_path / "services.yaml", free_port()
     publish = {"ports": {"dubbo": port}}
     registry = {"name": "market", "adapter": "file", "path": str(services), "publish": publish}
-    outlets = {"mcp": {"listen": f"{HERE}:0"}}
+    configuration = {
+        "version": 1,
+        "registries": [registry],
+        "outlets": {"mcp": {"listen": f"{HERE}:0"}},
+        "status": {"listen": f"{HERE}:0"},
+    }
     names = tmp_path / "hosts"
     names.write_text(f"{HERE} {HOST}\n")
     need = Need(name="web", host=host, url=f"dubbo://{HOST}:{port}", timeout=PATIENT, retries=2)
@@ -98,7 +103,6 @@ async def test_no_call_of_a_dubbo_consumer_fails_while_one_provider_joins_and_an
 
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        configuration = {"version": 1, "registries": [registry], "outlets": outlets}
         bridge = await enter(Bridge(tmp_path, configuration))
         istiod = await enter(Istiod(tmp_path, [await bridge.address("mcp")]))
         envoy = await enter(Envoy(tmp_path, sidecar(istiod)))

@@ -7,11 +7,13 @@ from random import Random
 from meshbridge.service import Endpoint, Locality
 from rig.breaking import (
     Rule,
+    dashed,
     endpoint_labels,
     endpoints,
     random_address,
     random_text,
     service_labels,
+    spoilt,
     virtual,
 )
 from rig.odd_services import NO_ADDRESSES, ODD_TEXTS, legal_address, legal_key, legal_value
@@ -19,6 +21,12 @@ from rig.odd_services import NO_ADDRESSES, ODD_TEXTS, legal_address, legal_key, 
 _NO_NETWORKS = (
     *("240.0.0.0/33", "::/129", "1.2.3.4/", "/8", "1.2.3.4/08", "1.2.3.4/8/8", "a/8"),
     *("fe80::1%eth0/64", "1.2.3.4/+8", "1.2.3.4/ 8", "::/\u0663"),
+)
+
+_NAMES = ("db-1.internal", "db", "DB.Internal", f"{'a' * 63}.b", f"{'a.' * 127}b", "1.2.x", "0-0.a")
+_NO_NAMES = (
+    *("db-1.internal.", "*.internal", "*", ".", "", "db..internal", "1", "db.1", "1.2.3.4.5"),
+    *(f"db.{2**63}", f"{'a' * 64}.b", f"{'a.' * 128}b", "unix:///run/db"),
 )
 
 _VIRTUAL = (
@@ -88,6 +96,31 @@ _ADDRESSES = (
         harmless=True,
     ),
 )
+
+NAMED = (
+    Rule(
+        "name as an address",
+        endpoints(lambda chance, each: replace(each, address=chance.choice(_NAMES))),
+        harmless=True,
+    ),
+    Rule(
+        "character in a name",
+        endpoints(lambda chance, each: replace(each, address=spoilt(chance, "db-1.internal"))),
+    ),
+    Rule(
+        "dash at an end of a name's label",
+        endpoints(lambda chance, each: replace(each, address=dashed(chance, "db-1.internal"))),
+    ),
+    Rule(
+        "name that is no host's",
+        endpoints(lambda chance, each: replace(each, address=chance.choice(_NO_NAMES))),
+    ),
+    Rule(
+        "random name",
+        endpoints(lambda chance, each: replace(each, address=random_text(chance))),
+    ),
+)
+"""Only for endpoints whose address may be a DNS name."""
 
 _ENDPOINTS = (
     Rule(

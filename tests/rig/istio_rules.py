@@ -28,7 +28,7 @@ _TELLS_HOSTS_APART = {"HTTP", "HTTPS", "GRPC"}
 def refused_by_istiod(entry: ServiceEntry) -> list[str]:
     """Return the rules of istio's validation that a ServiceEntry breaks.
 
-    Those of resolution STATIC, and none of fields that we never send.
+    Those of the resolutions STATIC and DNS, and none of fields that we never send.
     """
     names = [port.name for port in entry.ports]
     numbers = [port.number for port in entry.ports]
@@ -43,7 +43,14 @@ def refused_by_istiod(entry: ServiceEntry) -> list[str]:
         "known protocols": protocols <= PROTOCOLS | {""},
         "one host unless all ports tell hosts apart": len(entry.hosts) <= 1
         or protocols <= _HTTP | _TLS,
-        "legal endpoints": all(_istiod_takes_endpoint(each, {*names}) for each in entry.endpoints),
+        "legal endpoints": all(
+            _istiod_reaches(each, entry) and _istiod_takes_endpoint(each, {*names})
+            for each in entry.endpoints
+        ),
+        "hosts that can be resolved where no endpoint can": entry.resolution != entry.DNS
+        or bool(entry.endpoints)
+        or all(map(_is_fqdn, entry.hosts)),
+        "endpoints or a selector": not (entry.endpoints and entry.HasField("workload_selector")),
     }
     return [rule for rule, kept in rules.items() if not kept]
 
@@ -56,7 +63,10 @@ def broken_rules(entry: ServiceEntry) -> list[str]:
         "one host unless all ports tell hosts apart": len(entry.hosts) == 1
         or all(port.protocol in _TELLS_HOSTS_APART for port in entry.ports),
         "one IP address at most": len(entry.addresses) <= 1 and all(map(is_ip, entry.addresses)),
-        "endpoints with IP addresses": all(is_ip(each.address) for each in entry.endpoints),
+        "endpoints with addresses that callers can resolve": all(
+            is_ip(each.address) or (entry.resolution == entry.DNS and takes_host(each.address))
+            for each in entry.endpoints
+        ),
         "endpoints with exactly the ports declared": all(
             set(each.ports) == set(names) for each in entry.endpoints
         ),
@@ -141,17 +151,26 @@ def _is_zoned_ip(text: str) -> bool:
     return is_ip(address)
 
 
-def _istiod_takes_endpoint(endpoint: WorkloadEntry, ports: set[str]) -> bool:
+def _istiod_reaches(endpoint: WorkloadEntry, entry: ServiceEntry) -> bool:
+    """Whether the address suits the resolution."""
     address = endpoint.address
-    if address.startswith(_UNIX):
-        path = address.removeprefix(_UNIX)
-        is_file = path.startswith("/") and not path.endswith("/")
-        reachable = (path.startswith("@") or is_file) and not endpoint.ports and len(ports) == 1
-    else:
-        reachable = _is_zoned_ip(address)
+    if entry.resolution == entry.DNS:
+        return _is_zoned_ip(address) or _is_fqdn(address)
+    if not address.startswith(_UNIX):
+        return _is_zoned_ip(address)
+    path = address.removeprefix(_UNIX)
+    is_file = path.startswith("/") and not path.endswith("/")
+    legal = path.startswith("@") or is_file
+    return legal and not endpoint.ports and len({port.name for port in entry.ports}) == 1
+
+
+def _is_fqdn(name: str) -> bool:
+    return 0 < len(name) <= 255 and _istiod_takes_domain(name)
+
+
+def _istiod_takes_endpoint(endpoint: WorkloadEntry, ports: set[str]) -> bool:
     return (
-        reachable
-        and all(name in ports and _is_istio_label(name) for name in endpoint.ports)
+        all(name in ports and _is_istio_label(name) for name in endpoint.ports)
         and all(map(_is_port, endpoint.ports.values()))
         and all(_istiod_takes_label(*pair) for pair in endpoint.labels.items())
     )

@@ -4,7 +4,7 @@ The host and the namespace are legal, so that all of them are sent; each is anot
 case does not count. The same seed makes the same services.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from random import Random
@@ -33,6 +33,20 @@ def odd_services(seed: int, number: int) -> list[Service]:
     return [odd_service(chance, each) for each in range(number)]
 
 
+def with_names(services: Iterable[Service]) -> list[Service]:
+    """Return the services with a DNS name as the address of some endpoints."""
+    return [
+        replace(
+            service,
+            endpoints=tuple(
+                replace(each, address=f"Db-{at}.internal") if at % 3 == 0 else each
+                for at, each in enumerate(service.endpoints)
+            ),
+        )
+        for service in services
+    ]
+
+
 def odd_service(chance: Random, number: int) -> Service:
     """Return the service of that number."""
     ports = _ports(chance)
@@ -45,6 +59,7 @@ def odd_service(chance: Random, number: int) -> Service:
         aliases=_aliases(chance, number) if chance.random() < 0.3 else (),
         addresses=tuple(address(chance) for _ in range(_few(chance, 0.7))),
         sources=_sources(chance),
+        export_to=chance.choice(((), (), (), (".",), ("*",), ("east", "west"), ("0",))),
     )
 
 
@@ -203,6 +218,8 @@ def _endpoint(chance: Random, ports: Sequence[Port]) -> Endpoint:
         health=chance.choice((*[Health.HEALTHY] * 9, Health.DEGRADED)),
         locality=_locality(chance),
         labels=labels(chance),
+        network=chance.choice(("", "", "", "vpc-1", "a" * 63)),
+        service_account=chance.choice(("", "", "", "shop", "a.b", "a" * 253)),
     )
 
 

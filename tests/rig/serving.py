@@ -22,7 +22,7 @@ from meshbridge_mcp.server import Options
 from meshbridge_xds.resources import Offer, Offers, Resource, ResourceSet
 from meshbridge_xds.server import DiscoveryServer
 
-_ANYWHERE = Address("127.0.0.1", 0)
+ANYWHERE = Address("127.0.0.1", 0)
 
 
 @dataclass
@@ -47,12 +47,14 @@ class _Surroundings:
 
 
 @asynccontextmanager
-async def services_served(services: Iterable[Service]) -> AsyncGenerator[str]:
+async def services_served(
+    services: Iterable[Service], options: Options | None = None
+) -> AsyncGenerator[str]:
     """Serve these services by the outlet ``mcp``; yield where."""
     snapshots = Snapshots()
     snapshots.publish(Snapshot(MappingProxyType({each.host: each for each in services})))
     around = _Surroundings()
-    serving = Mcp(Options(listen=_ANYWHERE)).serve(snapshots, around.context())
+    serving = Mcp(options or Options(listen=ANYWHERE)).serve(snapshots, around.context())
     async with _running(serving, around):
         yield around.address
 
@@ -64,7 +66,7 @@ async def resources_served(resources: Iterable[Resource]) -> AsyncGenerator[str]
     offers.publish(Offer({SERVICE_ENTRY: ResourceSet({each.name: each for each in resources})}))
     around = _Surroundings()
     server = DiscoveryServer("mcp", offers, resource_type, around.context())
-    async with _running(server.serve(_ANYWHERE), around):
+    async with _running(server.serve(ANYWHERE), around):
         yield around.address
 
 

@@ -20,6 +20,8 @@ from rig.istio_rules import is_namespace, refused_by_istiod, takes_label
 from rig.odd_services import OURS, plain_service
 
 RULES = (*breaking_names.RULES, *breaking_endpoints.RULES)
+NAMED = breaking_endpoints.NAMED
+"""Rules for endpoints whose address may be a DNS name."""
 
 KEPT, REPAIRED, REFUSED = "kept", "repaired", "refused"
 """What we do with a service: it is sent as it is, without a detail, or not at all."""
@@ -44,7 +46,7 @@ class Case:
     @property
     def ours(self) -> str:
         """What we do with it."""
-        repaired = repair(self.service).service
+        repaired = repair(self.service, names=self.rule in NAMED).service
         if repaired is None:
             return REFUSED
         return KEPT if repaired is self.service else REPAIRED
@@ -68,7 +70,7 @@ def cases(seed: int, each: int) -> list[Case]:
     """Return so many cases of each rule."""
     chance = Random(seed)  # noqa: S311 - to be the same each time
     made: list[Case] = []
-    for rule in RULES:
+    for rule in (*RULES, *NAMED):
         for _ in range(each):
             service = rule.change(chance, plain_service(chance, len(made)))
             made.append(_case(rule, len(made), service))
@@ -79,6 +81,8 @@ def _case(rule: Rule, number: int, service: Service) -> Case:
     """Return it with what would be sent if nothing was checked."""
     try:
         entry = _entry(service)
+        if rule in NAMED:
+            entry.resolution = ServiceEntry.DNS
         document = Document(service.namespace, f"raw-{number}", LATE, service.labels, (), entry)
         return Case(rule, number, service, entry, encode(document))
     except ValueError:  # a number of more bits, or half a surrogate pair
@@ -134,10 +138,10 @@ STRICTER: Mapping[str, Callable[[Service], bool]] = {
         "*" in name for name in _names(service)
     ),
     "no caller asks for a name with a dot at its end": lambda service: any(
-        name.endswith(".") for name in _names(service)
+        name.endswith(".") for name in (*_names(service), *_texts(service))
     ),
     "callers read a name that ends in a number as an address": lambda service: any(
-        name.rpartition(".")[2].isdigit() for name in _names(service)
+        name.rpartition(".")[2].isdigit() for name in (*_names(service), *_texts(service))
     ),
     "a label is all that Kubernetes takes as a namespace, and istiod looks at none": (
         lambda service: not is_namespace(service.namespace)

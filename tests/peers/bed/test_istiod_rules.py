@@ -12,15 +12,17 @@ import aiohttp
 import pytest
 
 from meshbridge.service import Endpoint, Port, Service
-from meshbridge_mcp.istio import entries
+from meshbridge_mcp.istio import USUAL, Shape, entries
 from meshbridge_mcp.mirror import held as read_back
 from meshbridge_mcp.mirror import told
 from meshbridge_mcp.resource import Encoded, encode
+from meshbridge_mcp.server import Options
+from meshbridge_mcp.validate import repair
 from meshbridge_xds.resources import Resource
 from rig.envoy import Envoy, bootstrap
 from rig.istiod import Istiod
-from rig.odd_services import odd_services
-from rig.serving import resources_served, services_served
+from rig.odd_services import odd_services, with_names
+from rig.serving import ANYWHERE, resources_served, services_served
 from rig.verdicts import KEPT, STRICTER, cases, table, verdicts
 from rig.waiting import until
 
@@ -33,6 +35,7 @@ ODD = 10_000
 BROKEN = 2_000
 VARIANTS = 25
 SEEN_BY_ENVOY = 500
+IN_OTHER_SHAPES = 400
 
 
 async def configurations(istiod: Istiod) -> bytes:
@@ -53,12 +56,12 @@ def versions(configz: bytes) -> dict[tuple[str, str], str]:
     }
 
 
-def sent(services: Iterable[Service]) -> dict[tuple[str, str], Encoded]:
+def sent(services: Iterable[Service], shape: Shape = USUAL) -> dict[tuple[str, str], Encoded]:
     """Return what goes out of these services by namespace and name."""
     return {
-        (part.namespace, part.name): encode(part)
+        (document.namespace, document.name): encode(document)
         for service in services
-        for part in entries(service).parts
+        for document in entries(service, shape).documents
     }
 
 
@@ -67,21 +70,38 @@ def comparable(service: Service) -> Service:
     return replace(service, endpoints=tuple(sorted(service.endpoints, key=repr)), version="")
 
 
+def given_back(services: Iterable[Service]) -> dict[str, Service]:
+    """Return what istiod is to give back of these services, by host."""
+    legal = [left for each in services if (left := repair(each).service) is not None]
+    back = [whole for each in legal if (whole := told(each)) is not None]
+    return {each.host: comparable(each) for each in back}
+
+
 async def test_istiod_takes_all_that_is_sent_of_ten_thousand_odd_services(tmp_path: Path) -> None:
     """It has each under our version, gives back what it was told, and complains of none."""
     services = odd_services(SEED, ODD)
     expected = {key: each.version for key, each in sent(services).items()}
-    assert len({host.host for host in services}) == ODD
+    assert len({each.host for each in services}) == ODD
     async with services_served(services) as address, Istiod(tmp_path, [address]) as istiod:
         found = await configurations(istiod)
         assert versions(found) == expected
         given = read_back(found)
-        assert {each.host: comparable(each) for each in given.services} == {
-            each.host: comparable(whole) for each in services if (whole := told(each)) is not None
-        }
+        assert {each.host: comparable(each) for each in given.services} == given_back(services)
         assert len(given.services) == ODD
         assert istiod.warnings() == []
     assert istiod.process.exit_code == 0
+
+
+async def test_istiod_takes_the_other_shapes_of_services_too(tmp_path: Path) -> None:
+    """Endpoints that are resources of their own, and some whose address is a DNS name."""
+    services = with_names(odd_services(SEED, IN_OTHER_SHAPES))
+    options = Options(listen=ANYWHERE, names="resolve", endpoints="workload-entries")
+    documents = sent(services, Shape(inline=False, names=True))
+    async with services_served(services, options) as address, Istiod(tmp_path, [address]) as istiod:
+        found = await configurations(istiod)
+        assert versions(found) == {key: each.version for key, each in documents.items()}
+        assert istiod.warnings() == []
+    assert {b'"WorkloadEntry"' in found, b'"DNS"' in found} == {True}
 
 
 async def test_what_we_let_through_istiod_takes_and_what_it_refuses_we_do_not_send(
@@ -126,11 +146,11 @@ async def test_what_we_let_through_istiod_takes_and_what_it_refuses_we_do_not_se
 @pytest.mark.usefixtures("envoy")
 async def test_an_envoy_takes_all_that_istiod_makes_of_odd_services(tmp_path: Path) -> None:
     """It has a cluster for each port of each host, and refuses no endpoint."""
-    services = odd_services(SEED, SEEN_BY_ENVOY)
+    services = [replace(each, export_to=()) for each in odd_services(SEED, SEEN_BY_ENVOY)]
     expected = {
         f"outbound|{port.number}||{service.host}"
         for service in services
-        for port in (told(service) or service).ports
+        for port in (repair(service).service or service).ports
     }
     async with (
         services_served(services) as address,

@@ -288,20 +288,14 @@ async def test_a_host_with_a_name_is_resolved_by_each_proxy(tmp_path: Path, endp
         assert "valid" in await istioctl("validate", "-f", await it.dumped(tmp_path))
 
 
-async def test_a_resolved_host_of_several_parts_has_no_endpoint_that_nobody_registered(
-    tmp_path: Path,
-) -> None:
-    """Istiod would resolve the host itself for a part that has none."""
+async def test_a_resolved_host_has_no_endpoint_that_nobody_registered(tmp_path: Path) -> None:
+    """Istiod would resolve the host itself for a part that has none, as one with all ports."""
     async with mesh(tmp_path, outlet={"names": "resolve"}) as it:
-        it.write(pay=[NAMED, {**BOTH, "address": "two.example.com"}])
+        it.write(pay=[NAMED, {"address": "two.example.com", "port": 9083, "protocol": "grpc"}])
         await it.stored("ServiceEntry", 2)
-        wanted = {
-            80: {"db.example.com": 8084, "two.example.com": 8083},
-            50051: {"two.example.com": 9083},
-        }
-        for number, addresses in wanted.items():
+        for number, wanted in ((80, {"db.example.com": 8084}), (50051, {"two.example.com": 9083})):
             cluster = f"outbound|{number}||pay.mesh"
             await until(partial(it.cluster, cluster), bool, within=WITHIN)
             found = (await it.cluster(cluster))["loadAssignment"]
             told = _told(cast("dict[str, object]", found))
-            assert {address: port for address, (port, *_) in told.items()} == addresses
+            assert {address: port for address, (port, *_) in told.items()} == wanted

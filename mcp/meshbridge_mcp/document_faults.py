@@ -70,26 +70,19 @@ def document_faults(document: Document[Message]) -> tuple[Fault, ...]:
 
 
 def _metadata(document: Document[Message]) -> Iterator[Fault]:
-    yield from unless(
-        is_namespace(document.namespace),
-        "metadata.namespace",
-        f"{document.namespace!r} is no name of a namespace",
-    )
-    yield from unless(
-        is_name(document.name), "metadata.name", f"{document.name!r} is no name of a resource"
-    )
+    if not is_namespace(document.namespace):
+        reason = f"{document.namespace!r} is no name of a namespace"
+        yield Fault("metadata.namespace", reason)
+    if not is_name(document.name):
+        yield Fault("metadata.name", f"{document.name!r} is no name of a resource")
     for key, value in document.labels:
-        yield from unless(
-            is_label_key(key) and is_label_value(value) and key != REVISION,
-            f"metadata.labels[{key}]",
-            "it is no legal label, or would hide the document from istiods of another revision",
-        )
+        if not (is_label_key(key) and is_label_value(value) and key != REVISION):
+            reason = "it is no legal label, or would hide the document from other istiods"
+            yield Fault(f"metadata.labels[{key}]", reason)
     for key, _ in document.annotations:
-        yield from unless(
-            key not in _ANNOTATIONS,
-            f"metadata.annotations[{key}]",
-            "istiod does not take a document with it",
-        )
+        if key in _ANNOTATIONS:
+            reason = "istiod does not take a document with it"
+            yield Fault(f"metadata.annotations[{key}]", reason)
 
 
 def _spec(spec: Message) -> Iterator[Fault]:
@@ -117,12 +110,11 @@ def _unsent(message: Message, where: str) -> Iterator[Fault]:
 
 def _workload_entry(spec: WorkloadEntry) -> Iterator[Fault]:
     """Check one endpoint (ValidateWorkloadEntry)."""
-    yield from unless(
-        is_address(spec.address) or is_fqdn(spec.address),
-        "address",
-        f"{spec.address!r} is neither an IP address nor a host's name",
-    )
+    if not (is_address(spec.address) or is_fqdn(spec.address)):
+        yield Fault("address", f"{spec.address!r} is neither an IP address nor a host's name")
     for name, port in sorted(spec.ports.items()):
-        yield from unless(is_dns_label(name), f"ports[{name}]", NO_DNS_LABEL)
-        yield from unless(is_port_number(port), f"ports[{name}]", NO_PORT)
+        if not is_dns_label(name):
+            yield Fault(f"ports[{name}]", NO_DNS_LABEL)
+        if not is_port_number(port):
+            yield Fault(f"ports[{name}]", NO_PORT)
     yield from labels("labels", spec.labels)

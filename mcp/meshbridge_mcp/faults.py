@@ -90,13 +90,11 @@ def percentage(value: Percent) -> Iterator[Fault]:
 def labels(field: str, pairs: Mapping[str, str]) -> Iterator[Fault]:
     """Check labels that select (labels.Instance.Validate)."""
     for key, value in sorted(pairs.items()):
-        where = f"{field}[{key}]"
-        yield from unless(is_label_key(key), where, "istiod takes no such label key")
-        yield from unless(
-            is_label_value(value),
-            where,
-            "a label's value is at most 63 of a-z, A-Z, 0-9, `-`, `_` and `.`",
-        )
+        if not is_label_key(key):
+            yield Fault(f"{field}[{key}]", "istiod takes no such label key")
+        if not is_label_value(value):
+            reason = "a label's value is at most 63 of a-z, A-Z, 0-9, `-`, `_` and `.`"
+            yield Fault(f"{field}[{key}]", reason)
 
 
 def destination(target: Destination) -> Iterator[Fault]:

@@ -1,6 +1,7 @@
 """Who reads the registry itself and calls an instance's address calls the host (``endpoints``)."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -143,6 +144,15 @@ def test_an_unfit_instance_keeps_its_port_and_address_and_one_that_leaves_does_n
     assert [each.address for each in orders.endpoints] == ["10.0.0.1"]
     assert [each.address for each in orders.direct] == ["10.0.0.1", "10.0.0.2"]
     assert names(orders) == ["http-80", "http-8080", "http-8081"]
+
+
+def test_an_instance_that_registers_a_name_is_called_by_no_name_of_its_own() -> None:
+    """It is balanced like the others; the name stands for what its owner makes of it."""
+    rules = replace(registry(), names=True)
+    named = claim("orders", at("10.0.0.1", 8080), at("b.example", 8081), by=rules)
+    orders, problems = alone(named)
+    assert [each.address for each in orders.endpoints] == ["10.0.0.1", "b.example"]
+    assert (orders.direct, problems) == ((Direct("10.0.0.1", (8080,), alone=True),), [])
 
 
 def test_twenty_ports_of_instances_are_declared_and_the_others_named() -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import yaml
 
+from meshbridge.catalog import Catalog
 from meshbridge.problems import ProblemKind
 from meshbridge.protos.gen.istio.networking.v1alpha3.virtual_service_pb2 import (
     Destination,
@@ -11,9 +12,12 @@ from meshbridge.protos.gen.istio.networking.v1alpha3.virtual_service_pb2 import 
     HTTPRouteDestination,
     VirtualService,
 )
+from meshbridge.publish import PublishRules, Registry, publish
+from meshbridge.registration import Instance, InstancePort, RegisteredService, ServiceId
 from meshbridge.service import Direct, Endpoint, Port, Service, Source
 from meshbridge.snapshot import EMPTY
 from meshbridge_mcp import Mcp
+from meshbridge_mcp.istio import entries
 from meshbridge_mcp.kinds import VIRTUAL_SERVICE
 from meshbridge_mcp.resource import LATE, encode
 from meshbridge_mcp.virtual_service import Rules, routing
@@ -129,6 +133,40 @@ def test_it_is_called_the_same_on_every_replica_and_yields_to_a_users_own() -> N
     assert [key for key, _ in document.annotations] == ["meshbridge.io/sources"]
     assert encode(document) == encode(the_one(replace(SERVICE)))
     assert encode(document) != encode(the_one(replace(SERVICE, direct=SERVICE.direct[:1])))
+
+
+def test_no_endpoint_is_sent_with_a_port_that_it_does_not_have() -> None:
+    """Istiod would send requests to it there: each part declares what all its endpoints map."""
+    catalog = Catalog()
+    rules = PublishRules.model_validate({"domain": "nacos", "addresses": "endpoints"})
+    ports = {"10.1.0.1": {"http": 8080}, "10.1.0.2": {"http": 8081, "grpc": 9090}}
+    ports |= {"10.1.0.3": {"grpc": 9091}}
+    instances = tuple(
+        Instance(address, address, tuple(InstancePort(own[each], each) for each in own))
+        for address, own in ports.items()
+    )
+    registered = RegisteredService(ServiceId("", "", "orders"), instances)
+    claim = publish(registered, Registry("shop", 0, rules), "scope")
+    assert claim is not None
+    catalog.apply(claim.key, claim)
+    service = catalog.take().services["orders.nacos"]
+    assert service is not None
+    seen: dict[str, set[str]] = {}
+    for part in entries(service).parts:
+        declared = {port.name for port in part.spec.ports}
+        for endpoint in part.spec.endpoints:
+            assert set(endpoint.ports) == declared
+            for name, number in endpoint.ports.items():
+                assert ports[endpoint.address][name.partition("-")[0]] == number
+                seen.setdefault(endpoint.address, set()).add(name)
+    assert seen == {
+        "10.1.0.1": {"http-80", "http-8080", "http-8081"},
+        "10.1.0.2": {
+            *("http-80", "http-8080", "http-8081"),
+            *("grpc-50051", "grpc-9090", "grpc-9091"),
+        },
+        "10.1.0.3": {"grpc-50051", "grpc-9090", "grpc-9091"},
+    }
 
 
 def test_a_dump_shows_it_after_the_service_entries_of_its_host() -> None:

@@ -42,7 +42,7 @@ BACK = 20.0
 
 It seeks the bridge for about as long again as that was away.
 """
-WITHHELD = {"ServiceEntry", "WorkloadEntry"}
+WITHHELD = {"ServiceEntry", "VirtualService", "WorkloadEntry"}
 """The kinds of which a bridge that knows no services says nothing."""
 
 

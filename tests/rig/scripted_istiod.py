@@ -230,7 +230,8 @@ class ScriptedIstiod:
         """Return what counts as received: anything else is deleted if it was there."""
         resource = Resource()
         try:
-            if not wrapped.Is(Resource.DESCRIPTOR):
+            # Go takes a type's bare name as well as one behind a slash; Python's Any does not.
+            if wrapped.type_url.rpartition("/")[2] != Resource.DESCRIPTOR.full_name:
                 self.warnings.append(f"not a Resource: {wrapped.type_url}")
                 return None
             resource.ParseFromString(wrapped.value)

@@ -21,6 +21,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import psutil
 from google.protobuf import json_format
@@ -99,7 +100,7 @@ async def measure(mode: str, size: Size, folder: Path) -> Run:
     entries = {"meshbridge.adapters": {"swinging": "robustness.swinging:Swinging"}}
     path = install(folder / "strangers", "swinging", modules={}, entry_points=entries)
     paths = os.pathsep.join([str(path), *sys.path])
-    command = [
+    command: list[str | Path] = [
         *(sys.executable, "-m", "benchmarks.istiod_bridge", notes, mode),
         *("run", "-c", configuration),
     ]
@@ -138,7 +139,8 @@ async def watching(istiod: Istiod) -> AsyncGenerator[dict[int, float]]:
     async with channel(istiod.discovery) as connected, asyncio.TaskGroup() as tasks:
         client = DeltaClient(open_stream(connected, delta=True))
         asking = DeltaDiscoveryRequest(type_url=EDS, resource_names_subscribe=names)
-        json_format.ParseDict(sidecar(istiod)["node"], asking.node)
+        node = cast("dict[str, object]", sidecar(istiod)["node"])
+        json_format.ParseDict(node, asking.node)
         await client.call.write(asking.SerializeToString())
         await client.take(within=_WITHIN)
 

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TextIO
 from unittest.mock import patch
 
+from google.protobuf.message import Message as ProtoMessage
+
 import meshbridge_mcp.ledger
 import meshbridge_mcp.server
 import meshbridge_xds.stream
@@ -25,6 +27,7 @@ from meshbridge.protos.gen.istio.mcp.v1alpha1.resource_pb2 import Resource
 from meshbridge_mcp.kinds import resource_type
 from meshbridge_mcp.resource import Document, Encoded, encode
 from meshbridge_xds.exchange import Answer, Response
+from meshbridge_xds.requests import write_response
 from meshbridge_xds.resources import Message, ResourceType
 from meshbridge_xds.server import DiscoveryServer
 from meshbridge_xds.stream import Stream
@@ -40,7 +43,7 @@ class Probe:
         self._notes = notes
         self._joining = 0.0
         self._sent, self._answered = DiscoveryServer.sent, DiscoveryServer.answered
-        self._write: Callable[..., Message] = meshbridge_xds.stream.write_response
+        self._write: Callable[..., Message] = write_response
 
     def joined(self, url: str, response: Response, *, delta: bool) -> Message:
         """Make a response, and note the processor time of that."""
@@ -77,7 +80,7 @@ def _without_stubs(url: str) -> ResourceType:
     return replace(resource_type(url), stubs=False)
 
 
-def _without_version(document: Document) -> Encoded:
+def _without_version(document: Document[ProtoMessage]) -> Encoded:
     """Encode as a server does that leaves the versions empty."""
     encoded = encode(document)
     wrapped = AnyMessage.FromString(encoded.resource)
@@ -93,17 +96,17 @@ def main() -> None:
     sys.argv = ["meshbridge", *arguments]
     with Path(notes).open("a", buffering=1) as file, ExitStack() as stack:
         probe = Probe(file)
-        patches = [
-            patch.object(meshbridge_xds.stream, "write_response", probe.joined),
-            patch.object(DiscoveryServer, "sent", _method(probe.sent)),
-            patch.object(DiscoveryServer, "answered", _method(probe.answered)),
-        ]
+
+        def put(where: object, name: str, what: Callable[..., object]) -> None:
+            stack.enter_context(patch.object(where, name, what))
+
+        put(meshbridge_xds.stream, "write_response", probe.joined)
+        put(DiscoveryServer, "sent", _method(probe.sent))
+        put(DiscoveryServer, "answered", _method(probe.answered))
         if mode != "stubs":
-            patches.append(patch.object(meshbridge_mcp.server, "resource_type", _without_stubs))
+            put(meshbridge_mcp.server, "resource_type", _without_stubs)
         if mode == "rewriting":
-            patches.append(patch.object(meshbridge_mcp.ledger, "encode", _without_version))
-        for each in patches:
-            stack.enter_context(each)
+            put(meshbridge_mcp.ledger, "encode", _without_version)
         command()
 
 

@@ -9,7 +9,7 @@ Fields that the documents of this bridge never have are refused as such rather t
 unseen. A ServiceEntry is looked at by its name only: :mod:`meshbridge_mcp.validate` has mended it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from google.protobuf.message import Message
 
@@ -48,12 +48,12 @@ _ANNOTATIONS = frozenset(
 UNSENT = frozenset(
     f"istio.networking.v1alpha3.{name}"
     for name in (
-        *("DestinationRule.export_to", "DestinationRule.workload_selector"),
-        *("TrafficPolicy.tunnel", "TrafficPolicy.proxy_protocol", "TrafficPolicy.retry_budget"),
+        *("DestinationRule.workload_selector", "TrafficPolicy.tunnel"),
+        *("TrafficPolicy.proxy_protocol", "TrafficPolicy.retry_budget"),
         "LoadBalancerSettings.zone_aware_lb_setting",
         "LoadBalancerSettings.ConsistentHashLB.minimum_ring_size",
         *("OutlierDetection.consecutive_errors", "ClientTLSSettings.credential_name"),
-        *("VirtualService.gateways", "VirtualService.tls", "VirtualService.export_to"),
+        *("VirtualService.gateways", "VirtualService.tls"),
         *("HTTPRoute.redirect", "HTTPRoute.direct_response", "HTTPRoute.delegate"),
         *("HTTPRoute.cors_policy", "HTTPRoute.mirror_percent", "HTTPMatchRequest.gateways"),
         *("HTTPFaultInjection.Delay.percent", "HTTPFaultInjection.Delay.exponential_delay"),
@@ -66,7 +66,7 @@ UNSENT = frozenset(
 
 def document_faults(document: Document[Message]) -> tuple[Fault, ...]:
     """Return for what istiod would refuse a document; nothing if it takes it."""
-    return (*_metadata(document), *_spec(document.spec))
+    return (*_metadata(document), *_spec(document.namespace, document.spec))
 
 
 def _metadata(document: Document[Message]) -> Iterator[Fault]:
@@ -85,15 +85,33 @@ def _metadata(document: Document[Message]) -> Iterator[Fault]:
             yield Fault(f"metadata.annotations[{key}]", reason)
 
 
-def _spec(spec: Message) -> Iterator[Fault]:
+def _spec(namespace: str, spec: Message) -> Iterator[Fault]:
     if isinstance(spec, WorkloadEntry):
         yield from _workload_entry(spec)
     elif isinstance(spec, VirtualService):
         yield from _unsent(spec, "")
+        yield from _exported(namespace, spec.export_to)
         yield from virtual_service(spec)
     elif isinstance(spec, DestinationRule):
         yield from _unsent(spec, "")
+        yield from _exported(namespace, spec.export_to)
         yield from destination_rule(spec)
+
+
+def _exported(namespace: str, targets: Sequence[str]) -> Iterator[Fault]:
+    """Check for whom a document is (validateExportTo)."""
+    named = [namespace if target == "." else target for target in targets]
+    for target in named:
+        yield from unless(
+            target == "*" or is_dns_label(target),
+            "exportTo",
+            f"{target!r} is neither a namespace nor `.` or `*`",
+        )
+    yield from unless(
+        len({*named}) == len(named) and ("*" not in named or len(named) == 1),
+        "exportTo",
+        "each is there once, and `*` alone",
+    )
 
 
 def _unsent(message: Message, where: str) -> Iterator[Fault]:

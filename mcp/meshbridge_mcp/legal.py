@@ -26,6 +26,7 @@ _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _LONGEST_LABEL = 63
 _ANY_CASE_LABEL = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9]{0,61}[A-Za-z0-9])?")
 _FIRST_LABEL = re.compile(rf"\*|(?:\*-?)?{_ANY_CASE_LABEL.pattern}")
+_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
 _VALUE = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 LONGEST_NAME = 253
 _LONGEST_HOST = 255
@@ -77,8 +78,8 @@ def _are_labels(name: str) -> bool:
 
 
 def is_name(name: str) -> bool:
-    """Whether Kubernetes takes the name as a resource's: a DNS subdomain in lower case."""
-    return len(name) <= LONGEST_NAME and all(map(_LABEL.fullmatch, name.split(".")))
+    """Whether Kubernetes takes the name as a resource's: labels of any length, in lower case."""
+    return len(name) <= LONGEST_NAME and _NAME.fullmatch(name) is not None
 
 
 def is_subnet(text: str) -> bool:

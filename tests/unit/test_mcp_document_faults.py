@@ -20,10 +20,14 @@ from meshbridge.protos import message_class, private_pool
 from meshbridge.protos.gen.istio.networking.v1alpha3.service_entry_pb2 import ServiceEntry
 from meshbridge.protos.gen.istio.networking.v1alpha3.virtual_service_pb2 import VirtualService
 from meshbridge.protos.gen.istio.networking.v1alpha3.workload_entry_pb2 import WorkloadEntry
+from meshbridge.service import Direct
 from meshbridge_mcp.document_faults import UNSENT, document_faults
 from meshbridge_mcp.faults import Fault
+from meshbridge_mcp.istio import Shape, entries
 from meshbridge_mcp.resource import Document, late
+from meshbridge_mcp.virtual_service import routing
 from rig.messages import within
+from rig.odd_services import odd_services, with_names
 
 VERDICTS = Path(__file__).with_name("istio") / "verdicts" / "verdicts.jsonl"
 
@@ -112,7 +116,10 @@ def test_each_field_is_in_a_document_that_istio_took_or_is_never_sent(kind: str)
         (replace(ENDPOINT, name="a/b"), "metadata.name"),
         (replace(ENDPOINT, name=""), "metadata.name"),
         (replace(ENDPOINT, name="A"), "metadata.name"),
-        (replace(ENDPOINT, name="a." + "b" * 252), "metadata.name"),
+        (replace(ENDPOINT, name="a..b"), "metadata.name"),
+        (replace(ENDPOINT, name="a-"), "metadata.name"),
+        (replace(ENDPOINT, name="a" * 253), ""),
+        (replace(ENDPOINT, name="a" * 254), "metadata.name"),
         (replace(ENDPOINT, labels=(("a", "b c"),)), "metadata.labels[a]"),
         (replace(ENDPOINT, labels=(("a b", "c"),)), "metadata.labels[a b]"),
         (replace(ENDPOINT, labels=(("istio.io/rev", "x"),)), "metadata.labels[istio.io/rev]"),
@@ -156,3 +163,18 @@ def test_thousands_of_hosts_are_looked_at_in_a_moment() -> None:
     spec = VirtualService(hosts=[f"10.1.{number // 250}.{number % 250}" for number in range(5_000)])
     spec.http.add().route.add().destination.host = "a.b"
     assert faults(spec) == ()
+
+
+@pytest.mark.parametrize("names", [False, True], ids=["addresses", "names"])
+@pytest.mark.parametrize("inline", [False, True], ids=["workloads", "inline"])
+def test_whatever_is_made_of_odd_services_is_taken(inline: bool, names: bool) -> None:  # noqa: FBT001 - parameters
+    """What is left wrong in a service would cost its documents: this net is to stay empty."""
+    for service in with_names(odd_services(1, 200)):
+        addresses = sorted({*(each.address for each in service.endpoints)})
+        direct = tuple(Direct(each, (80,), alone=True) for each in addresses)
+        called = replace(service, direct=direct)
+        for document in (
+            *entries(called, Shape(inline, names)).documents,
+            *routing(called).documents,
+        ):
+            assert document_faults(document) == (), called

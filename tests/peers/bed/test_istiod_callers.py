@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("istio", "envoy")]
 
 HERE = "127.0.0.1"
 SERVICE, HOST = "goods", "goods.nacos"
-SOON = 15.0
+SOON = 30.0
 """Seconds for a change to reach a caller on a machine that is busy."""
 NETWORKING = "networking.istio.io/v1"
 METADATA = {"name": SERVICE, "namespace": "shop"}

@@ -33,7 +33,7 @@ HERE = "127.0.0.1"
 HOST = "greeter.file"
 CONNECTIONS = 8
 """Of the consumer: so many that, whatever chance says, each of two providers gets some."""
-SOON = 15.0
+SOON = 30.0
 """Seconds for a change to reach Envoy, and calls to be made, on a machine that is busy."""
 
 

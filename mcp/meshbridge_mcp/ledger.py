@@ -10,11 +10,13 @@ from functools import partial
 
 from google.protobuf.message import Message
 
-from meshbridge.problems import Problem
+from meshbridge.problems import Problem, ProblemKind
 from meshbridge.protos.gen.istio.networking.v1alpha3.service_entry_pb2 import ServiceEntry
 from meshbridge.service import Service
 from meshbridge.snapshot import EMPTY, Snapshot
 from meshbridge.turns import Turn
+from meshbridge_mcp.document_faults import document_faults
+from meshbridge_mcp.faults import Fault
 from meshbridge_mcp.istio import USUAL, Shape, entries
 from meshbridge_mcp.kinds import FROM_SERVICES
 from meshbridge_mcp.resource import Document, encode
@@ -36,6 +38,8 @@ class _Made:
     host: str
     resources: tuple[tuple[str, Resource], ...] = ()
     """(kind, resource)"""
+    kept: tuple[tuple[str, str], ...] = ()
+    """(kind, name) of what stays as it was told before, because istiod would refuse it now."""
     problems: tuple[Problem, ...] = ()
 
 
@@ -60,14 +64,25 @@ class _Teller:
         if before is not None and self._alike(before, after):
             return None
         documents, problems = self._tell(after)
-        return _Made(host, tuple((each.kind, _resource(each)) for each in documents), problems)
+        told: list[tuple[str, Resource]] = []
+        kept: list[tuple[str, str]] = []
+        for each in documents:
+            faults = document_faults(each)
+            if not faults:
+                told.append((each.kind, _resource(each)))
+                continue
+            problems += (_refused(after, each, faults[0]),)
+            if (each.kind, each.full_name) in self.names.get(host, ()):
+                kept.append((each.kind, each.full_name))
+        return _Made(host, tuple(told), tuple(kept), problems)
 
     def take(self, made: _Made) -> None:
         """Remember what there is of a host."""
         self.names.pop(made.host, None)
         self.problems.pop(made.host, None)
-        if made.resources:
-            self.names[made.host] = tuple((kind, each.name) for kind, each in made.resources)
+        if made.resources or made.kept:
+            told = ((kind, each.name) for kind, each in made.resources)
+            self.names[made.host] = (*told, *made.kept)
         if made.problems:
             self.problems[made.host] = made.problems
 
@@ -121,7 +136,8 @@ class Ledger:
         touched: dict[str, dict[str, Resource | None]] = {kind: {} for kind in FROM_SERVICES}
         for teller, made in news:
             for kind, name in teller.names.get(made.host, ()):
-                touched[kind][name] = None
+                if (kind, name) not in made.kept:
+                    touched[kind][name] = None
             for kind, resource in made.resources:
                 touched[kind][resource.name] = resource
             teller.take(made)
@@ -151,6 +167,18 @@ def _routing_alike(before: Service, after: Service) -> bool:
     """Whether nothing but the endpoints differs, or there is nothing to tell of either."""
     return not (before.direct or after.direct) or (
         replace(before, endpoints=(), version="") == replace(after, endpoints=(), version="")
+    )
+
+
+def _refused(service: Service, document: Document[Message], fault: Fault) -> Problem:
+    """Return what is said of a document that should never have been made."""
+    source = service.sources[0] if service.sources else None
+    return Problem(
+        source.registry if source else "mcp",
+        source.name if source else service.host,
+        ProblemKind.OTHER,
+        f"istiod would refuse {document.kind} {document.full_name}: {fault}",
+        "report it as a fault of meshbridge; what istiod was told before stays",
     )
 
 

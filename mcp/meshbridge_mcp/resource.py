@@ -45,6 +45,11 @@ class Document(Generic[SpecT_co]):
         """``group/Kind``, as in :mod:`meshbridge_mcp.kinds`."""
         return f"{NETWORKING}/{self.spec.DESCRIPTOR.name}"
 
+    @property
+    def full_name(self) -> str:
+        """``namespace/name``, by which istiod knows it among those of its kind."""
+        return f"{self.namespace}/{self.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
@@ -70,7 +75,7 @@ def late(identity: bytes) -> int:
 def encode(document: Document[Message]) -> Encoded:
     """Return the bytes of a document, the same on every replica and in every process."""
     metadata = Metadata(
-        name=f"{document.namespace}/{document.name}",
+        name=document.full_name,
         create_time=Timestamp(seconds=document.created_at),
         labels=dict(document.labels),
         annotations=dict(document.annotations),

@@ -5,10 +5,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+import pytest
+from google.protobuf.message import Message
+
 from meshbridge.problems import Problem, ProblemKind
+from meshbridge.protos.gen.istio.networking.v1alpha3.service_entry_pb2 import ServiceEntry
 from meshbridge.service import Direct, Endpoint, Port, Service, versioned
 from meshbridge.snapshot import EMPTY, Snapshot
 from meshbridge.turns import Turns
+from meshbridge_mcp import ledger
+from meshbridge_mcp.faults import Fault
 from meshbridge_mcp.istio import USUAL, Shape
 from meshbridge_mcp.kinds import (
     FROM_SERVICES,
@@ -17,6 +23,7 @@ from meshbridge_mcp.kinds import (
     WORKLOAD_ENTRY,
 )
 from meshbridge_mcp.ledger import Ledger
+from meshbridge_mcp.resource import Document
 from meshbridge_xds.resources import ResourceSet
 
 
@@ -245,3 +252,29 @@ def test_it_tells_the_names_of_a_hosts_resources() -> None:
         SERVICE_ENTRY: set(versions(resources))
     }
     assert follower.ledger.names("b.file") == {}
+
+
+def test_what_istiod_would_refuse_stays_as_it_was_and_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The last net: left out it would be deleted there, and sent it would be refused in silence."""
+
+    def faults(document: Document[Message]) -> tuple[Fault, ...]:
+        bad = isinstance(document.spec, ServiceEntry) and "10.0.0.9" in {
+            each.address for each in document.spec.endpoints
+        }
+        return (Fault("endpoints[0]", "it is bad"),) if bad else ()
+
+    monkeypatch.setattr(ledger, "document_faults", faults)
+    follower = Follower()
+    before = follower.follow(a_snapshot(a_service("a.b", "10.0.0.1"), a_service("c.d", "10.0.0.9")))
+    after = follower.follow(a_snapshot(a_service("a.b", "10.0.0.9"), a_service("c.d", "10.0.0.9")))
+    named = {host: follower.ledger.names(host)[SERVICE_ENTRY] for host in ("a.b", "c.d")}
+    assert [len(names) for names in named.values()] == [2, 1], "one of c.d was never told"
+    assert versions(after) == versions(before)
+    (problem,) = follower.problems["a.b"]
+    assert "ServiceEntry shop/a.b-" in problem.reason
+    assert problem.reason.endswith(": endpoints[0]: it is bad")
+    gone = follower.follow(a_snapshot(a_service("c.d")))
+    assert [name for name in versions(gone) if "a.b" in name] == []
+    assert follower.problems == {"a.b": (), "c.d": ()}

@@ -94,13 +94,17 @@ def entries(service: Service, shape: Shape = USUAL) -> Entries:
     legal, problems = repaired.service, repaired.problems
     if legal is None:
         return Entries((), problems)
-    members = parts_of(legal)
-    selects = not shape.inline and len(members) == 1
-    if selects != (not shape.inline):
-        problems += (_not_selected(legal),)
-    parts = [_part(legal, members, names, selects=selects) for names in members]
-    sent = [each for endpoints in members.values() for each in endpoints] if selects else []
-    workloads = [_workload(legal, endpoint) for endpoint in sent]
+    resolved = shape.names and has_names(legal)
+    members = parts_of(legal, resolved=resolved)
+    workloads: list[Document[WorkloadEntry]] = []
+    if shape.inline or len(members) > 1:
+        parts = [_part(legal, names, sent, resolved=resolved) for names, sent in members.items()]
+        if not shape.inline:
+            problems += (_not_selected(legal),)
+    else:
+        ((names, sent),) = members.items()
+        parts = [_part(legal, names, resolved=resolved)]
+        workloads += [_workload(legal, endpoint) for endpoint in sent]
     return Entries(
         tuple(sorted(parts, key=lambda part: part.name)),
         problems,
@@ -123,7 +127,7 @@ def _not_selected(service: Service) -> Problem:
     )
 
 
-def parts_of(service: Service) -> Members:
+def parts_of(service: Service, *, resolved: bool) -> Members:
     """Return the parts of a legal service, with what is to be sent of its endpoints."""
     holder = tuple(sorted(port.name for port in service.ports))
     members: Members = {holder: []}
@@ -132,17 +136,26 @@ def parts_of(service: Service) -> Members:
         if endpoint.health is Health.HEALTHY:
             names = tuple(name for name, _ in endpoint.ports)
             members.setdefault(names, []).append(endpoint)
-    if _resolves(members) and not members[holder]:
+    if resolved and not members[holder]:
         del members[holder]
     return members
 
 
-def _resolves(members: Members) -> bool:
-    """Whether any endpoint's address is a name; istiod drops such a one in silence if not asked."""
-    return any(not is_address(each.address) for sent in members.values() for each in sent)
+def has_names(service: Service) -> bool:
+    """Whether the address of any endpoint to send is a DNS name: with STATIC istiod drops it."""
+    return any(
+        each.health is Health.HEALTHY and not is_address(each.address) for each in service.endpoints
+    )
 
 
-def _part(service: Service, members: Members, names: tuple[str, ...], *, selects: bool) -> Part:
+def _part(
+    service: Service,
+    names: tuple[str, ...],
+    endpoints: Iterable[Endpoint] | None = None,
+    *,
+    resolved: bool,
+) -> Part:
+    """Return the part of these ports; without endpoints it selects those of its host."""
     identity = hashlib.sha256(" ".join((service.host, *names)).encode()).digest()
     return Document(
         namespace=service.namespace,
@@ -157,10 +170,10 @@ def _part(service: Service, members: Members, names: tuple[str, ...], *, selects
             # Internal, so that istiod gives endpoints that have a sidecar mutual TLS, and only
             # those: it goes by their label security.istio.io/tlsMode, one by one.
             location=ServiceEntry.MESH_INTERNAL,
-            resolution=ServiceEntry.DNS if _resolves(members) else ServiceEntry.STATIC,
-            endpoints=[] if selects else [inline(endpoint) for endpoint in members[names]],
+            resolution=ServiceEntry.DNS if resolved else ServiceEntry.STATIC,
+            endpoints=map(inline, endpoints or ()),
             export_to=service.export_to,
-            workload_selector=selector(service.host) if selects else None,
+            workload_selector=selector(service.host) if endpoints is None else None,
         ),
     )
 

@@ -14,7 +14,7 @@ from meshbridge.errors import BadData
 from meshbridge.mirror import Held
 from meshbridge.service import Endpoint, Labels, Locality, Port, Service, Source
 from meshbridge_mcp.configz import Config, Metadata, configs
-from meshbridge_mcp.istio import REGISTRY_LABEL, SOURCES_ANNOTATION, parts_of
+from meshbridge_mcp.istio import REGISTRY_LABEL, SOURCES_ANNOTATION, has_names, parts_of
 from meshbridge_mcp.legal import PROTOCOLS
 from meshbridge_mcp.validate import repair
 from meshbridge_mcp.workload import HOST_LABEL
@@ -73,7 +73,7 @@ def told(service: Service) -> Service | None:
     legal = repair(service, names=True).service
     if legal is None:
         return None
-    parts = parts_of(legal)
+    parts = parts_of(legal, resolved=has_names(legal))
     declared = {name for names in parts for name in names}
     return replace(
         legal,

@@ -37,7 +37,7 @@ OTHERS = 40
 """Services that nobody calls."""
 LOOKS = 10.0
 """At istiod's store, a second."""
-BACK = 20.0
+BACK = 30.0
 """Seconds from a start of the bridge until istiod has acknowledged what it was told.
 
 It seeks the bridge for about as long again as that was away.

@@ -1,9 +1,35 @@
 """Lets a test run with each kind of registry."""
 
+import asyncio
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from peers.bed.matrix import KINDS, Kind, Source
+
+from rig.nacos import Nacos
+from rig.registrant import Registrant
+
+
+@pytest.fixture(scope="session")
+def nacos_with_applications(
+    nacos: Nacos, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Nacos, Sequence[Registrant]]]:
+    """Return the running Nacos and two applications, which hold one instance of a service each."""
+    folder = tmp_path_factory.mktemp("applications")
+    applications = [Registrant(name, nacos.address, folder) for name in ("one", "two")]
+
+    async def start() -> None:
+        await asyncio.gather(*(each.__aenter__() for each in applications))
+
+    async def stop() -> None:
+        await asyncio.gather(*(each.process.stop() for each in applications))
+
+    try:
+        asyncio.run(start())
+        yield nacos, applications
+    finally:
+        asyncio.run(stop())
 
 
 @pytest.fixture(scope="session", params=sorted(KINDS))

@@ -8,7 +8,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -178,8 +178,10 @@ class NacosRegistry:
 
 
 @asynccontextmanager
-async def nacos(server: Nacos, directory: Path) -> AsyncGenerator[NacosRegistry]:
-    """Take a group of one's own in a Nacos that runs."""
+async def nacos(
+    server: Nacos, applications: Sequence[Registrant], _: Path
+) -> AsyncGenerator[NacosRegistry]:
+    """Take a group of one's own in a Nacos that runs, and two applications that do, too."""
     group, port = f"matrix-{secrets.token_hex(4)}", free_port(GRPC)
     options = {
         "adapter": "nacos",
@@ -188,14 +190,10 @@ async def nacos(server: Nacos, directory: Path) -> AsyncGenerator[NacosRegistry]
         "list-interval": "1s",
         "guard": {"settle": "0s", "hold-service": "0s", "allow-empty": True},
     }
-    async with AsyncExitStack() as stack:
-        way = FaultProxy("127.0.0.1", server.port + GRPC, port=port + GRPC)
-        await stack.enter_async_context(way)
-        applications = [
-            await stack.enter_async_context(Registrant(name, server.address, directory))
-            for name in ("one", "two")
-        ]
-        yield NacosRegistry(server, way, applications, group, options)
+    async with FaultProxy("127.0.0.1", server.port + GRPC, port=port + GRPC) as way:
+        registry = NacosRegistry(server, way, applications, group, options)
+        yield registry
+        await registry.hold({})
 
 
 Source = AbstractAsyncContextManager[Registry]
@@ -203,7 +201,7 @@ Kind = Callable[[Path], Source]
 """Makes a registry in a folder."""
 KINDS: Mapping[str, Callable[[pytest.FixtureRequest], Kind]] = {
     "file": lambda _: file,
-    "nacos": lambda request: partial(nacos, request.getfixturevalue("nacos")),
+    "nacos": lambda request: partial(nacos, *request.getfixturevalue("nacos_with_applications")),
 }
 
 

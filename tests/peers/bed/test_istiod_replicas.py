@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("istio", "envoy")]
 HASH_SEEDS = ("1", "4242")
 SERVICES = 60
 MOVES = 4
-WITHIN = 15.0
+WITHIN = 30.0
 
 
 async def run(stack: AsyncExitStack, bed: Bed, hash_seed: str, past: str) -> None:

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("istio")]
 
 HOST = "orders.file"
 TELEMETRY = "telemetry.istio.io/v1/Telemetry"
-WITHIN = 15.0
+WITHIN = 30.0
 
 
 Context = grpc.aio.ServicerContext[bytes, bytes]

@@ -136,5 +136,6 @@ async def test_what_is_piped_in_is_compared_with_a_file(tmp_path: Path) -> None:
         code, said, _ = await diff("-", bridge.configuration, stdin=dumped.decode())
         assert code == 1
         assert said.splitlines()[-1] == (
-            "    - endpoint 10.1.0.1 http-80=8081: weight 100, healthy, /h, version=v1"
+            "    - endpoint 10.1.0.1 http-80=8081: weight 100, healthy, /h, "
+            "service.istio.io/canonical-name=orders, version=v1"
         )

@@ -59,7 +59,8 @@ async def running() -> CollectorRegistry:
     listen = {"listen": Address("127.0.0.1", 0)}
     outlets: dict[str, Outlet] = {
         "xds": Xds(Xds.Options.model_validate(listen)),
-        "mcp": Mcp(Mcp.Options.model_validate(listen)),
+        # Some metrics are about istiods that are looked at; at this port there is none.
+        "mcp": Mcp(Mcp.Options.model_validate({**listen, "debug": ("http://127.0.0.1:1",)})),
     }
     server = StatusServer(bridge, outlets, metrics)
 

@@ -81,8 +81,9 @@ class Size:
 async def measure(mode: str, size: Size, folder: Path) -> Run:
     """Run one bridge and one istiod in an empty folder. Raises ProcessFailed or TimeoutError."""
     begin, emitted, notes = (folder / name for name in ("begin", "emitted", "notes"))
+    watched = folder / "configuration"  # nothing else changes where the bridge looks for changes
     mcp = f"127.0.0.1:{free_port()}"
-    configuration = folder / "bridge.yaml"
+    configuration = watched / "bridge.yaml"
     registry = {
         "name": "shop",
         "adapter": "swinging",
@@ -94,6 +95,7 @@ async def measure(mode: str, size: Size, folder: Path) -> Run:
         "begin": str(begin),
         "log": str(emitted),
     }
+    watched.mkdir()
     configuration.write_text(
         json.dumps({"version": 1, "registries": [registry], "outlets": {"mcp": {"listen": mcp}}})
     )

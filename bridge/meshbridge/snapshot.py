@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from meshbridge.copied import copied
 from meshbridge.service import Service
 
 _REMEMBERED = 64
@@ -58,7 +59,7 @@ class Snapshot:
 
     def with_changes(self, touched: Mapping[str, Service | None]) -> "Snapshot":
         """Return the snapshot after this one, in which ``None`` takes a host away."""
-        services = dict(self.services)
+        services = copied(self.services)
         for host, service in touched.items():
             if service is None:
                 services.pop(host, None)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from meshbridge.copied import copied
 from meshbridge_xds.resources import Resource
 
 
@@ -30,5 +31,5 @@ class Holding:
 
     def _mine(self) -> dict[str, Resource]:
         if self._own is None:
-            self.now = self._own = dict(self.now)
+            self.now = self._own = copied(self.now)
         return self._own

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from weakref import WeakValueDictionary
 
+from meshbridge.copied import copied
 from meshbridge_xds.wire import delta_resource, message_field
 
 _REMEMBERED = 64
@@ -136,7 +137,7 @@ class ResourceSet:
 
         ``demanded`` are the names for which ``demand`` may answer differently than before.
         """
-        listed = dict(self.listed)
+        listed = copied(self.listed)
         names = self._names.copy() if self._names and len(touched) <= _FEW else None
         digest = self._digest
         for name, resource in touched.items():

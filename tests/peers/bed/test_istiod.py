@@ -67,8 +67,13 @@ async def mesh(directory: Path) -> AsyncGenerator[Mesh]:
         "path": str(services),
         "publish": {"allow-addresses": ["127.0.0.0/8"], "ports": {"http": port}},
     }
-    mcp = {"mcp": {"listen": f"{HERE}:0"}}
-    bridge = Bridge(directory, {"version": 1, "registries": [registry], "outlets": mcp})
+    configuration = {
+        "version": 1,
+        "registries": [registry],
+        "outlets": {"mcp": {"listen": f"{HERE}:0"}},
+        "status": {"listen": f"{HERE}:0"},
+    }
+    bridge = Bridge(directory, configuration)
     services.write_text("services: []")
     async with bridge:
         istiod = Istiod(directory, [await bridge.address("mcp")])

@@ -19,7 +19,9 @@ class Bridge:
         """Write the configuration (JSON is YAML) into ``directory``."""
         directory.mkdir(parents=True, exist_ok=True)
         self.configuration = directory / f"{name}.yaml"
-        self.configuration.write_text(json.dumps(configuration, indent=1))
+        # The status port's default would be the same for every bridge on the machine.
+        all_free = {"status": {"listen": "127.0.0.1:0"}, **configuration}
+        self.configuration.write_text(json.dumps(all_free, indent=1))
         self.command = (sys.executable, "-m", "meshbridge", "run", "-c", self.configuration)
         self.process = Process(name, self.command, directory=directory)
 

@@ -67,13 +67,8 @@ async def mesh(directory: Path) -> AsyncGenerator[Mesh]:
         "path": str(services),
         "publish": {"allow-addresses": ["127.0.0.0/8"], "ports": {"http": port}},
     }
-    configuration = {
-        "version": 1,
-        "registries": [registry],
-        "outlets": {"mcp": {"listen": f"{HERE}:0"}},
-        "status": {"listen": f"{HERE}:0"},
-    }
-    bridge = Bridge(directory, configuration)
+    mcp = {"mcp": {"listen": f"{HERE}:0"}}
+    bridge = Bridge(directory, {"version": 1, "registries": [registry], "outlets": mcp})
     services.write_text("services: []")
     async with bridge:
         istiod = Istiod(directory, [await bridge.address("mcp")])

@@ -18,7 +18,7 @@ from meshbridge.turns import Turns
 from meshbridge_mcp.asking import Unreadable, ask
 from meshbridge_mcp.configz import one_by_one
 from meshbridge_mcp.taken_over import Lack, Look, compare
-from meshbridge_xds.resources import Offer, Offers
+from meshbridge_xds.offers import Offer, Offers
 
 EVERY = 30.0
 """Seconds between two looks where nothing changes."""

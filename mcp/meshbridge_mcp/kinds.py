@@ -13,7 +13,12 @@ WORKLOAD_ENTRY = f"{NETWORKING}/WorkloadEntry"
 VIRTUAL_SERVICE = f"{NETWORKING}/VirtualService"
 
 FROM_SERVICES = (SERVICE_ENTRY, WORKLOAD_ENTRY, VIRTUAL_SERVICE)
-"""Unanswered until services are known: an empty answer would delete what istiod holds."""
+"""Unanswered until services are known: an empty answer would delete what istiod holds.
+
+In the order of answers that are due together: a VirtualService sends to what must be there.
+"""
+
+_WORKLOADS_FIRST = (WORKLOAD_ENTRY, SERVICE_ENTRY, VIRTUAL_SERVICE)
 
 NOT_ISTIOS = "not istio's"
 """Types of Envoy's own: an Envoy sent to the wrong port must not be told that it has none."""
@@ -41,10 +46,14 @@ _KNOWN = frozenset(
 )
 
 
-def resource_type(type_url: str) -> ResourceType:
+def resource_type(type_url: str, *, workloads_first: bool = False) -> ResourceType:
     """Return how a type is served: always whole, since to istiod absence is removal.
 
     Every type of istiod's form is answered, also one of a later release: it is not ready before.
+
+    ``workloads_first`` is for endpoints that are WorkloadEntries: a ServiceEntry that selects what
+    istiod does not have yet has no endpoints. Otherwise they go last, because what a ServiceEntry
+    selected until now must not go before the ServiceEntry has endpoints of its own.
     """
     parts = type_url.split("/")
     if len(parts) != _PARTS:
@@ -52,4 +61,6 @@ def resource_type(type_url: str) -> ResourceType:
     group, _, kind = parts
     name = f"{group}/{kind}"
     label = kind if name in _KNOWN else "other"
-    return ResourceType(url=type_url, offered_as=name, label=label, stubs=True)
+    order = _WORKLOADS_FIRST if workloads_first else FROM_SERVICES
+    rank = order.index(name) if name in order else len(order)
+    return ResourceType(url=type_url, offered_as=name, label=label, stubs=True, rank=rank)

@@ -128,9 +128,11 @@ class Ledger:
                     news.append((teller, made))
         self._snapshot = snapshot
         self._take(news)
+        result = dict(self._resources)
         for host in hosts:
             self._say(host, [p for each in self._tellers for p in each.problems.get(host, ())])
-        return dict(self._resources)
+            await turn.breathe()
+        return result
 
     def _take(self, news: Iterable[tuple[_Teller, _Made]]) -> None:
         touched: dict[str, dict[str, Resource | None]] = {kind: {} for kind in FROM_SERVICES}

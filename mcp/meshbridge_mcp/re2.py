@@ -71,7 +71,8 @@ def fault(pattern: str) -> str:
     try:
         _read(pattern)
     except _RefusedError as refused:
-        return f"RE2 refuses the regular expression: {refused}"
+        why = "".join(each if each.isprintable() else repr(each)[1:-1] for each in str(refused))
+        return f"RE2 refuses the regular expression: {why}"
     return ""
 
 

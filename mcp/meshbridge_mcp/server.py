@@ -1,6 +1,7 @@
 """The outlet ``mcp``: serves every snapshot to istiod as MCP over xDS."""
 
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Literal, Never
 
 from prometheus_client import Counter, Gauge
@@ -22,7 +23,8 @@ from meshbridge_mcp.kinds import WITHHELD, WORKLOAD_ENTRY, resource_type
 from meshbridge_mcp.ledger import Ledger
 from meshbridge_mcp.manifest import manifests
 from meshbridge_mcp.virtual_service import routing
-from meshbridge_xds.resources import Offer, Offers, ResourceSet
+from meshbridge_xds.offers import Offer, Offers
+from meshbridge_xds.resources import ResourceSet
 from meshbridge_xds.server import DiscoveryServer
 
 NAME = "mcp"
@@ -75,7 +77,8 @@ class Mcp:
         """
         offers = Offers()
         offers.publish(Offer(_UNKNOWN))
-        self._server = DiscoveryServer(NAME, offers, resource_type, context)
+        types = partial(resource_type, workloads_first=not self._shape.inline)
+        self._server = DiscoveryServer(NAME, offers, types, context)
 
         def say(host: str, problems: Iterable[Problem]) -> None:
             context.problems((NAME, host), problems)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from meshbridge.problems import Problem, ProblemKind
 from meshbridge_mcp.configz import Config
+from meshbridge_mcp.workload import HOST_LABEL
 from meshbridge_xds.resources import Resource
 
 GRACE = 30.0
@@ -18,6 +19,7 @@ GRACE = 30.0
 MOST = 100
 """Resources that are listed by name; how many more there are is said."""
 
+_HOST = f'"{HOST_LABEL}"'.encode()
 _OURS = "meshbridge.io/"
 """What labels or annotations of everything begin with that a bridge sends."""
 _IN_VAIN = (
@@ -86,7 +88,8 @@ def _judged(
     if held == resource.version:
         return None
     marks = (*(metadata.labels or ()), *(metadata.annotations or ()))
-    ours = any(mark.startswith(_OURS) for mark in marks)
+    # A WorkloadEntry has no labels but the endpoint's, which stand in its spec.
+    ours = any(mark.startswith(_OURS) for mark in marks) or _HOST in bytes(config.spec)
     return NotTaken(kind, name, Lack.OTHER if ours else Lack.FOREIGN, resource.version, held)
 
 

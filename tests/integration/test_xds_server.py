@@ -31,7 +31,8 @@ from meshbridge_xds import Xds, XdsOptions
 from meshbridge_xds.envoy.cluster import encode_cluster
 from meshbridge_xds.envoy.endpoint import encode_endpoints
 from meshbridge_xds.envoy.names import CDS, EDS, encoded, served_type
-from meshbridge_xds.resources import Offer, Offers, Resource, ResourceSet
+from meshbridge_xds.offers import Offer, Offers
+from meshbridge_xds.resources import Resource, ResourceSet
 from meshbridge_xds.server import DiscoveryServer
 from rig.certificates import Authority
 from rig.control_plane import LOOPBACK, ControlPlane, control_plane, endpoint, service

@@ -19,7 +19,8 @@ from meshbridge.snapshot import Snapshot, Snapshots
 from meshbridge_mcp import Mcp
 from meshbridge_mcp.kinds import SERVICE_ENTRY, resource_type
 from meshbridge_mcp.server import Options
-from meshbridge_xds.resources import Offer, Offers, Resource, ResourceSet
+from meshbridge_xds.offers import Offer, Offers
+from meshbridge_xds.resources import Resource, ResourceSet
 from meshbridge_xds.server import DiscoveryServer
 
 ANYWHERE = Address("127.0.0.1", 0)

@@ -26,7 +26,8 @@ from meshbridge_xds import Xds, XdsOptions
 from meshbridge_xds.envoy.encoder import Encoder, HttpListener, TcpListener
 from meshbridge_xds.envoy.names import CDS, EDS, LDS, RDS, parse_cluster_name, served_type
 from meshbridge_xds.envoy.text import as_yaml
-from meshbridge_xds.resources import Offer, Resource, ResourceSet
+from meshbridge_xds.offers import Offer
+from meshbridge_xds.resources import Resource, ResourceSet
 
 HTTP = Port(80, "http", "http-80")
 MORE = Port(8080, "http", "http-8080")

@@ -14,7 +14,8 @@ from meshbridge.testing.clock import Clock
 from meshbridge_mcp.asking import Unreadable
 from meshbridge_mcp.feedback import Feedback, FeedbackMetrics
 from meshbridge_mcp.kinds import SERVICE_ENTRY, WORKLOAD_ENTRY
-from meshbridge_xds.resources import Offer, Offers, Resource, ResourceSet
+from meshbridge_xds.offers import Offer, Offers
+from meshbridge_xds.resources import Resource, ResourceSet
 
 ORIGIN = "http://127.0.0.1:15014"
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -119,6 +120,17 @@ def test_a_resource_that_gains_endpoints_goes_before_one_that_loses_them() -> No
     istiod.server.offer(offered.changed(moved))
     istiod.read()
     assert istiod.full == ["a/d", "a/e", "a/b", "a/c"]
+
+
+@pytest.mark.parametrize("workloads_first", [False, True])
+def test_what_is_selected_arrives_before_what_selects_it(*, workloads_first: bool) -> None:
+    """And where nothing is selected any more it goes last; a VirtualService after what it names."""
+    entries, workloads, routes = (
+        resource_type(f"networking.istio.io/v1/{kind}", workloads_first=workloads_first).rank
+        for kind in ("ServiceEntry", "WorkloadEntry", "VirtualService")
+    )
+    assert (workloads < entries) == workloads_first
+    assert entries < routes
 
 
 NAMES = st.sampled_from([f"a/{n}" for n in range(6)])

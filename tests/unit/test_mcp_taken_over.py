@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from meshbridge_mcp.taken_over import MOST, Lack, Look, NotTaken, compare
 from meshbridge_xds.resources import Resource
 
 ENTRIES = "networking.istio.io/ServiceEntry"
+WORKLOADS = "networking.istio.io/WorkloadEntry"
 RULES = "networking.istio.io/VirtualService"
 OURS = {"meshbridge.io/registry": "shop"}
 
@@ -51,6 +53,15 @@ def test_an_annotation_shows_whose_it_is_as_well_as_a_label() -> None:
     """A host without a registry's name that can be a label has only this."""
     metadata = Metadata("a", "shop", "0", None, {"meshbridge.io/sources": "[]"})
     (found,) = lacking(offered(a="1"), Config("ServiceEntry", "networking.istio.io/v1", metadata))
+    assert found.lack is Lack.OTHER
+
+
+def test_a_workload_entry_is_known_by_the_label_that_selects_it() -> None:
+    """It has no other: istiod would take labels of its metadata for the endpoint's."""
+    metadata = Metadata("a", "shop", "0")
+    spec = msgspec.Raw(b'{"address":"10.0.0.1","labels":{"meshbridge.io/host":"orders.file"}}')
+    offer = {WORKLOADS: {"shop/a": Resource("shop/a", "1")}}
+    (found,) = lacking(offer, Config("WorkloadEntry", "networking.istio.io/v1", metadata, spec))
     assert found.lack is Lack.OTHER
 
 

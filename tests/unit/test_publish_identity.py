@@ -194,7 +194,11 @@ def test_a_dns_name_is_an_address_where_an_outlet_takes_names(registered: str, n
 
 
 @pytest.mark.parametrize(
-    "address", ["", "a b", "a_b", "10.0.0.256", "10.1", "a..b", "订单", "KELVIN.\u212a", "a:80"]
+    "address",
+    [
+        *("", "a b", "a_b", "10.0.0.256", "10.1", "a..b", "订单", "KELVIN.\u212a", "a:80"),
+        *("0x7f000001", "127.0.0.0x1", "169.254.169.0XFE", "10.0.0.0x"),
+    ],
 )
 def test_what_is_neither_an_address_nor_a_name_is_left_out(address: str) -> None:
     result = published(replace(PLAIN, address=address), names=True)
@@ -202,7 +206,9 @@ def test_what_is_neither_an_address_nor_a_name_is_left_out(address: str) -> None
     assert [problem.kind for problem in result.problems] == [ProblemKind.INVALID_INSTANCE]
 
 
-@pytest.mark.parametrize("name", ["localhost", "a.localhost", "metadata.google.internal"])
+@pytest.mark.parametrize(
+    "name", ["localhost", "a.localhost", "ip6-loopback", "metadata.google.internal"]
+)
 def test_a_name_that_must_not_be_published_is_refused(name: str) -> None:
     """No more than the address it stands for."""
     result = published(replace(PLAIN, address=name), names=True)

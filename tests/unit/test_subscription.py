@@ -11,9 +11,10 @@ from meshbridge_xds.exchange import (
     Response,
     StateRequest,
 )
+from meshbridge_xds.offers import Offer, Offers
 from meshbridge_xds.refusal import Refusals, blamed, printable
 from meshbridge_xds.requests import read_request, write_response
-from meshbridge_xds.resources import Offer, Offers, Resource, ResourceSet, ResourceType
+from meshbridge_xds.resources import Resource, ResourceSet, ResourceType
 from meshbridge_xds.subscription import Subscription
 
 CLUSTERS = ResourceType("clusters")

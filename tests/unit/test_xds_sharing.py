@@ -2,9 +2,11 @@
 
 import gc
 import weakref
+from collections.abc import Sequence
 
 import pytest
 
+from meshbridge.protos.gen.envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse
 from meshbridge_xds.exchange import DeltaRequest, StateRequest
 from meshbridge_xds.interest import Interest
 from meshbridge_xds.requests import write_response
@@ -97,3 +99,29 @@ def test_what_is_told_again_in_parts_is_told_once() -> None:
             subscription.resend(frozenset("abcd"))
     assert told == [*"abcd", *"abcd"]
     assert subscription.respond() is None
+
+
+def test_parts_of_what_many_ask_for_are_joined_once() -> None:
+    """Whoever asks for exactly what is listed; not who asks for something else."""
+    kind = ResourceType("endpoints", whole=False, wildcard=False, part=3000)
+    names = [f"name-{number:04}" for number in range(400)]
+    offered = some(*names)
+
+    def answers(asked: Sequence[str]) -> list[Message]:
+        subscription = Subscription(kind, delta=True)
+        subscription.offer(offered)
+        subscription.request(DeltaRequest(tuple(asked)))
+        found = list[Message]()
+        while (response := subscription.respond()) is not None:
+            found.append(write_response("endpoints", response, delta=True))
+            subscription.request(DeltaRequest(nonce=response.nonce))
+        return found
+
+    one, other, less = answers(names), answers(names), answers(names[::2])
+    assert len(one) == 3
+    # The last one is small: it is joined for each, as most responses are.
+    assert [a is b for a, b in zip(one, other, strict=True)] == [True, True, False]
+    assert not {id(each) for each in one} & {id(each) for each in less}
+    for messages, asked in ((one, names), (less, names[::2])):
+        read = [DeltaDiscoveryResponse.FromString(each.data) for each in messages]
+        assert [each.name for response in read for each in response.resources] == list(asked)

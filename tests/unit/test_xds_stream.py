@@ -11,7 +11,8 @@ from meshbridge.protos.gen.envoy.service.discovery.v3.discovery_pb2 import (
     DiscoveryResponse,
 )
 from meshbridge_xds.exchange import Answer, RequestRefused
-from meshbridge_xds.resources import Offer, Offers, Resource, ResourceSet, ResourceType
+from meshbridge_xds.offers import Offer, Offers
+from meshbridge_xds.resources import Resource, ResourceSet, ResourceType
 from meshbridge_xds.stream import HELD_BACK, Serving, Stream, SubscriberGone
 
 pytestmark = pytest.mark.asyncio

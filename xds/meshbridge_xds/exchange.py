@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from meshbridge.errors import MeshbridgeError
-from meshbridge_xds.resources import Resource, ResourceSet
+from meshbridge_xds.resources import Resource, ResourceSet, Run
 
 WILDCARD = "*"
 MOST_NAMES = 100_000
@@ -49,6 +49,8 @@ class Response:
     """Those of ``resources`` that the subscriber does not hold in this version."""
     full: Mapping[str, Resource] | None = None
     """Set where all other ``resources`` go as stubs: what is to be said in full, in this order."""
+    run: Run | None = None
+    """Set where ``resources`` are all that is listed from one name to another."""
     complete: ResourceSet | None = None
     """Set where the subscriber, after this response, holds exactly what is listed there."""
 

@@ -15,8 +15,8 @@ from meshbridge_xds.envoy.encoder import Encoder, HttpListener, TcpListener
 from meshbridge_xds.envoy.endpoint import Omission
 from meshbridge_xds.envoy.names import CDS, EDS, cluster_name, served_type
 from meshbridge_xds.envoy.text import as_yaml
+from meshbridge_xds.offers import Offer, Offers
 from meshbridge_xds.options import XdsOptions
-from meshbridge_xds.resources import Offer, Offers
 from meshbridge_xds.server import DiscoveryServer
 
 _SLICE = 0.005

@@ -52,6 +52,11 @@ class Part:
         """Return all that is told, by name."""
         return {**self.fresh, **self.again} if self.again else self.fresh
 
+    @property
+    def is_all_fresh(self) -> bool:
+        """Whether nothing is told but what the subscriber does not hold."""
+        return not self.again and not self.removed
+
     def in_order(self, held: Mapping[str, Resource]) -> Mapping[str, Resource]:
         """Return all that is told, first what has more members than the subscriber holds of it.
 

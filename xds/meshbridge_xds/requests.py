@@ -82,6 +82,10 @@ def write_response(type_url: str, response: Response, *, delta: bool) -> Message
     if response.full is not None:
         names = response.resources if everything is None else everything.names
         return Message(make(_with_stubs(response.resources, names, response.full)))
+    if response.run is not None:
+        return response.run.of.message(
+            type_url, response.nonce, make, delta=delta, run=response.run
+        )
     if everything is not None and not (delta and response.removed):
         return everything.message(type_url, response.nonce, make, delta=delta)
     if not delta:

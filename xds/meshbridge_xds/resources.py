@@ -1,15 +1,14 @@
 """Encoded resources by type and name: made once, immutable, shared by every subscriber.
 
-An encoder publishes an :class:`Offer` for each moment; streams compare what their subscriber holds
-with the newest one and skip those in between.
+What of them is offered at one moment is :mod:`meshbridge_xds.offers`' matter.
 """
 
-import asyncio
 import hashlib
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from meshbridge.copied import copied
@@ -17,7 +16,7 @@ from meshbridge_xds.wire import delta_resource, message_field
 
 _REMEMBERED = 64
 _FEW = 100
-"""Names that are put into sorted ones singly; more of them are sorted with all others."""
+"""Names that are put into sorted ones singly, and resources that are joined for each singly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ class ResourceSet:
         self._recent: tuple[frozenset[str], ...] = ()
         self._newest = True
         self._joined: dict[bool, bytes] = {}
-        self._messages = WeakValueDictionary[tuple[str, str, bool], Message]()
+        self._messages = WeakValueDictionary[tuple[str, str, bool, int, int], Message]()
         self._referred: frozenset[str] | None = None
         self._names: list[str] | None = None
         self._digest: int | None = None
@@ -174,27 +173,50 @@ class ResourceSet:
         """Return the listed resources as the ``resources`` of a response, made once."""
         if (found := self._joined.get(delta)) is not None:
             return found
-        listed = (self.listed[name] for name in self.names)
-        if delta:
-            fields = (delta_resource(each.name, each.version, each.body) for each in listed)
-        else:
-            fields = (message_field(2, each.body) for each in listed)
-        joined = b"".join(fields)
+        joined = b"".join(self._fields(self.names, delta=delta))
         if self._newest:
             self._joined[delta] = joined
         return joined
 
-    def message(
-        self, url: str, nonce: str, make: Callable[[bytes], bytes], *, delta: bool
-    ) -> Message:
-        """Return the response that holds all that is listed; one for all who get the same.
+    def _fields(self, names: Iterable[str], *, delta: bool) -> Iterator[bytes]:
+        """Yield each of these as a ``resources`` field of a response."""
+        listed = (self.listed[name] for name in names)
+        if delta:
+            return (delta_resource(each.name, each.version, each.body) for each in listed)
+        return (message_field(2, each.body) for each in listed)
 
-        Those who connect at the same time and do not read would each keep a copy otherwise.
+    def run(self, resources: Mapping[str, Resource]) -> "Run | None":
+        """Return from where to where these, sorted, are all that is listed; ``None`` for few."""
+        if len(resources) < _FEW:
+            return None
+        begin = bisect_left(self.names, next(iter(resources)))
+        end = begin + len(resources)
+        return Run(self, begin, end) if self.names[begin:end] == list(resources) else None
+
+    def message(
+        self,
+        url: str,
+        nonce: str,
+        make: Callable[[bytes], bytes],
+        *,
+        delta: bool,
+        run: "Run | None" = None,
+    ) -> Message:
+        """Return the response with all that is listed, or a run of it; one for all who get it.
+
+        Those who connect at the same time and do not read would each keep a copy otherwise, and
+        joining a thousand resources takes as long as sending them.
         """
-        key = url, nonce, delta
+        begin, end = (run.begin, run.end) if run else (0, len(self.listed))
+        key = url, nonce, delta, begin, end
         found = self._messages.get(key)
         if found is None:
-            found = self._messages[key] = Message(make(self.joined(delta=delta)))
+            joined = (
+                b"".join(self._fields(self.names[begin:end], delta=delta))
+                if run
+                else self.joined(delta=delta)
+            )
+            found = self._messages[key] = Message(make(joined))
         return found
 
     @property
@@ -226,6 +248,14 @@ class ResourceSet:
         return _spelled(self._digest)
 
 
+class Run(NamedTuple):
+    """All that is listed in a set from one place to another, by the order of names."""
+
+    of: ResourceSet
+    begin: int
+    end: int
+
+
 def _put(names: list[str], name: str, *, there: bool) -> None:
     """Let a name be, or not be, among sorted ones."""
     place = bisect_left(names, name)
@@ -251,41 +281,3 @@ def _spelled(digest: int) -> str:
 def versions_version(resources: Mapping[str, Resource]) -> str:
     """Return one version for several resources, whatever their order."""
     return _spelled(sum(map(_digest, resources.values())))
-
-
-_NOTHING = ResourceSet()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Offer:
-    """The resources of all types at one moment."""
-
-    sets: Mapping[str, ResourceSet | None] = field(default_factory=dict[str, ResourceSet | None])
-    """``None`` stands for a type of which nothing is known yet: it is not answered at all."""
-
-    def of(self, kind: ResourceType) -> ResourceSet | None:
-        """Return the resources of a type; one that is not offered has none."""
-        return self.sets.get(kind.offered_as or kind.url, _NOTHING)
-
-
-class Offers:
-    """Hands the newest offer to the streams; a slow stream skips, and holds nobody up."""
-
-    def __init__(self) -> None:
-        """Start without an offer: nothing is answered before the first complete one."""
-        self.newest: Offer | None = None
-        self._watchers: set[asyncio.Event] = set()
-
-    def publish(self, offer: Offer) -> None:
-        """Make this the newest offer and wake all streams."""
-        self.newest = offer
-        for watcher in self._watchers:
-            watcher.set()
-
-    def watch(self, watcher: asyncio.Event) -> None:
-        """Set this event at each new offer, until :meth:`unwatch`."""
-        self._watchers.add(watcher)
-
-    def unwatch(self, watcher: asyncio.Event) -> None:
-        """Stop setting the event."""
-        self._watchers.discard(watcher)

@@ -21,9 +21,10 @@ from meshbridge.settings import Address, Listener, Tls
 from meshbridge_xds.credentials import read_credentials, refusal_of_identity
 from meshbridge_xds.exchange import Answer, RequestRefused
 from meshbridge_xds.metrics import StreamMetrics
+from meshbridge_xds.offers import Offers
 from meshbridge_xds.pace import Pace
 from meshbridge_xds.refusal import printable
-from meshbridge_xds.resources import Offers, ResourceType
+from meshbridge_xds.resources import ResourceType
 from meshbridge_xds.stream import Serving, Stream, SubscriberGone
 
 _SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"

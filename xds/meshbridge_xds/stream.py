@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from meshbridge_xds.exchange import Answer, RequestRefused
+from meshbridge_xds.offers import Offer, Offers
 from meshbridge_xds.requests import Incoming, read_request, write_response
-from meshbridge_xds.resources import Offer, Offers, ResourceType
+from meshbridge_xds.resources import ResourceType
 from meshbridge_xds.subscription import Subscription
 
 MOST_TYPES = 64

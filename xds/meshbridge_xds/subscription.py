@@ -33,7 +33,7 @@ class Subscription:
         self.sent_version = self.accepted_version = ""
         self._delta = delta
         self._whole = kind.whole and not delta
-        self._asked = self._owed = self._in_parts = False
+        self._asked = self._owed = False
         self._offered: ResourceSet | None = None
         self._sent: Response | None = None
         self._count = 0
@@ -46,6 +46,7 @@ class Subscription:
         # What to look at next: names that may differ (None: all), names to tell of in any case,
         # and whether an answer is owed even if there is nothing to tell.
         self._doubtful: set[str] | None = None
+        self._rest: list[str] = []
         self._due: AbstractSet[str] = frozenset()
 
     @property
@@ -58,7 +59,9 @@ class Subscription:
         """Whether :meth:`respond` has to look for something to say; it may find nothing."""
         if not self._asked or self._sent is not None:
             return False
-        return self._doubtful is None or bool(self._owed or self._doubtful or self._due)
+        return self._doubtful is None or bool(
+            self._owed or self._doubtful or self._due or self._rest
+        )
 
     @property
     def held(self) -> Mapping[str, Resource]:
@@ -132,10 +135,10 @@ class Subscription:
                 part.look_at_refused(held, due=name in due)
             else:
                 part.look(name, now, held, due=name in due, taken=name in self._unknown)
-        rest = set(candidates[part.looked_at :])
-        ended, self._in_parts = self._in_parts and not rest, bool(rest)
-        owed, self._owed, self._doubtful, self._due = self._owed, False, rest, rest & due
-        return self._compose(offered, part, owed=owed, ended=ended)
+        ended, self._rest = bool(self._rest), candidates[part.looked_at :]
+        owed, self._owed, self._doubtful = self._owed, False, set()
+        self._due = due & frozenset(self._rest) if self._rest else frozenset()
+        return self._compose(offered, part, owed=owed, ended=ended and not self._rest)
 
     def _compose(
         self, offered: ResourceSet, part: Part, *, owed: bool, ended: bool
@@ -148,7 +151,7 @@ class Subscription:
             gone = ()
         if not (resources or gone or (owed and (self._whole or self._delta))):
             return None
-        everything = self._interest.wildcard and not self._interest.names and not self._in_parts
+        everything = self._interest.wildcard and not self._interest.names and not self._rest
         complete = resources is offered.listed or (
             (everything or (ended and self._interest.is_all(offered))) and not self.refused()
         )
@@ -168,14 +171,12 @@ class Subscription:
             fresh=tuple(part.fresh.values()),
             full=part.in_order(self.held) if stubs and part.fresh is not resources else None,
             complete=offered if complete else None,
+            run=offered.run(part.fresh) if self.kind.part and part.is_all_fresh else None,
         )
         return self._sent
 
     def _is_all_news(self, offered: ResourceSet) -> bool:
-        """Whether exactly what is listed is asked for, and nothing of it is held: a first answer.
-
-        It is the same for all who ask so, which saves looking at each name for each of them.
-        """
+        """Whether it is a first answer of exactly what is listed, the same for all who ask so."""
         return (
             self._doubtful is None
             and not self.held
@@ -190,7 +191,9 @@ class Subscription:
         if self._doubtful is None:
             held = self.held.keys() | self._unknown
             return sorted(self._interest.wanted(offered) | held | self._due)
-        return sorted(self._interest.among(self._doubtful | self._due))
+        if not self._doubtful and self._rest and self._due <= set(self._rest):
+            return self._rest
+        return sorted(self._interest.among(self._doubtful.union(self._due, self._rest)))
 
     def _selection(self, offered: ResourceSet) -> dict[str, Resource]:
         """Return all that is asked for, in the held version where the newest was refused."""

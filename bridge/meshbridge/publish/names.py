@@ -4,6 +4,7 @@ Only outlets that let their subscribers resolve names are told of it. What a nam
 to find out: no rule about addresses can hold for it here.
 """
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -12,12 +13,16 @@ from meshbridge.publish.hosts import legal_host
 
 _REFUSED: Final = (
     ("localhost", "the caller's own machine (loopback)"),
+    ("ip6-localhost", "the caller's own machine (loopback)"),
+    ("ip6-loopback", "the caller's own machine (loopback)"),
     # Asked over plain HTTP they hand out credentials: Google's, and Amazon's.
     ("metadata.google.internal", "a cloud's metadata service"),
     ("metadata.goog", "a cloud's metadata service"),
     ("instance-data", "a cloud's metadata service"),
     ("instance-data.ec2.internal", "a cloud's metadata service"),
 )
+
+_HEXADECIMAL: Final = re.compile(r"(^|\.)0x[0-9a-f]*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,8 @@ class Name:
 def read_name(registered: str) -> Name:
     """Read a DNS name as istiod and Envoy both take one: letters, digits and hyphens."""
     text = registered.lower().removesuffix(".")
-    if not registered.isascii() or not legal_host(text):
+    # Resolvers read a last part in hexadecimal as an IPv4 address, such as a metadata service's.
+    if not registered.isascii() or not legal_host(text) or _HEXADECIMAL.search(text):
         return Name("")
     for name, why in _REFUSED:
         if text == name or text.endswith(f".{name}"):

@@ -21,7 +21,8 @@ from meshbridge.settings import Address, Listener
 from meshbridge_mcp import feedback
 from meshbridge_mcp.kinds import SERVICE_ENTRY, resource_type
 from meshbridge_mcp.resource import Document, encode
-from meshbridge_xds.resources import Offer, Offers, Resource, ResourceSet
+from meshbridge_xds.offers import Offer, Offers
+from meshbridge_xds.resources import Resource, ResourceSet
 from meshbridge_xds.server import DiscoveryServer
 from rig.bridge import Bridge
 from rig.istiod import Istiod, Stored

@@ -17,7 +17,8 @@ from meshbridge_xds.envoy.endpoint import Omission, encode_endpoints
 from meshbridge_xds.envoy.listener import encode_http_listener, encode_tcp_listener
 from meshbridge_xds.envoy.names import CDS, EDS, LDS, RDS, cluster_name, http_listener_name
 from meshbridge_xds.envoy.route import direct_names, encode_virtual_hosts, join_routes
-from meshbridge_xds.resources import Offer, Resource, ResourceSet
+from meshbridge_xds.offers import Offer
+from meshbridge_xds.resources import Resource, ResourceSet
 
 _BATCH = 256
 """Hosts whose names are taken in at a time: under a millisecond."""

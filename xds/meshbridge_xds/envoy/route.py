@@ -53,14 +53,14 @@ def encode_virtual_hosts(
     ``direct`` are those of its :func:`direct_names` that it answers to.
     """
     wanted = [port for port in service.ports if port.number in ports]
-    further = _direct_domains(service, wanted)
+    further, answered = _direct_domains(service, wanted), frozenset(direct)
     return tuple(
         virtual_host(
             service,
             port,
             [
                 *domains((service.host, *aliases), port, bare=index == 0),
-                *(name for name in further[index] if name in direct),
+                *(name for name in further[index] if name in answered),
             ],
         )
         for index, port in enumerate(wanted)

@@ -8,7 +8,8 @@ from google.protobuf.json_format import MessageToJson
 from meshbridge.protos import message_class, private_pool
 from meshbridge.protos.gen.google.protobuf.any_pb2 import Any as AnyMessage
 from meshbridge_xds.envoy.names import CDS, EDS, LDS, RDS
-from meshbridge_xds.resources import Offer, ResourceSet
+from meshbridge_xds.offers import Offer
+from meshbridge_xds.resources import ResourceSet
 
 _TITLES = ((LDS, "listeners"), (RDS, "routes"), (CDS, "clusters"), (EDS, "endpoints"))
 

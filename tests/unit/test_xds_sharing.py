@@ -12,13 +12,18 @@ from meshbridge_xds.interest import Interest
 from meshbridge_xds.requests import write_response
 from meshbridge_xds.resources import Message, Resource, ResourceSet, ResourceType
 from meshbridge_xds.subscription import Subscription
+from meshbridge_xds.wire import packed_any
 
 CLUSTERS = ResourceType("clusters")
 ENDPOINTS = ResourceType("endpoints", whole=False, wildcard=False, part=25)
 
 
+TEN_BYTES = packed_any("ten byte", b"")
+"""A resource that is read as an Any of a type."""
+
+
 def some(*names: str) -> ResourceSet:
-    return ResourceSet({name: Resource(name, "1", b"ten bytes.") for name in names})
+    return ResourceSet({name: Resource(name, "1", TEN_BYTES) for name in names})
 
 
 def first_answer(resources: ResourceSet, *, delta: bool) -> Message:
@@ -75,7 +80,7 @@ def test_a_large_answer_of_single_resources_is_given_in_parts(*, delta: bool) ->
         parts.append([f"{name}{each.version}" for name, each in response.resources.items()])
         assert subscription.respond() is None
         if len(parts) == 1:
-            offered = offered.changed({name: Resource(name, "2", b"ten bytes.") for name in "bf"})
+            offered = offered.changed({name: Resource(name, "2", TEN_BYTES) for name in "bf"})
             subscription.offer(offered)
         nonce = response.nonce
         subscription.request(DeltaRequest(nonce=nonce) if delta else StateRequest(names, nonce))

@@ -11,8 +11,8 @@ LEAST: Final = 10
 SHOWN: Final = 50
 """Hosts that are named one by one."""
 
-End = tuple[str, tuple[tuple[str, int], ...]]
-"""Where callers of a host arrive: an address with its ports by the names of the service's."""
+End = tuple[str, int]
+"""(name of the service's port, the endpoint's own number)"""
 
 
 @dataclass(slots=True)
@@ -31,9 +31,13 @@ class Tally:
     """Endpoints that would go, those of lost hosts included."""
 
     def compare(self, host: str, before: Service, after: Service | None) -> None:
-        """Count a host by its endpoints; one at another port of the service is another one."""
-        ends = _ends(before)
-        self._add(host, len(ends), len(ends - _ends(after)), gone=after is None)
+        """Count a host by its endpoints; one that lacks a port of the service is another one.
+
+        A host that fewer namespaces see counts as gone: to some callers it is.
+        """
+        narrower = after is not None and _is_narrower(before.export_to, after.export_to)
+        total, gone = len(before.endpoints), after is None or narrower
+        self._add(host, total, total if narrower else _lost(before, after), gone=gone)
 
     def compare_sizes(self, host: str, before: int, after: Service | None) -> None:
         """Count a host of which only the number of endpoints is known that it had."""
@@ -79,8 +83,22 @@ def _counted(endpoints: int) -> str:
     return f"{endpoints} {'endpoint' if endpoints == 1 else 'endpoints'}"
 
 
-def _ends(service: Service | None) -> set[End]:
-    return {(each.address, each.ports) for each in service.endpoints} if service else set()
+def _lost(before: Service, after: Service | None) -> int:
+    """Return how many endpoints are not there any more, or lack a port that they had."""
+    still: dict[str, list[frozenset[End]]] = {}
+    for each in after.endpoints if after else ():
+        still.setdefault(each.address, []).append(frozenset(each.ports))
+    return sum(
+        not any(set(each.ports) <= ports for ports in still.get(each.address, ()))
+        for each in before.endpoints
+    )
+
+
+def _is_narrower(before: tuple[str, ...], after: tuple[str, ...]) -> bool:
+    """Whether a namespace that sees the host now would not; none named means all of them."""
+    if not after or "*" in after:
+        return False
+    return not before or "*" in before or not set(before) <= set(after)
 
 
 def refusal(tally: Tally, max_loss: float) -> str:

@@ -1,5 +1,7 @@
 """What a change would take away is counted by host and by endpoint, and a few never count."""
 
+from dataclasses import replace
+
 import pytest
 
 from meshbridge.service import Endpoint, Port, Service
@@ -51,6 +53,44 @@ def test_an_endpoint_at_another_port_of_the_service_is_another_one() -> None:
     found = Tally()
     found.compare("h", service("h", 12), service("h", 12, 8080))
     assert found.beyond(0.5)
+
+
+def test_an_endpoint_that_has_a_further_port_is_the_same_one() -> None:
+    """Several may share an address."""
+    before = service("h", 12)
+    ends = tuple(replace(each, address="10.0.0.1") for each in before.endpoints)
+    before = replace(before, endpoints=tuple(_at(each, n) for n, each in enumerate(ends)))
+    more = (Endpoint("10.0.0.1", (("http-80", n), ("http-9", 9))) for n in range(12))
+    found = Tally()
+    found.compare("h", before, replace(before, endpoints=tuple(more)))
+    assert found.summary == "0 of 1 hosts and 0 of 12 endpoints"
+    found.compare("i", before, replace(before, endpoints=before.endpoints[:3]))
+    assert found.summary == "0 of 2 hosts and 9 of 24 endpoints"
+
+
+def _at(endpoint: Endpoint, number: int) -> Endpoint:
+    return replace(endpoint, ports=(("http-80", number),))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "gone"),
+    [
+        ((), (".",), 1),
+        (("*",), ("a",), 1),
+        (("a", "b"), ("a",), 1),
+        (("a",), ("a", "b"), 0),
+        (("a",), ("*",), 0),
+        (("a",), (), 0),
+        ((), ("*",), 0),
+    ],
+)
+def test_a_host_that_fewer_namespaces_see_counts_as_gone(
+    before: tuple[str, ...], after: tuple[str, ...], gone: int
+) -> None:
+    """To some of its callers it is."""
+    found, whole = Tally(), service("h", 2)
+    found.compare("h", replace(whole, export_to=before), replace(whole, export_to=after))
+    assert found.summary == f"{gone} of 1 hosts and {2 * gone} of 2 endpoints"
 
 
 def test_where_only_sizes_are_known_they_are_compared() -> None:

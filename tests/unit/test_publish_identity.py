@@ -110,15 +110,15 @@ def test_an_instance_with_a_sidecar_is_met_with_mutual_tls_and_one_without_is_no
     assert (dict(meshed.labels)[TLS], meshed.service_account) == ("istio", "pay")
 
 
-def test_without_a_match_all_instances_have_a_sidecar() -> None:
+def test_a_match_of_nothing_says_that_all_instances_have_a_sidecar() -> None:
     """As a registry does in which only pods register."""
-    for endpoint in published(PLAIN, MESHED, rules={"mesh": {}}).endpoints:
+    for endpoint in published(PLAIN, MESHED, rules={"mesh": {"match": {}}}).endpoints:
         assert (dict(endpoint.labels)[TLS], endpoint.service_account) == ("istio", "")
 
 
 def test_an_instance_with_a_sidecar_may_be_called_in_plain_text() -> None:
     """The label says so: a service account alone would mean mutual TLS."""
-    mesh = {"service-account": "pay", "tls-mode": "disabled"}
+    mesh = {"match": {}, "service-account": "pay", "tls-mode": "disabled"}
     endpoint = only(published(MESHED, rules={"mesh": mesh}))
     assert (dict(endpoint.labels)[TLS], endpoint.service_account) == ("disabled", "pay")
 
@@ -136,7 +136,7 @@ def test_what_an_administrator_made_a_label_goes_for_instances_without_a_sidecar
 def test_an_instance_may_say_its_service_account_itself() -> None:
     """In metadata that the configuration names."""
     meshed = replace(MESHED, metadata=metadata({"sidecar": "true", "sa": "pay"}))
-    result = published(meshed, rules={"mesh": {"service-account": {"from": "sa"}}})
+    result = published(meshed, rules={"mesh": {"match": {}, "service-account": {"from": "sa"}}})
     assert (only(result).service_account, result.problems) == ("pay", ())
 
 
@@ -148,7 +148,8 @@ def test_an_instance_that_says_no_usable_service_account_is_served_and_reported(
 ) -> None:
     """Callers know all service accounts of a host, and refuse any other once they know one."""
     result = published(
-        replace(MESHED, metadata=metadata(own)), rules={"mesh": {"service-account": {"from": "sa"}}}
+        replace(MESHED, metadata=metadata(own)),
+        rules={"mesh": {"match": {}, "service-account": {"from": "sa"}}},
     )
     assert (only(result).service_account, dict(only(result).labels)[TLS]) == ("", "istio")
     (problem,) = result.problems
@@ -228,5 +229,5 @@ def test_a_name_is_in_no_network_of_a_table() -> None:
 
 def test_what_is_switched_off_says_nothing_about_a_sidecar() -> None:
     off = replace(MESHED, health=Health.DISABLED)
-    result = published(off, rules={"mesh": {"service-account": {"from": "sa"}}})
+    result = published(off, rules={"mesh": {"match": {}, "service-account": {"from": "sa"}}})
     assert (result.endpoints, result.problems) == ((), ())

@@ -57,13 +57,34 @@ def test_every_documented_key_can_be_written() -> None:
 
 FAULTS: list[tuple[dict[str, object], str, str]] = [
     ({"hosts": "x"}, "hosts", "Extra inputs"),
-    ({"mesh": {"tls-mode": "mutual"}}, "mesh.tls-mode", "'istio' or 'disabled'"),
+    ({"mesh": {"match": {}, "tls-mode": "mutual"}}, "mesh.tls-mode", "'istio' or 'disabled'"),
+    ({"mesh": {}}, "mesh.match", "required"),
     ({"mesh": {"match": ["a"]}}, "mesh.match", "allowed: a mapping such as"),
-    ({"mesh": {"service-account": ""}}, "mesh.service-account", "found ''; allowed: at most 253"),
-    ({"mesh": {"service-account": "My_Shop"}}, "mesh.service-account", "found 'My_Shop'"),
-    ({"mesh": {"service-account": "a" * 254}}, "mesh.service-account", "allowed: at most 253"),
-    ({"mesh": {"service-account": {"of": "sa"}}}, "mesh.service-account", "or {from: the metadata"),
-    ({"mesh": {"service-account": {"from": 1}}}, "mesh.service-account", "or {from: the metadata"),
+    (
+        {"mesh": {"match": {}, "service-account": ""}},
+        "mesh.service-account",
+        "found ''; allowed: at most 253",
+    ),
+    (
+        {"mesh": {"match": {}, "service-account": "My_Shop"}},
+        "mesh.service-account",
+        "found 'My_Shop'",
+    ),
+    (
+        {"mesh": {"match": {}, "service-account": "a" * 254}},
+        "mesh.service-account",
+        "allowed: at most 253",
+    ),
+    (
+        {"mesh": {"match": {}, "service-account": {"of": "sa"}}},
+        "mesh.service-account",
+        "or {from: the metadata",
+    ),
+    (
+        {"mesh": {"match": {}, "service-account": {"from": 1}}},
+        "mesh.service-account",
+        "or {from: the metadata",
+    ),
     ({"export-to": ["Team"]}, "export-to", "found 'Team'; allowed: '.' (the own namespace)"),
     ({"export-to": ["~"]}, "export-to", "found '~'"),
     ({"export-to": ["*", "."]}, "export-to", "found *, .; allowed: '*' alone"),
@@ -142,7 +163,7 @@ def test_checked_rules_can_be_checked_again() -> None:
         "labels": {"rename": {"a": "b"}},
         "locality": {"cidr": {"10.0.0.0/8": "cn"}},
         "allow-addresses": ["::1"],
-        "mesh": {"service-account": {"from": "sa"}},
+        "mesh": {"match": {}, "service-account": {"from": "sa"}},
     }
     rules = PublishRules.model_validate(block)
     again = PublishRules.model_validate(
@@ -153,7 +174,8 @@ def test_checked_rules_can_be_checked_again() -> None:
     assert type(rules.locality).model_validate(parts) == rules.locality
     assert type(rules.labels)(rename=rules.labels.rename) == rules.labels
     assert rules.mesh is not None
-    assert type(rules.mesh)(service_account=rules.mesh.service_account) == rules.mesh
+    mesh = rules.mesh
+    assert type(mesh)(match=mesh.match, service_account=mesh.service_account) == mesh
 
 
 def test_rules_are_values() -> None:

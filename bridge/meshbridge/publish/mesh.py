@@ -65,8 +65,11 @@ def _read(value: object) -> object:
 class MeshRules(Block):
     """Which instances have a sidecar, and what is known of it."""
 
-    match: Pairs = ()
-    """Metadata that an instance with a sidecar has, key and value exactly; none: all have one."""
+    match: Pairs
+    """Metadata that an instance with a sidecar has, key and value exactly; ``{}``: all have one.
+
+    It has no default: callers with a sidecar could not call an instance without one any more.
+    """
     service_account: Annotated[ServiceAccount, BeforeValidator(_read)] = ServiceAccount()
     tls_mode: Literal["istio", "disabled"] = "istio"
 

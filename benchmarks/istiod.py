@@ -62,6 +62,8 @@ class Run:
     """Of each response."""
     own: list[float] = field(default_factory=list[float])
     """Processor seconds of the bridge for a change, without the join of a response."""
+    loop: list[float] = field(default_factory=list[float])
+    """The part of it that its event loop took; the rest is gRPC's, which sends the response."""
     joining: list[float] = field(default_factory=list[float])
     """Processor seconds of that join."""
     istiod: float = 0.0
@@ -190,6 +192,7 @@ def sort_out(run: Run, emitted: str, notes: str, arrived: dict[int, float]) -> N
             joining = answer["joining"] - noted[sent - 1]["joining"]
             run.joining.append(joining)
             run.own.append(answer["cpu"] - noted[sent - 1]["cpu"] - joining)
+            run.loop.append(answer["loop"] - noted[sent - 1]["loop"] - joining)
 
 
 def _cpu(process: psutil.Process) -> float:
@@ -212,6 +215,7 @@ def figures(mode: str, runs: Sequence[Run]) -> list[Figure]:
         row("seen", "change → a client of istiod's EDS"),
         row("bytes", "response", "kB"),
         row("own", "processor of the bridge, without the join"),
+        row("loop", "of it the event loop"),
         row("joining", "processor of the join"),
         Figure(f"{mode}: processor of istiod", "ms", [run.istiod * 1e3 for run in runs]),
     ]

@@ -71,6 +71,7 @@ class Probe:
             "at": time.monotonic(),
             "sent": sent,
             "cpu": time.process_time(),
+            "loop": time.thread_time(),
             "joining": self._joining,
         }
         self._notes.write(json.dumps(line) + "\n")

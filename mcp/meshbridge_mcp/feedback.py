@@ -73,6 +73,8 @@ class Feedback:
         self._look: Look | None = None
         self._unreadable_since: float | None = None
         self._late_since: float | None = None
+        self._fault = ""
+        """What kind of fault of ours was logged last."""
 
     async def follow(self) -> Never:
         """Look until cancelled."""
@@ -120,8 +122,11 @@ class Feedback:
         return look
 
     def _fail(self, reason: str, fault: Exception | None = None) -> None:
-        if self._unreadable_since is None:
-            self._unreadable_since = self._context.clock()
+        kind = type(fault).__name__ if fault else ""
+        if self._unreadable_since is None or (kind and kind != self._fault):
+            if self._unreadable_since is None:
+                self._unreadable_since = self._context.clock()
+            self._fault = kind
             self._logger.warning(
                 "istiod unreadable",
                 reason=reason,

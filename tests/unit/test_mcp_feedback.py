@@ -229,14 +229,16 @@ def test_a_fault_of_ours_is_logged_whole_and_ends_nothing() -> None:
     """It would take the serving of istiod with it."""
     it = Istiod()
     it.offer(a="1")
-    it.failure = RuntimeError("a bug")
+    it.failure = Unreadable("it cannot be reached")
 
     async def scenario() -> None:
+        await it.clock.sleep(35)
+        it.failure = RuntimeError("a bug")
         await it.clock.sleep(100)
         it.failure, it.held = None, {"a": "1"}
         await it.clock.sleep(31)
         assert it.subjects() == []
 
     it.run(scenario)
-    assert it.log.events() == ["istiod unreadable", "istiod readable"]
-    assert it.log.entries[0]["exc_info"] is not None
+    assert it.log.events() == ["istiod unreadable", "istiod unreadable", "istiod readable"]
+    assert it.log.entries[1]["exc_info"] is not None

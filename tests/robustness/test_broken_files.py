@@ -297,17 +297,20 @@ async def following(m: Mesh) -> AsyncGenerator[list[DeltaDiscoveryResponse]]:
 
 def partial_to_istiod(m: Mesh) -> list[str]:
     """Say which responses lacked what was registered all the time."""
-    wrong: list[str] = []
+    wrong, held = list[str](), dict[tuple[str, str], ServiceEntry]()
     for number, response in enumerate(m.istiod.responses):
         if not response.type_url.endswith("/ServiceEntry"):
             continue
         told: dict[str, set[str]] = {}
         for each in response.resources:
-            resource, entry = Resource(), ServiceEntry()
-            each.Unpack(resource)
-            resource.body.Unpack(entry)
-            for host in entry.hosts:
-                told.setdefault(host, set()).update(at.address for at in entry.endpoints)
+            resource, entry = Resource.FromString(each.value), ServiceEntry()
+            which = resource.metadata.name, resource.metadata.version
+            if resource.body.Unpack(entry):
+                held[which] = entry
+            # A stub says that what was told in this version is as it was.
+            for host in held.get(which, ServiceEntry()).hosts:
+                addresses = (at.address for at in held[which].endpoints)
+                told.setdefault(host, set()).update(addresses)
         for name, instances in m.services.items():
             if not told.get(f"{name}.file", set()) >= {address for address, _ in instances}:
                 wrong.append(f"response {number}: {name} is {told.get(f'{name}.file')}")

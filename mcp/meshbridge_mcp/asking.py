@@ -1,6 +1,5 @@
 """Asks an istiod for all that its store holds: one bounded answer, or the reason for none."""
 
-import os
 from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -8,6 +7,8 @@ from urllib.parse import urlsplit
 import aiohttp
 from pydantic import PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
+
+from meshbridge.http_faults import words
 
 PATH = "/debug/configz"
 LARGEST = 64 * 2**20
@@ -57,12 +58,8 @@ async def ask(origin: str) -> bytearray:
         return await _ask(origin)
     except TimeoutError:
         reason = f"it did not answer whole in {WAIT:g} s"
-    except aiohttp.ClientConnectorCertificateError as error:
-        reason = f"its certificate is not trusted: {error.certificate_error}"
-    except aiohttp.ClientConnectorError as error:
-        reason = f"it cannot be reached: {_words(error.os_error)}"
     except (aiohttp.ClientError, OSError) as error:
-        reason = f"its answer broke off or is no HTTP: {str(error) or type(error).__name__}"
+        reason = words(error)
     raise Unreadable(reason)
 
 
@@ -88,8 +85,3 @@ async def _ask(origin: str) -> bytearray:
             if len(body) > LARGEST:
                 raise Unreadable(f"its answer is larger than {LARGEST // 2**20} MB")
     return body
-
-
-def _words(error: OSError) -> str:
-    """Return the system's words: asyncio's repeat the address in its own form."""
-    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)

@@ -127,4 +127,5 @@ def test_a_port_that_nobody_listens_on_is_said_in_the_systems_words() -> None:
 
 
 def test_what_speaks_no_tls_is_said_in_a_line(url: str) -> None:
-    assert refused(url.replace("http:", "https:")).startswith("it: it cannot be reached: ")
+    said = refused(url.replace("http:", "https:"))
+    assert said == "it: it speaks no TLS at this port; try http:// instead of https://"

@@ -98,8 +98,9 @@ async def test_an_answer_that_breaks_off_is_none() -> None:
 
 
 async def test_what_is_no_http_is_no_answer() -> None:
+    """As what a gRPC server begins with."""
     async with answering(b"SSH-2.0-OpenSSH\r\n\r\n") as (origin, _):
-        assert (await refused(origin)).startswith("its answer broke off or is no HTTP: ")
+        assert await refused(origin) == "it speaks no HTTP at this port; is it the one of gRPC?"
 
 
 async def test_nobody_there_is_said_in_the_systems_words() -> None:

@@ -1,7 +1,6 @@
 """Asks a running bridge or istiod for all it holds: one bounded answer, or the reason for none."""
 
 import asyncio
-import os
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -9,6 +8,7 @@ import aiohttp
 import msgspec
 
 from meshbridge.cli.diff.sources import LARGEST, TOO_LARGE, NotComparable
+from meshbridge.http_faults import words
 from meshbridge.settings.values import format_duration
 
 _CHUNK = 256 * 1024
@@ -28,12 +28,8 @@ def fetch(url: str, name: str, wait: timedelta, remedy: str) -> bytes:
         reason = f"it did not answer whole in {format_duration(wait)}; try a longer --wait"
     except aiohttp.InvalidURL:
         reason = "it is no URL"
-    except aiohttp.ClientConnectorCertificateError as error:
-        reason = f"its certificate is not trusted: {error.certificate_error}"
-    except aiohttp.ClientConnectorError as error:
-        reason = f"it cannot be reached: {_reason(error.os_error)}"
     except aiohttp.ClientError as error:
-        reason = f"its answer broke off or is no HTTP: {str(error) or type(error).__name__}"
+        reason = words(error)
     except _Refused as error:
         reason = str(error)
     raise NotComparable(f"{name}: {reason}")
@@ -76,8 +72,3 @@ def _refusal(status: int, body: bytes, remedy: str) -> str:
             return "it is not ready (503)"
         return f"it is not ready: {'; '.join((found.error, *found.reasons))}"
     return f"it answers with {status}; {remedy}"
-
-
-def _reason(error: OSError) -> str:
-    """Return the system's words: asyncio's repeat the address in its own form."""
-    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)

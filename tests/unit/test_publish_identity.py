@@ -118,7 +118,7 @@ def test_a_match_of_nothing_says_that_all_instances_have_a_sidecar() -> None:
 
 def test_an_instance_with_a_sidecar_may_be_called_in_plain_text() -> None:
     """The label says so: a service account alone would mean mutual TLS."""
-    mesh = {"match": {}, "service-account": "pay", "tls-mode": "disabled"}
+    mesh: dict[str, object] = {"match": {}, "service-account": "pay", "tls-mode": "disabled"}
     endpoint = only(published(MESHED, rules={"mesh": mesh}))
     assert (dict(endpoint.labels)[TLS], endpoint.service_account) == ("disabled", "pay")
 

@@ -140,8 +140,7 @@ class Scope:
             names = await self._session.list_services(self._name.group)
             new = names - self._told.keys()
             await self._ask_for(new)
-            if passed >= every or self._refilling > 0:
-                await self._ask_for(self._doubtful(names))
+            await self._ask_for(self._doubtful(names))
             if passed >= every:
                 passed = 0.0
                 for name in self._vanished(names):

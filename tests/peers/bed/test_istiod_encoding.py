@@ -203,7 +203,9 @@ async def test_each_endpoint_of_a_host_is_met_as_its_sidecar_asks(tmp_path: Path
 
 async def test_a_sidecar_may_be_there_and_not_be_asked_for_tls(tmp_path: Path) -> None:
     """A service account alone would mean mutual TLS."""
-    async with mesh(tmp_path, {"mesh": {"match": {}, "service-account": "pay", "tls-mode": "disabled"}}) as it:
+    async with mesh(
+        tmp_path, {"mesh": {"match": {}, "service-account": "pay", "tls-mode": "disabled"}}
+    ) as it:
         it.write(pay=[MESHED])
         told = {"10.1.0.2": (8082, "", "pay;")}
         await it.told("outbound|80||pay.mesh", told)

@@ -77,8 +77,8 @@ class Probe:
         self._notes.write(json.dumps(line) + "\n")
 
 
-def _without_stubs(url: str) -> ResourceType:
-    return replace(resource_type(url), stubs=False)
+def _without_stubs(url: str, *, workloads_first: bool) -> ResourceType:
+    return replace(resource_type(url, workloads_first=workloads_first), stubs=False)
 
 
 def _without_version(document: Document[ProtoMessage]) -> Encoded:

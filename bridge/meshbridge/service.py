@@ -125,3 +125,11 @@ def versioned(service: Service) -> Service:
     bare = replace(service, version="")
     digest = hashlib.blake2b(msgspec.msgpack.encode(bare), digest_size=8)
     return replace(service, version=digest.hexdigest())
+
+
+def first_source(service: Service, outlet: str) -> Source:
+    """Return by which registration problems know a service; one that has none, by its host.
+
+    ``outlet`` stands in the place of the registry then.
+    """
+    return service.sources[0] if service.sources else Source(outlet, service.host)

@@ -41,7 +41,7 @@ from meshbridge.protos.gen.istio.networking.v1alpha3.service_entry_pb2 import (
 )
 from meshbridge.protos.gen.istio.networking.v1alpha3.workload_entry_pb2 import WorkloadEntry
 from meshbridge.registration import Health
-from meshbridge.service import Endpoint, Labels, Port, Service, Source
+from meshbridge.service import Endpoint, Labels, Port, Service, Source, first_source
 from meshbridge_mcp.legal import LONGEST_NAME, PROTOCOLS, is_address, is_label_value
 from meshbridge_mcp.resource import Document, late
 from meshbridge_mcp.validate import repair
@@ -113,14 +113,10 @@ def entries(service: Service, shape: Shape = USUAL) -> Entries:
 
 
 def _not_selected(service: Service) -> Problem:
-    registry, name = (
-        (service.sources[0].registry, service.sources[0].name)
-        if service.sources
-        else ("mcp", service.host)
-    )
+    source = first_source(service, "mcp")
     return Problem(
-        registry,
-        name,
+        source.registry,
+        source.name,
         ProblemKind.OTHER,
         "its endpoints are no WorkloadEntries but inline, because not all have the same ports",
         "let its instances register the same ports, or set `endpoints: inline` of the outlet",

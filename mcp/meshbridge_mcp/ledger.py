@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 
 from meshbridge.problems import Problem, ProblemKind
 from meshbridge.protos.gen.istio.networking.v1alpha3.service_entry_pb2 import ServiceEntry
-from meshbridge.service import Service
+from meshbridge.service import Service, first_source
 from meshbridge.snapshot import EMPTY, Snapshot
 from meshbridge.turns import Turn
 from meshbridge_mcp.document_faults import document_faults
@@ -174,10 +174,10 @@ def _routing_alike(before: Service, after: Service) -> bool:
 
 def _refused(service: Service, document: Document[Message], fault: Fault) -> Problem:
     """Return what is said of a document that should never have been made."""
-    source = service.sources[0] if service.sources else None
+    source = first_source(service, "mcp")
     return Problem(
-        source.registry if source else "mcp",
-        source.name if source else service.host,
+        source.registry,
+        source.name,
         ProblemKind.OTHER,
         f"istiod would refuse {document.kind} {document.full_name}: {fault}",
         "report it as a fault of meshbridge; what istiod was told before stays",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from meshbridge.problems import Problem, ProblemKind
-from meshbridge.service import Endpoint, Labels, Locality, Port, Service
+from meshbridge.service import Endpoint, Labels, Locality, Port, Service, first_source
 from meshbridge_mcp.legal import (
     HIGHEST_WEIGHT,
     LOWEST_WEIGHT,
@@ -43,14 +43,12 @@ def repair(service: Service, *, names: bool = False) -> Repaired:
 
     ``names`` lets endpoints pass whose address is a DNS name: they need resolution DNS.
     """
-    source = service.sources[0] if service.sources else None
-    registry = source.registry if source else "mcp"
-    name = source.name if source else service.host
+    source = first_source(service, "mcp")
     found: list[Problem] = []
 
     def report(kind: ProblemKind, where: str, reason: str, remedy: str) -> None:
-        subject = f"{name} {where}" if where else name
-        found.append(Problem(registry, subject, kind, reason, remedy))
+        subject = f"{source.name} {where}" if where else source.name
+        found.append(Problem(source.registry, subject, kind, reason, remedy))
 
     if not _is_nameable(service, report):
         return Repaired(None, tuple(found))

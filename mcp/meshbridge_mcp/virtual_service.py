@@ -22,7 +22,7 @@ from meshbridge.protos.gen.istio.networking.v1alpha3.virtual_service_pb2 import 
     HTTPRouteDestination,
     VirtualService,
 )
-from meshbridge.service import Service
+from meshbridge.service import Service, first_source
 from meshbridge_mcp.istio import annotations, labels, named
 from meshbridge_mcp.legal import is_address
 from meshbridge_mcp.resource import Document, late
@@ -88,12 +88,12 @@ def _untold(service: Service) -> Iterator[Problem]:
 
     That of one which another host claims at the same port is the catalog's to tell.
     """
-    source = service.sources[0] if service.sources else None
+    source = first_source(service, "mcp")
     for each in service.direct:
         if not each.alone:
             yield Problem(
-                source.registry if source else "mcp",
-                source.name if source else service.host,
+                source.registry,
+                source.name,
                 ProblemKind.CONFLICT,
                 f"istiod is not told that {service.host} is called at {each.address}, because "
                 "another host has instances there too, and istiod looks at no port",

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from meshbridge.outlet import Delivery, OutletContext, Subscriber
 from meshbridge.problems import Problem, ProblemKind
-from meshbridge.service import Service, Source
+from meshbridge.service import Service, first_source
 from meshbridge.snapshot import Snapshot, Snapshots
 from meshbridge_xds.envoy.encoder import Encoder, HttpListener, TcpListener
 from meshbridge_xds.envoy.endpoint import Omission
@@ -120,11 +120,6 @@ def _problems(omissions: Mapping[str, Iterable[Omission]], snapshot: Snapshot) -
             remedy="it is left out; correct the registration",
         )
         for host, left_out in omissions.items()
-        for source in (_source(snapshot.services[host]),)
+        for source in (first_source(snapshot.services[host], "xds"),)
         for omission in left_out
     ]
-
-
-def _source(service: Service) -> Source:
-    """Return the first registration of a service; one that has none is known by its host."""
-    return service.sources[0] if service.sources else Source("xds", service.host)

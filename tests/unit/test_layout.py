@@ -13,7 +13,11 @@ from meshbridge.cli.demo import envoy as demo
 from rig.bed import ISTIO, SOURCES, names, versions
 
 ROOT = Path(__file__).parents[2]
-SOURCE_ROOTS = ("bridge", "adapters/file", "adapters/nacos", "mcp", "xds")
+SOURCE_ROOTS = (
+    "bridge",
+    *("adapters/dubbo", "adapters/file", "adapters/nacos", "adapters/zookeeper-dubbo"),
+    *("mcp", "xds"),
+)
 
 
 def setting(*keys: str) -> list[str]:

@@ -123,6 +123,20 @@ class Adapter(Protocol):
         ...
 
 
+@runtime_checkable
+class NamesDomain(Protocol):
+    """An adapter's class that says how its hosts end; optional, else it is the adapter's name.
+
+    For one whose name is no name of a registry: the hosts of ``zookeeper-dubbo`` end in
+    ``zookeeper``. What the configuration says (``publish.domain``) goes before it.
+    """
+
+    @property
+    def domain(self) -> str:
+        """A DNS name in lower case, as a class attribute."""
+        ...
+
+
 class AdapterType(Protocol):
     """What the entry point of an adapter (group ``meshbridge.adapters``) must name."""
 

@@ -30,6 +30,10 @@ class Acme:
         deep: dict[str, list[int]] = {}
     def __init__(self, name, options, context): ...
 
+class AcmeForOthers(Acme):
+    """An adapter of the same registry under another name."""
+    domain = "acme"
+
 class Route(Section):
     listen: ListenAddress
     ports: tuple[int, ...] = (80,)
@@ -52,7 +56,10 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
         "acme-registry",
         modules={"acme_registry": ACME},
         entry_points={
-            "meshbridge.adapters": {"acme": "acme_registry:Acme"},
+            "meshbridge.adapters": {
+                "acme": "acme_registry:Acme",
+                "acme-for-others": "acme_registry:AcmeForOthers",
+            },
             "meshbridge.outlets": {"plain": "acme_registry:Plain"},
         },
     )
@@ -129,6 +136,17 @@ def test_what_is_left_out_has_the_documented_default(load: Load) -> None:
     assert str(settings.status.listen) == "127.0.0.1:15014"
     assert load(HEAD + ENTRY + "status: none\n").status is None
     assert settings.keeping.admin is None
+
+
+def test_hosts_end_as_the_adapter_says_unless_the_configuration_says_it(load: Load) -> None:
+    """An adapter's name need not be its registry's: that of ``zookeeper-dubbo`` is not."""
+    settings = load(
+        f"""{HEAD}
+- {{name: plain, adapter: acme-for-others}}
+- {{name: said, adapter: acme-for-others, publish: {{domain: shop.example}}}}
+"""
+    )
+    assert [each.publish.domain for each in settings.registries] == ["acme", "shop.example"]
 
 
 def test_the_admin_socket_stands_where_the_configuration_does(load: Load) -> None:

@@ -178,7 +178,7 @@ class PublishRules(Block):
     instances: InstanceRules = InstanceRules()
     host: Annotated[str, AfterValidator(check_host_rule)] = DEFAULT_TEMPLATE
     domain: Annotated[str, AfterValidator(check_domain)] = ""
-    """Empty until the settings fill in the adapter's name."""
+    """Empty until the settings fill in what the adapter says, or its name."""
     aliases: tuple[Annotated[str, AfterValidator(_alias)], ...] = ()
     namespace: Annotated[str, AfterValidator(check_namespace)] = ""
     """Empty means the registry's name."""

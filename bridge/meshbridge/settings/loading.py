@@ -7,6 +7,7 @@ from typing import cast
 
 from pydantic import BaseModel
 
+from meshbridge.adapter import NamesDomain
 from meshbridge.errors import ConfigurationError
 from meshbridge.outlet import TakesNames
 from meshbridge.plugins import load_adapter, load_outlet
@@ -154,8 +155,9 @@ def _registry(
     options = validation.options(adapter_type.Options, section, place, common, {})
     if head is None or rules is None or guard is None or options is None:
         return None
+    domain = adapter_type.domain if isinstance(adapter_type, NamesDomain) else adapter
     try:
-        publish = Registry(head.name, int(place[-1]), rules).with_domain(adapter)
+        publish = Registry(head.name, int(place[-1]), rules).with_domain(domain)
     except ValueError as error:
         validation.fault(rules_place, str(error))
         return None

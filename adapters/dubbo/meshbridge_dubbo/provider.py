@@ -1,0 +1,218 @@
+"""Turns the URL of a provider or a consumer into what the core knows; pure."""
+
+import enum
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from meshbridge import BadData, Consumer, Health, Instance, InstancePort, ServiceId
+from meshbridge_dubbo.parameters import kept, zone_of
+from meshbridge_dubbo.url import Url, flag, shown, whole_number
+
+NORMAL_WEIGHT: Final = 100
+"""Dubbo's weight of a provider that says nothing: 1.0 (Constants.DEFAULT_WEIGHT)."""
+NO_VERSION: Final = "0.0.0"
+ANY: Final = "*"
+_LONGEST: Final = 512
+"""Characters of an interface, group, version or application."""
+_LATEST: Final = 253_402_300_800_000
+"""Milliseconds until the year 10000: what lies beyond is no moment."""
+
+_NO_PROVIDERS: Final[Mapping[str, str]] = {
+    "override": "a configurator",
+    "absent": "a configurator",
+    "condition": "a routing rule",
+    "tag": "a routing rule",
+    "script": "a routing rule",
+    "route": "a routing rule",
+    "consumer": "a consumer",
+    "empty": "Dubbo's sign for an empty list",
+    "injvm": "reachable inside of its own process only",
+}
+_CATEGORIES: Final[Mapping[str, str]] = {
+    "configurators": "a configurator",
+    "routers": "a routing rule",
+    "consumers": "a consumer",
+}
+_SECURE: Final = frozenset({"https", "wss", "grpcs"})
+
+
+class Level(enum.Enum):
+    """Where a provider was told; some rules reach only one of them."""
+
+    INTERFACE = "interface"
+    """A URL of its own, as all Dubbo writes by default up to 2.7 and 3 writes beside the other."""
+    APPLICATION = "application"
+    """An instance of an application, and what its metadata say of its interfaces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One address that serves one interface."""
+
+    service: ServiceId
+    application: str
+    instance: Instance
+    """Its id is ``protocol://address:port``, and ``/path`` where that is not the interface."""
+    methods: str = ""
+    """Their names, with commas between them."""
+    serialization: str = ""
+    """``prefer.serialization``: what it likes to be spoken to in, the best first."""
+    level: Level = Level.INTERFACE
+
+
+def not_a_provider(url: Url) -> str | None:
+    """Say what a URL is that may stand among providers and is none; ``None`` for a provider.
+
+    An unknown protocol is a provider's: anybody may teach Dubbo one (UrlUtils.java, isProvider).
+    """
+    known = _NO_PROVIDERS.get(url.protocol)
+    if known is None:
+        category = url.parameters.get("category", "")
+        known = _CATEGORIES.get(category)
+    return known
+
+
+def read_provider(url: Url, level: Level = Level.INTERFACE) -> Provider:
+    """Return what the URL of a provider tells.
+
+    ``disabled=true`` and ``enabled=false`` both take it out: a consumer drops the one when it
+    makes its invokers (RegistryDirectory.java:478), the other when it reads (UrlUtils.isMatch).
+
+    Raises BadData.
+    """
+    known = not_a_provider(url)
+    if known is not None:
+        raise BadData(f"it is no provider but {known}")
+    if not url.port:
+        raise BadData("it has no port")
+    parameters = url.parameters
+    service = identity(url)
+    if ANY in (service.name, service.group, service.version):
+        raise BadData(f"it is registered for every service: {shown(str(service))}")
+    application = _name(parameters.get("application", ""), "application")
+    methods = parameters.get("methods", "")
+    instance = Instance(
+        id=instance_id(url),
+        address=url.address,
+        ports=_ports(url),
+        weight=_weight(parameters.get("weight", "")),
+        health=_health(parameters),
+        metadata=kept(parameters, methods),
+        zone=zone_of(parameters),
+        registered_at=moment(parameters.get("timestamp", "")),
+    )
+    serialization = parameters.get("prefer.serialization", "")
+    return Provider(
+        service, application, instance, sys.intern(methods), sys.intern(serialization), level
+    )
+
+
+def read_consumer(url: Url) -> tuple[ServiceId, Consumer]:
+    """Return which service a consumer asks for, and who it is; group and version may be ``*``.
+
+    Raises BadData.
+    """
+    if url.protocol != "consumer":
+        raise BadData(f"it is no consumer but a URL of {shown(url.protocol)}")
+    application = _name(url.parameters.get("application", ""), "application")
+    pid = url.parameters.get("pid", "")
+    methods = url.parameters.get("methods", "")
+    name = f"{url.endpoint}#{pid}" if pid else url.endpoint
+    return identity(url), Consumer(name, url.address, application, kept(url.parameters, methods))
+
+
+def identity(url: Url) -> ServiceId:
+    """Return the service that a URL is about.
+
+    Version 0.0.0 is none: a call that asks for no version says 0.0.0 (RpcInvocation.java:143), a
+    provider leaves it out of the key by which it finds what was called
+    (GroupServiceKeyCache.java:65), and Spring's XML writes it for none
+    (DubboBeanDefinitionParser.java:427).
+
+    Raises BadData.
+    """
+    parameters = url.parameters
+    return service_id(url.interface, parameters.get("group", ""), parameters.get("version", ""))
+
+
+@lru_cache(maxsize=65_536)
+def service_id(interface: str, group: str, version: str) -> ServiceId:
+    """Return the identity of an interface. Raises BadData."""
+    if not interface:
+        raise BadData("it names no interface")
+    if version == NO_VERSION:
+        version = ""
+    return ServiceId(
+        "", _name(group, "group"), _name(interface, "interface"), _name(version, "version")
+    )
+
+
+def asks_for(asked: ServiceId, told: ServiceId) -> bool:
+    """Return whether a consumer that asks for the one gets the other (UrlUtils.java, isMatch).
+
+    A consumer's group may be several, or ``*``; so may its version be ``*``.
+    """
+    return (
+        asked.name in (ANY, told.name)
+        and (asked.group == ANY or told.group in asked.group.split(","))
+        and asked.version in (ANY, told.version)
+    )
+
+
+def instance_id(url: Url) -> str:
+    """Return what one provider is known by wherever it is told."""
+    plain = url.path in ("", url.interface)
+    return f"{url.protocol}://{url.endpoint}" if plain else str(url)
+
+
+def moment(text: str) -> float | None:
+    """Return milliseconds since 1970 as seconds; ``None`` where they are no moment."""
+    number = whole_number(text)
+    return number / 1_000 if number is not None and 0 < number < _LATEST else None
+
+
+def _ports(url: Url) -> tuple[InstancePort, ...]:
+    """Return its port, once for each protocol it understands there.
+
+    ``ext.protocol`` names further ones on the same port, and a consumer takes the one it likes
+    (RegistryDirectory.java, getEffectiveProtocol).
+    """
+    secure = flag(url.parameters, "ssl-enabled", default=False)
+    more = url.parameters.get("ext.protocol", "")
+    first = _port(url.port, url.protocol, secure=secure)
+    if not more:
+        return (first,)
+    others = dict.fromkeys(name for name in more.split(",") if name and name != url.protocol)
+    return (first, *(_port(url.port, _name(each, "protocol"), secure=secure) for each in others))
+
+
+@lru_cache(maxsize=16_384)
+def _port(number: int, protocol: str, *, secure: bool) -> InstancePort:
+    return InstancePort(number, sys.intern(protocol), secure or protocol in _SECURE)
+
+
+def _weight(text: str) -> float:
+    if not text:
+        return 1.0
+    number = whole_number(text)
+    if number is None:
+        raise BadData(f"its weight is {shown(text)}, no number")
+    return number / NORMAL_WEIGHT
+
+
+def _health(parameters: Mapping[str, str]) -> Health:
+    out = flag(parameters, "disabled", default=False) or not flag(
+        parameters, "enabled", default=True
+    )
+    return Health.DISABLED if out else Health.HEALTHY
+
+
+def _name(text: str, what: str) -> str:
+    if len(text) > _LONGEST:
+        raise BadData(f"its {what} is longer than {_LONGEST} characters")
+    if not text.isprintable():
+        raise BadData(f"its {what} holds characters that cannot be printed")
+    return sys.intern(text)

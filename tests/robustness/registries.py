@@ -1,4 +1,4 @@
-"""Registries under test: each holds the same services, can be broken in five ways, and mended.
+"""Registries under test: each holds the same services, can be broken in several ways, and mended.
 
 A further kind of registry joins by a class with the members of :class:`Registry`.
 """
@@ -48,18 +48,21 @@ class Fault:
     returns: Callable[[], Awaitable[None]] = nothing
     """Let the registrants come back, if they do not do so by themselves."""
     empties: bool = False
-    """Whether the registry holds nothing when it is mended, until the registrants come back."""
+    """Whether it holds next to nothing when it is mended, until the registrants come back."""
 
 
 class Registry(Protocol):
     """What a test asks of a registry under test."""
 
-    domain: str
     options: Mapping[str, object]
     """How the bridge is told of it."""
 
+    def host(self, service: str) -> str:
+        """Return the host of a service that it holds."""
+        ...
+
     def faults(self) -> Sequence[Fault]:
-        """Return the ways to break it: killed, hung, cut off; wiped, restarted."""
+        """Return the ways to break it: killed, hung, cut off; then those that may empty it."""
         ...
 
     async def change(self) -> tuple[Endpoint, Endpoint]:
@@ -82,19 +85,21 @@ async def nacos(
         way = FaultProxy("127.0.0.1", server.port + GRPC, port=port + GRPC)
         await stack.enter_async_context(way)
         crowd = await stack.enter_async_context(Crowd(server.address, directory))
-        await crowd.fill({**services, LATER: _later(0)})
+        await crowd.fill({**services, LATER: later(0)})
         await crowd.pace(FIRST, LAST)
         yield NacosUnderTest(
             server, way, crowd, {"adapter": "nacos", "servers": [f"127.0.0.1:{port}"]}
         )
 
 
-def _later(number: int) -> Instances:
+def later(number: int) -> Instances:
+    """Return the instances of ``later`` after so many changes."""
     return [("10.3.0.1", 8000 + number)]
 
 
-def _endpoint(host: str, places: Instances) -> Endpoint:
-    return Endpoint.of(host, *places[0])
+def step(host: str, number: int) -> tuple[Endpoint, Endpoint]:
+    """Return what ``later`` has after so many changes, and what it had before the last one."""
+    return Endpoint.of(host, *later(number)[0]), Endpoint.of(host, *later(number - 1)[0])
 
 
 @dataclass
@@ -105,8 +110,11 @@ class NacosUnderTest:
     way: FaultProxy
     crowd: Crowd
     options: Mapping[str, object]
-    domain: str = "nacos"
     _changes: int = 0
+
+    def host(self, service: str) -> str:
+        """Return the host of a service that it holds."""
+        return f"{service}.nacos"
 
     def faults(self) -> Sequence[Fault]:
         """Return the ways to break it."""
@@ -122,11 +130,9 @@ class NacosUnderTest:
 
     async def change(self) -> tuple[Endpoint, Endpoint]:
         """Register another instance of ``later`` in the place of the one before."""
-        before, after = _later(self._changes), _later(self._changes + 1)
-        await self.crowd.set(LATER, after)
         self._changes += 1
-        host = f"{LATER}.{self.domain}"
-        return _endpoint(host, after), _endpoint(host, before)
+        await self.crowd.set(LATER, later(self._changes))
+        return step(self.host(LATER), self._changes)
 
     async def refilled(self) -> None:
         """Wait until the crowd has registered all."""
@@ -196,11 +202,14 @@ class FileUnderTest:
     path: Path
     services: dict[str, Instances]
     options: Mapping[str, object]
-    domain: str = "file"
     _changes: int = 0
     _missing: int = 0
     """Services that are not back yet."""
     _returning: list[asyncio.Task[None]] = field(default_factory=list["asyncio.Task[None]"])
+
+    def host(self, service: str) -> str:
+        """Return the host of a service that it holds."""
+        return f"{service}.file"
 
     def faults(self) -> Sequence[Fault]:
         """Return the ways to break it."""
@@ -217,15 +226,13 @@ class FileUnderTest:
     def write(self) -> None:
         """Write what it holds, in one step."""
         there = dict(list(self.services.items())[: len(self.services) - self._missing])
-        replace(self.path, document({**there, LATER: _later(self._changes)}))
+        replace(self.path, document({**there, LATER: later(self._changes)}))
 
     async def change(self) -> tuple[Endpoint, Endpoint]:
         """Write another instance of ``later`` in the place of the one before."""
-        before = _later(self._changes)
         self._changes += 1
         self.write()
-        host = f"{LATER}.{self.domain}"
-        return _endpoint(host, _later(self._changes)), _endpoint(host, before)
+        return step(self.host(LATER), self._changes)
 
     async def refilled(self) -> None:
         """Wait until all services are back."""

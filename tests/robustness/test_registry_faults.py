@@ -14,6 +14,7 @@ from robustness.findings import Bar
 from robustness.mesh import judge_history, patient_bootstrap
 from robustness.registries import LATER, Fault, Registry, file, nacos
 from robustness.subscriber import DeltaClient, channel, open_stream
+from robustness.zookeeper import zookeeper
 
 from meshbridge.cli.demo.traffic import Load
 from meshbridge.protos.gen.envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
@@ -50,6 +51,7 @@ Making = Callable[[Path, Mapping[str, Instances]], AbstractAsyncContextManager[R
 REGISTRIES: Mapping[str, Making] = {
     "nacos-2.5": partial(nacos, 2),
     "nacos-3.1": partial(nacos, 3),
+    "zookeeper": zookeeper,
     "file": file,
 }
 
@@ -69,7 +71,7 @@ class Faulted:
         """Send the load and look at bridge and Envoy until the block ends; note and keep it."""
         history = History(RULES)
         observers = BridgeObserver(self.bed.status), EnvoyObserver(self.envoy)
-        hosts = [f"live-{number}.{self.registry.domain}" for number in range(LIVE)]
+        hosts = [self.registry.host(f"live-{number}") for number in range(LIVE)]
         with kept(history, file):
             history.begins_with(self.endpoints)
             async with AsyncExitStack() as stack:
@@ -246,12 +248,12 @@ async def faulted(make: Making, directory: Path) -> AsyncGenerator[Faulted]:
         envoy = Envoy(directory, patient_bootstrap(bed, "DELTA_GRPC"))
         await stack.enter_async_context(envoy)
         served = {
-            Endpoint.of(f"{name}.{registry.domain}", *place)
+            Endpoint.of(registry.host(name), *place)
             for name, places in {**services, LATER: [("10.3.0.1", 8000)]}.items()
             for place in places
         }
         await until(envoy.is_live, bool, within=30)
-        names = [cluster_name(f"{name}.{registry.domain}", 80) for name in (*services, LATER)]
+        names = [cluster_name(registry.host(name), 80) for name in (*services, LATER)]
         heard = await stack.enter_async_context(following(bed, names))
         yield Faulted(registry, bed, envoy, served, heard)
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from peers.bed.matrix import KINDS, Kind, Source
+from peers.bed.kinds import KINDS
+from peers.bed.matrix import Kind, Source
 
 from rig.nacos import Nacos
 from rig.registrant import Registrant

@@ -1,7 +1,7 @@
 """Registries that hold whole services, and what a bridge of one tells istiod of them.
 
 A further kind of registry joins by a class with the members of :class:`Registry` and a line in
-:data:`KINDS`.
+:data:`peers.bed.kinds.KINDS`.
 """
 
 import asyncio
@@ -10,11 +10,9 @@ import secrets
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-import pytest
 from google.protobuf.json_format import MessageToDict
 from robustness.bed import Bed, replace
 from robustness.istiod_mesh import BACK, unanswered
@@ -61,6 +59,10 @@ class Registry(Protocol):
         """The end of its hosts."""
         ...
 
+    def labels(self, instance: Instance) -> Mapping[str, str]:
+        """Return the labels that the endpoint of an instance has by its registration."""
+        ...
+
     async def hold(self, services: Services) -> None:
         """Hold these services and no others; what it holds already it is told again."""
         ...
@@ -82,6 +84,10 @@ class FileRegistry:
     options: Mapping[str, object]
     domain: str = "file"
     _step: int = -1
+
+    def labels(self, instance: Instance) -> Mapping[str, str]:
+        """Return its metadata."""
+        return instance.metadata
 
     async def hold(self, services: Services) -> None:
         """Write it."""
@@ -135,6 +141,10 @@ class NacosRegistry:
     def domain(self) -> str:
         """The end of its hosts."""
         return f"{self.group}.nacos"
+
+    def labels(self, instance: Instance) -> Mapping[str, str]:
+        """Return its metadata."""
+        return instance.metadata
 
     async def hold(self, services: Services) -> None:
         """Register all, then take back what is too much."""
@@ -199,10 +209,6 @@ async def nacos(
 Source = AbstractAsyncContextManager[Registry]
 Kind = Callable[[Path], Source]
 """Makes a registry in a folder."""
-KINDS: Mapping[str, Callable[[pytest.FixtureRequest], Kind]] = {
-    "file": lambda _: file,
-    "nacos": lambda request: partial(nacos, *request.getfixturevalue("nacos_with_applications")),
-}
 
 
 async def told(bed: Bed) -> tuple[Stored, ...]:

@@ -8,6 +8,7 @@ from meshbridge_dubbo.application import (
     is_dubbos,
     read_instance,
 )
+from meshbridge_dubbo.configurators import read_configurators, read_override, service_of
 from meshbridge_dubbo.interfaces import (
     ApplicationMetadata,
     Exported,
@@ -19,6 +20,7 @@ from meshbridge_dubbo.interfaces import (
     read_mapping,
     read_metadata,
 )
+from meshbridge_dubbo.overrides import Remark, Rule, Rules, apply
 from meshbridge_dubbo.provider import (
     Level,
     Provider,
@@ -37,9 +39,13 @@ __all__ = [
     "Level",
     "MetadataService",
     "Provider",
+    "Remark",
+    "Rule",
+    "Rules",
     "Served",
     "Url",
     "application_instance",
+    "apply",
     "asks_for",
     "dubbo_instance",
     "exported",
@@ -48,9 +54,12 @@ __all__ = [
     "not_a_provider",
     "parse_url",
     "providers_of",
+    "read_configurators",
     "read_consumer",
     "read_instance",
     "read_mapping",
     "read_metadata",
+    "read_override",
     "read_provider",
+    "service_of",
 ]

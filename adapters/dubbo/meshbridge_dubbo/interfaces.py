@@ -74,7 +74,7 @@ def read_metadata(data: bytes) -> ApplicationMetadata:
     )
 
 
-def exported(
+def exported(  # noqa: PLR0913 - the fields of Dubbo's own record
     *,
     name: str,
     group: str,

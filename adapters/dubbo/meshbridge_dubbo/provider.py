@@ -61,6 +61,8 @@ class Provider:
     serialization: str = ""
     """``prefer.serialization``: what it likes to be spoken to in, the best first."""
     level: Level = Level.INTERFACE
+    enabled: bool = True
+    """False after ``enabled=false``, which no rule takes back: consumers never see it."""
 
 
 def not_a_provider(url: Url) -> str | None:
@@ -94,19 +96,26 @@ def read_provider(url: Url, level: Level = Level.INTERFACE) -> Provider:
         raise BadData(f"it is registered for every service: {shown(str(service))}")
     application = _name(parameters.get("application", ""), "application")
     methods = parameters.get("methods", "")
+    enabled = flag(parameters, "enabled", default=True)
+    disabled = flag(parameters, "disabled", default=False) or not enabled
     instance = Instance(
         id=instance_id(url),
         address=url.address,
         ports=_ports(url),
-        weight=_weight(parameters.get("weight", "")),
-        health=_health(parameters),
+        weight=weight_of(parameters.get("weight", "")),
+        health=Health.DISABLED if disabled else Health.HEALTHY,
         metadata=kept(parameters, methods),
         zone=zone_of(parameters),
         registered_at=moment(parameters.get("timestamp", "")),
     )
-    serialization = parameters.get("prefer.serialization", "")
     return Provider(
-        service, application, instance, sys.intern(methods), sys.intern(serialization), level
+        service,
+        application,
+        instance,
+        sys.intern(methods),
+        sys.intern(parameters.get("prefer.serialization", "")),
+        level,
+        enabled,
     )
 
 
@@ -194,20 +203,14 @@ def _port(number: int, protocol: str, *, secure: bool) -> InstancePort:
     return InstancePort(number, sys.intern(protocol), secure or protocol in _SECURE)
 
 
-def _weight(text: str) -> float:
+def weight_of(text: str) -> float:
+    """Return Dubbo's weight relative to its default. Raises BadData."""
     if not text:
         return 1.0
     number = whole_number(text)
     if number is None:
         raise BadData(f"its weight is {shown(text)}, no number")
     return number / NORMAL_WEIGHT
-
-
-def _health(parameters: Mapping[str, str]) -> Health:
-    out = flag(parameters, "disabled", default=False) or not flag(
-        parameters, "enabled", default=True
-    )
-    return Health.DISABLED if out else Health.HEALTHY
 
 
 def _name(text: str, what: str) -> str:

@@ -34,7 +34,8 @@ _EVENT = struct.Struct("!ii")
 _STAT = 68
 """Bytes of the figures that follow a node's data."""
 _END = _HEADER.pack(-1, 1, -1)
-_GOOD = 0
+EXISTING: Final = 0
+"""Of a node that was asked for nothing else: it is there."""
 
 
 class Happened(enum.IntEnum):
@@ -65,10 +66,20 @@ class Read:
     """CHILDREN, DATA, or NOTHING to ask only whether there is such a node."""
 
 
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What came of a request."""
+
+    each: list[Result]
+    """For each question."""
+    size: int
+    """Their bytes."""
+
+
 class AddWatch:
     """Watches a node and everything below it until the connection ends, whether it exists or not.
 
-    An answer is an empty one, or the error -6 of a server that is older than 3.6.
+    It is answered with nothing, or with the error -6 of a server that is older than 3.6.
     """
 
     type: ClassVar[int] = ADD_WATCH
@@ -80,8 +91,9 @@ class AddWatch:
         """Return the body of the request."""
         return _text(self._path) + _INT.pack(_RECURSIVE)
 
-    def deserialize(self, buffer: bytes, offset: int) -> None:
-        """Take the answer."""
+    def deserialize(self, buffer: bytes, offset: int) -> Results:  # noqa: ARG002 - it is empty
+        """Return no results."""
+        return Results([], 0)
 
 
 class ReadMany:
@@ -100,8 +112,8 @@ class ReadMany:
             parts += (_HEADER.pack(kind, 0, -1), _text(read.path), b"\0")
         return b"".join((*parts, _END))
 
-    def deserialize(self, buffer: bytes, offset: int) -> tuple[list[Result], int]:
-        """Return the results, and the bytes that they had; raises ValueError or struct.error."""
+    def deserialize(self, buffer: bytes, offset: int) -> Results:
+        """Return the results; raises ValueError or struct.error."""
         results: list[Result] = []
         start = offset
         while True:
@@ -123,7 +135,7 @@ class ReadMany:
                 raise ValueError(f"an answer of the unknown kind {kind}")
         if len(results) != len(self._reads):
             raise ValueError(f"{len(results)} answers to {len(self._reads)} questions")
-        return results, offset - start
+        return Results(results, offset - start)
 
 
 class ReadOne:
@@ -137,17 +149,17 @@ class ReadOne:
         """Return the body of the request."""
         return _text(self._read.path) + b"\1"
 
-    def deserialize(self, buffer: bytes, offset: int) -> tuple[list[Result], int]:
-        """Return the one result, 0 for a node that merely exists, and its bytes.
+    def deserialize(self, buffer: bytes, offset: int) -> Results:
+        """Return the one result.
 
         Raises ValueError or struct.error.
         """
-        result: Result = _GOOD
+        result: Result = EXISTING
         if self.type == GET_CHILDREN:
             result = _names(buffer, offset)[0]
         elif self.type == GET_DATA:
             result = _bytes(buffer, offset)[0]
-        return [result], len(buffer) - offset
+        return Results([result], len(buffer) - offset)
 
 
 def read_event(buffer: bytes, offset: int) -> Event | None:

@@ -1,0 +1,77 @@
+"""What ended a connection, in words for whoever must mend it."""
+
+import ssl
+
+from meshbridge import RegistryRejected, RegistryUnavailable
+from meshbridge_zookeeper_dubbo.options import Server
+from meshbridge_zookeeper_dubbo.session_client import TooLargeError
+from meshbridge_zookeeper_dubbo.session_inbox import Overrun
+from meshbridge_zookeeper_dubbo.session_kazoo import (
+    AuthFailedError,
+    ConnectionDropped,
+    KazooTimeoutError,
+    ZookeeperError,
+)
+from meshbridge_zookeeper_dubbo.session_sasl import SaslError
+from meshbridge_zookeeper_dubbo.session_tls import UnusableTlsError
+
+NEEDS_LOGIN = -124
+"""``SESSIONCLOSEDREQUIRESASLAUTH``: the server lets nobody in without a login."""
+
+
+def explain(server: Server, error: BaseException) -> RegistryUnavailable | RegistryRejected:
+    """Return the error of the SDK that an end of the connection means."""
+    refusal = _refusal(server, error)
+    if refusal is not None:
+        return RegistryRejected(f"{server}: {refusal}")
+    return RegistryUnavailable(f"{server}: {_outage(error)}")
+
+
+def _refusal(server: Server, error: BaseException) -> str | None:
+    """Return what only a person can mend."""
+    match error:
+        case AuthFailedError():
+            return "the login is refused; check username, password and sasl"
+        case SaslError():
+            return f"the login by SASL fails: {error}; check username and password"
+        case ZookeeperError() if code_of(error) == NEEDS_LOGIN:
+            return "it wants a login by SASL; set username, password and sasl"
+        case UnusableTlsError():
+            return str(error)
+        case ssl.SSLCertVerificationError():
+            return (
+                f"its certificate is not accepted: {error.verify_message}; check that tls has the"
+                f" ca that signed it, and that it is made out to {server.host}"
+            )
+        case _:
+            return None
+
+
+def _outage(error: BaseException) -> str:
+    words = str(error)
+    match error:
+        case TooLargeError():
+            words = f"{error}; raise max-reply if it may be so large"
+        case KazooTimeoutError() | TimeoutError():
+            words = "it did not answer in time"
+        case ssl.SSLError():
+            words = f"TLS fails: {error.reason or error}; check that this port speaks TLS"
+        case OSError():
+            words = error.strerror or words or type(error).__name__
+        case ConnectionDropped():
+            words = f"connection lost: {error}"
+        case ZookeeperError():
+            words = f"it answers with {type(error).__name__}"
+        case Overrun():
+            pass
+        case _:
+            # kazoo hands a format and its values to RuntimeError, not a sentence.
+            said = " ".join(str(each) for each in error.args)
+            words = f"its answer cannot be read: {said or type(error).__name__}"
+    return words
+
+
+def code_of(error: Exception) -> int:
+    """Return ZooKeeper's number of an error that it answered with, 0 if it has none."""
+    code: object = getattr(error, "code", None)
+    return code if isinstance(code, int) else 0

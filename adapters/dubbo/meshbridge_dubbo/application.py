@@ -16,7 +16,7 @@ from meshbridge_dubbo.decoding import (
     record,
     texts,
 )
-from meshbridge_dubbo.parameters import kept, zone_of
+from meshbridge_dubbo.parameters import bounded, kept, zone_of
 from meshbridge_dubbo.provider import moment
 from meshbridge_dubbo.url import flag, shown, whole_number
 
@@ -31,6 +31,8 @@ _DUBBOS_CLASS: Final = "org.apache.dubbo."
 _SPRINGS_CLASS: Final = "org.springframework."
 _STATUS: Final = "instance_status"
 _MOST_ENDPOINTS: Final = 64
+_LONGEST_ADDRESS: Final = 255
+"""Characters, as DNS allows."""
 
 _STATES: Final[Mapping[str, Health]] = {
     "": Health.HEALTHY,
@@ -92,28 +94,25 @@ def read_instance(application: str, node: str, data: bytes) -> ApplicationInstan
     told = cast("Record", payload) if isinstance(payload, dict) else {}
     kind = a_text(told.get("@class"), "its @class")
     pairs = texts(told.get("metadata"), "its metadata")
-    address = a_text(held.get("address"), "its address")
-    if not address or not address.isprintable():
-        raise BadData(f"its address is {shown(address or None)}")
+    address = _address(a_text(held.get("address"), "its address"))
     port = a_port(held.get("port"), "its port")
-    enabled = held.get("enabled")
-    if enabled not in (None, True, False):
+    enabled = True if held.get("enabled") is None else held["enabled"]
+    if not isinstance(enabled, bool):
         raise BadData(f"its field enabled is {shown(enabled)}")
     registered_at = _registered_at(pairs, held)
     if is_dubbos(pairs) or kind.startswith(_DUBBOS_CLASS):
         base = Instance(node, address, (), registered_at=registered_at)
-        return dubbo_instance(application, base, port, pairs, enabled=enabled is not False)
+        return dubbo_instance(application, base, port, pairs, enabled=enabled)
     ports = _spring_ports(port, a_port(held.get("sslPort"), "its sslPort"), pairs)
     if not ports:
         raise BadData("it has no port")
-    status = a_text(pairs.get(_STATUS), "its status").upper()
-    health = Health.DISABLED if enabled is False else _STATES.get(status, Health.UNHEALTHY)
+    state = _STATES.get(pairs.get(_STATUS, "").upper(), Health.UNHEALTHY)
     instance = Instance(
         node,
         address,
         ports,
-        health=health,
-        metadata=kept({key: value for key, value in pairs.items() if key != _STATUS}),
+        health=state if enabled else Health.DISABLED,
+        metadata=bounded({key: value for key, value in pairs.items() if key != _STATUS}),
         zone=zone_of(pairs),
         registered_at=registered_at,
     )
@@ -163,6 +162,13 @@ def dubbo_instance(
         pairs.get(_META_VERSION, ""),
         service,
     )
+
+
+def _address(text: str) -> str:
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    if not bare or len(bare) > _LONGEST_ADDRESS or not bare.isprintable():
+        raise BadData(f"its address is {shown(text or None)}")
+    return bare
 
 
 def _endpoints(text: str) -> tuple[InstancePort, ...]:

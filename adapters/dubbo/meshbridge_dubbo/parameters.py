@@ -64,6 +64,7 @@ _TECHNICAL: Final = frozenset(
         "iothreads",
         "lazy",
         "payload",
+        "preferred.protocol",
         "queues",
         "retries",
         "threadpool",
@@ -77,34 +78,48 @@ _TECHNICAL_KINDS: Final = ("qos.", "qos-", "dubbo.metadata", "dubbo.endpoints", 
 
 
 def kept(parameters: Mapping[str, str], methods: str = "") -> Metadata:
-    """Return the parameters that are worth a place, bounded in number and length.
+    """Return the parameters of Dubbo's that are worth a place, bounded as :func:`bounded` does.
 
-    Dubbo's own technical ones, secrets, those of single methods (``sayHello.timeout``, where
-    ``methods`` names ``sayHello``) and what cannot be printed are left out.
+    Its technical ones, secrets, and those of single methods (``sayHello.timeout``, where
+    ``methods`` names ``sayHello``) are left out.
     """
-    pairs = {
+    return bounded(
+        {
+            key: value
+            for key, value in parameters.items()
+            if key not in _TECHNICAL
+            and not key.startswith(_TECHNICAL_KINDS)
+            and not ("." in key and key.partition(".")[0] in _names(methods))
+        }
+    )
+
+
+def bounded(pairs: Mapping[str, str]) -> Metadata:
+    """Return the pairs without those that are empty, too long or not printable, 64 at most."""
+    good = {
         key: value
-        for key, value in parameters.items()
-        if key not in _TECHNICAL
-        and value
+        for key, value in pairs.items()
+        if value
         and len(value) <= LONGEST
         and len(key) <= LONGEST
         and key.isprintable()
         and value.isprintable()
-        and not key.startswith(_TECHNICAL_KINDS)
-        and not ("." in key and methods and key.partition(".")[0] in methods.split(","))
     }
-    if len(pairs) > MOST:
-        pairs = dict(sorted(pairs.items())[:MOST])
-    return _shared(metadata(pairs))
+    if len(good) > MOST:
+        good = dict(sorted(good.items())[:MOST])
+    return _shared(metadata(good))
 
 
 def zone_of(parameters: Mapping[str, str]) -> str:
     """Return ``region/zone``, or as much of it as is told; ``publish.locality`` reads it."""
     region, zone = parameters.get("region", ""), parameters.get("zone", "")
-    if not region or "/" in zone:
-        return zone
-    return f"{region}/{zone}"
+    told = f"{region}/{zone}" if region and "/" not in zone else zone
+    return told if len(told) <= LONGEST else ""
+
+
+@lru_cache(maxsize=4_096)
+def _names(methods: str) -> frozenset[str]:
+    return frozenset(methods.split(","))
 
 
 @lru_cache(maxsize=16_384)

@@ -17,6 +17,7 @@ NO_VERSION: Final = "0.0.0"
 ANY: Final = "*"
 _LONGEST: Final = 512
 """Characters of an interface, group, version or application."""
+_LONGEST_METHODS: Final = 4_096
 _LATEST: Final = 253_402_300_800_000
 """Milliseconds until the year 10000: what lies beyond is no moment."""
 
@@ -57,7 +58,7 @@ class Provider:
     instance: Instance
     """Its id is ``protocol://address:port``, and ``/path`` where that is not the interface."""
     methods: str = ""
-    """Their names, with commas between them."""
+    """Their names, with commas between them; empty where they are more than 4,096 characters."""
     serialization: str = ""
     """``prefer.serialization``: what it likes to be spoken to in, the best first."""
     level: Level = Level.INTERFACE
@@ -71,10 +72,7 @@ def not_a_provider(url: Url) -> str | None:
     An unknown protocol is a provider's: anybody may teach Dubbo one (UrlUtils.java, isProvider).
     """
     known = _NO_PROVIDERS.get(url.protocol)
-    if known is None:
-        category = url.parameters.get("category", "")
-        known = _CATEGORIES.get(category)
-    return known
+    return known or _CATEGORIES.get(url.parameters.get("category", ""))
 
 
 def read_provider(url: Url, level: Level = Level.INTERFACE) -> Provider:
@@ -112,8 +110,8 @@ def read_provider(url: Url, level: Level = Level.INTERFACE) -> Provider:
         service,
         application,
         instance,
-        sys.intern(methods),
-        sys.intern(parameters.get("prefer.serialization", "")),
+        _short(methods, _LONGEST_METHODS),
+        _short(parameters.get("prefer.serialization", ""), _LONGEST),
         level,
         enabled,
     )
@@ -127,10 +125,14 @@ def read_consumer(url: Url) -> tuple[ServiceId, Consumer]:
     if url.protocol != "consumer":
         raise BadData(f"it is no consumer but a URL of {shown(url.protocol)}")
     application = _name(url.parameters.get("application", ""), "application")
-    pid = url.parameters.get("pid", "")
-    methods = url.parameters.get("methods", "")
-    name = f"{url.endpoint}#{pid}" if pid else url.endpoint
-    return identity(url), Consumer(name, url.address, application, kept(url.parameters, methods))
+    parameters = url.parameters
+    process = _name(parameters.get("pid") or parameters.get("timestamp", ""), "pid")
+    return identity(url), Consumer(
+        id=f"{url.endpoint}#{application}#{process}",
+        address=url.address,
+        application=application,
+        metadata=kept(parameters, parameters.get("methods", "")),
+    )
 
 
 def identity(url: Url) -> ServiceId:
@@ -211,6 +213,10 @@ def weight_of(text: str) -> float:
     if number is None:
         raise BadData(f"its weight is {shown(text)}, no number")
     return number / NORMAL_WEIGHT
+
+
+def _short(text: str, longest: int) -> str:
+    return sys.intern(text) if len(text) <= longest else ""
 
 
 def _name(text: str, what: str) -> str:

@@ -10,6 +10,8 @@ from meshbridge import BadData
 
 LONGEST: Final = 65_536
 """Characters of a URL that are read; an interface of 500 methods takes a tenth of it."""
+_LONGEST_NAME: Final = 512
+"""Characters of what stands before the parameters: the address, the path, the protocol."""
 _HIGHEST_PORT: Final = 65_535
 _DEFAULT: Final = "default."
 
@@ -66,6 +68,8 @@ def parse_url(name: str) -> Url:
     body, _, query = text.partition("?")
     if not body.isprintable():
         raise BadData("it holds characters that cannot be printed")
+    if len(body) > _LONGEST_NAME:
+        raise BadData(f"what stands before its parameters is longer than {_LONGEST_NAME}")
     protocol, separator, rest = body.partition("://")
     if not protocol or not separator or "/" in protocol:
         raise BadData(f"it is no URL, which begins like dubbo://: {shown(text)}")
@@ -106,8 +110,8 @@ def _endpoint(text: str) -> tuple[str, int]:
             raise BadData(f"its address is {shown(text)}: a bracket does not close")
         port = rest[1:]
     else:
-        address, _, port = text.rpartition(":")
-        if not address:  # neither a port nor anything before it
+        address, colon, port = text.rpartition(":")
+        if not colon:
             address, port = port, ""
     if not address:
         raise BadData("it has no address")
@@ -119,16 +123,20 @@ def _endpoint(text: str) -> tuple[str, int]:
 
 def _parameters(query: str) -> dict[str, str]:
     parameters: dict[str, str] = {}
-    defaults: dict[str, str] = {}
     for pair in query.replace(";", "&").split("&"):
         key, _, value = pair.partition("=")
-        if "%" in pair:
-            key, value = _decoded_again(key), _decoded_again(value)
-        if key.startswith(_DEFAULT):
-            defaults[key[len(_DEFAULT) :]] = value
-        elif key:
-            parameters[key] = value
-    return defaults | parameters if defaults else parameters
+        parameters[key] = value
+    if "%" in query:
+        parameters = {
+            _decoded_again(key): _decoded_again(value) for key, value in parameters.items()
+        }
+    if _DEFAULT in query:
+        begun = len(_DEFAULT)
+        defaults = {k[begun:]: v for k, v in parameters.items() if k.startswith(_DEFAULT)}
+        plain = {k: v for k, v in parameters.items() if not k.startswith(_DEFAULT)}
+        parameters = defaults | plain
+    parameters.pop("", None)
+    return parameters
 
 
 def _decoded(text: str) -> str:
@@ -139,7 +147,8 @@ def _decoded(text: str) -> str:
     except KeyError:
         pass  # an escape of more than ASCII, or none
     if match := _NO_ESCAPE.search(text):
-        raise BadData(f"{shown(match.string[match.start() :][:3])} in it is no escape")
+        start = match.start()
+        raise BadData(f"{shown(text[start : start + 3])} in it is no escape")
     try:
         return unquote_to_bytes(text).decode()
     except UnicodeDecodeError:

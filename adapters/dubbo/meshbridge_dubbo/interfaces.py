@@ -203,10 +203,12 @@ def _url(instance: ApplicationInstance, told: Exported) -> Url:
 
 
 def _provider(own: Instance, url: Url) -> Provider:
+    """Return the provider; one of an instance that is out of service is so, whatever a rule says."""
     provider = read_provider(url, Level.APPLICATION)
-    told = provider.instance
-    health = told.health if own.health is Health.HEALTHY else own.health
-    return replace(provider, instance=replace(told, health=health, registered_at=own.registered_at))
+    told = replace(provider.instance, registered_at=own.registered_at)
+    if own.health is Health.HEALTHY:
+        return replace(provider, instance=told)
+    return replace(provider, instance=replace(told, health=own.health), enabled=False)
 
 
 def _key(told: Exported) -> str:

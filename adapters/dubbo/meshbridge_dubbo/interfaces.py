@@ -203,7 +203,7 @@ def _url(instance: ApplicationInstance, told: Exported) -> Url:
 
 
 def _provider(own: Instance, url: Url) -> Provider:
-    """Return the provider; one of an instance that is out of service is so, whatever a rule says."""
+    """Return the provider; where its instance is out, it is so whatever a rule says."""
     provider = read_provider(url, Level.APPLICATION)
     told = replace(provider.instance, registered_at=own.registered_at)
     if own.health is Health.HEALTHY:

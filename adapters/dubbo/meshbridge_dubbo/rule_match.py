@@ -56,20 +56,25 @@ def read_match(value: Value) -> Match | None:
     caller = _address(told.get("address"), "match.address")
     if caller and not (caller.cird in {"*", "*.*.*.*"} or caller.wildcard in _EVERYWHERE):
         unclear = "match.address"
-    services: tuple[TextMatch, ...] | None = None
-    if told.get("service") is not None:
-        listed = a_mapping(told["service"], "match.service").get("oneof")
-        each_told = [
-            a_mapping(each, "one of match.service.oneof")
-            for each in a_list(listed, "match.service.oneof")
-        ]
-        if any(each.get("regex") is not None for each in each_told):
-            unclear = "a regular expression of services"
-        services = tuple(
-            TextMatch(*(a_word(each.get(key), key) for key in ("exact", "prefix", "wildcard")))
-            for each in each_told
-        )
+    services = _services(told.get("service"))
+    if services is None and told.get("service") is not None:
+        unclear = "a regular expression of services"
     return Match(_address(told.get("providerAddress"), "match.providerAddress"), unclear, services)
+
+
+def _services(value: Value) -> tuple[TextMatch, ...] | None:
+    """Return which services are meant; ``None``: all, or those of Java's regular expressions."""
+    if value is None:
+        return None
+    what = "match.service.oneof"
+    listed = a_list(a_mapping(value, "match.service").get("oneof"), what)
+    told = [a_mapping(each, f"one of {what}") for each in listed]
+    if any(each.get("regex") is not None for each in told):
+        return None
+    return tuple(
+        TextMatch(*(a_word(each.get(key), key) for key in ("exact", "prefix", "wildcard")))
+        for each in told
+    )
 
 
 def _address(value: Value, what: str) -> AddressMatch | None:

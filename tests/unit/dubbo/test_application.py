@@ -101,7 +101,8 @@ def test_an_instance_of_spring_cloud_is_read_whole() -> None:
 
 
 def test_anybody_may_use_curators_discovery() -> None:
-    for payload in (None, "text", [1], {}):
+    payloads: tuple[object, ...] = (None, "text", [1], {})
+    for payload in payloads:
         found = read(curator(None, "", payload=payload))
         assert found.framework is Framework.OTHER
         assert found.instance.ports == (InstancePort(20880),)

@@ -9,7 +9,7 @@ import enum
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 from meshbridge_zookeeper_dubbo.tree import Want
 
@@ -49,16 +49,14 @@ class Happened(enum.IntEnum):
     """Some child came or went; persistent recursive watches say it by the child's own event."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """A node was changed; it tells nothing of what it is now."""
 
     happened: Happened
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(NamedTuple):
     """One question: the children or the data of one node."""
 
     path: str

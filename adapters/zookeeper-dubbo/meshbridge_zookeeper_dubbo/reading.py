@@ -10,12 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Never
 
 from meshbridge_zookeeper_dubbo.persistent import NO_AUTH, UNIMPLEMENTED, Event, Read
-from meshbridge_zookeeper_dubbo.reading_state import (
-    Node,
-    ProtectedRootError,
-    State,
-    UnreadableTreeError,
-)
+from meshbridge_zookeeper_dubbo.reading_node import Node, ProtectedRootError, UnreadableTreeError
+from meshbridge_zookeeper_dubbo.reading_state import State
 from meshbridge_zookeeper_dubbo.session import Answer, Session
 from meshbridge_zookeeper_dubbo.tree import Interest, Listener
 
@@ -23,6 +19,8 @@ SLICE = 0.005
 """Seconds after which others get their turn."""
 LATEST = 0.1
 """Seconds after which what was told is said to be one state, even if changes never pause."""
+NAMES = 200
+"""To look at before it is asked whether a slice is over."""
 REPLY = 512 * 1024
 """Bytes that the answer to one request shall have; what comes of it is seen afterwards."""
 FIRST_QUESTIONS = 32
@@ -122,6 +120,8 @@ class _Following:
             self._weight = max(item.size / len(questions), 0.9 * self._weight)
             for (node, read), result in zip(questions, item.results, strict=True):
                 state.answered(node, read, result)
+                while state.find(NAMES):
+                    yield
                 yield
 
     def _ask(self, state: State, *, recursive: bool) -> None:

@@ -6,7 +6,8 @@ name is wanted have to be read. A node that changes while it is being read is re
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 from meshbridge_zookeeper_dubbo.persistent import (
     EXISTING,
@@ -17,6 +18,7 @@ from meshbridge_zookeeper_dubbo.persistent import (
     Read,
     Result,
 )
+from meshbridge_zookeeper_dubbo.reading_node import Node, ProtectedRootError, UnreadableTreeError
 from meshbridge_zookeeper_dubbo.tree import Interest, Listener, Want
 
 MOST_NODES = 1_000_000
@@ -24,53 +26,9 @@ MOST_NODES = 1_000_000
 MOST_BYTES = 2 * 1024 * 1024 * 1024
 """Of all names and data; ten instances of each of 100,000 interfaces have a fourth of it."""
 
-
-class UnreadableTreeError(Exception):
-    """The tree cannot be read as a whole, and why."""
-
-
-class ProtectedRootError(Exception):
-    """A root may not be read, and which."""
-
-
-class Node:
-    """A node that is read."""
-
-    __slots__ = (
-        "again",
-        "below",
-        "bytes",
-        "fresh",
-        "gone",
-        "known",
-        "missing",
-        "open",
-        "path",
-        "queued",
-        "want",
-    )
-
-    def __init__(self, path: str, want: Want) -> None:
-        self.path = path
-        self.want = want
-        self.below: dict[str, Node] = {}
-        """Its children that are read, by name."""
-        self.bytes = {Want.CHILDREN: 0, Want.DATA: 0}
-        """Of its names and of its data."""
-        self.fresh = True
-        """It was never read yet."""
-        self.known = False
-        """The names of its children are told and kept up to date by events."""
-        self.missing = False
-        """It was not there when it was read last."""
-        self.queued = False
-        """It is still to be asked for."""
-        self.open = 0
-        """Answers that are outstanding."""
-        self.again = False
-        """It has changed since it was asked for."""
-        self.gone = False
-        """Nothing is wanted of it any more."""
+_LOOKING = (Want.NOTHING,)
+_WANTS = {want: tuple(want) for want in (Want.CHILDREN, Want.DATA, Want.CHILDREN | Want.DATA)}
+"""The questions to ask, since taking a flag apart costs as much as all else about a node."""
 
 
 class State:
@@ -113,6 +71,8 @@ class State:
         """Nodes that are being read."""
         self._bytes = 0
         self._queue: deque[Node] = deque()
+        self._found: list[tuple[Node, Iterator[str]]] = []
+        """Names of which it is not known yet whether they are wanted."""
         self._nodes: dict[str, Node] = {}
         self._roots = frozenset(roots)
         for root in roots:
@@ -134,7 +94,7 @@ class State:
             if node.gone:
                 continue
             looking = node.missing and not self._recursive
-            wants = [Want.NOTHING] if looking else list(node.want)
+            wants = _LOOKING if looking else _WANTS[node.want]
             reads.extend((node, Read(node.path, want)) for want in wants)
             node.open = len(wants)
             node.again = False
@@ -176,13 +136,29 @@ class State:
             if node.again:
                 self._read(node)
 
+    def find(self, most: int) -> bool:
+        """Look at up to so many of the names that the last answer held; return whether any is left.
+
+        To be called until then, before anything else: a part of it, so that a node with very many
+        children blocks nobody. Raises UnreadableTreeError.
+        """
+        while self._found:
+            node, names = self._found[-1]
+            for name in islice(names, most):
+                self._find(node, name)
+                most -= 1
+            if not most:
+                return True
+            self._found.pop()
+        return False
+
     def _created(self, path: str) -> None:
         above, name = self._above(path)
         if above is not None:
             if above.open:
                 above.again = True
             if above.known:
-                self._grow(above, Want.CHILDREN, len(name))
+                self._has_names(above, above.names_size + len(name))
                 self._listener.added(above.path, name)
                 self.told = True
                 self._find(above, name)
@@ -200,7 +176,7 @@ class State:
             if above.open:
                 above.again = True
             if above.known:
-                self._grow(above, Want.CHILDREN, -len(name))
+                self._has_names(above, above.names_size - len(name))
                 self._listener.removed(above.path, name)
                 self.told = True
 
@@ -223,17 +199,16 @@ class State:
         node.missing = False
         self.told = True
         if isinstance(result, bytes):
-            self._set(node, Want.DATA, len(result))
+            self._has_data(node, len(result))
             self._listener.data(node.path, result)
             return
-        self._set(node, Want.CHILDREN, sum(map(len, result)))
+        self._has_names(node, sum(map(len, result)))
         node.known = True
         if node.below:
             for name in node.below.keys() - set(result):
                 self._drop(node.below.pop(name))
         self._listener.children(node.path, result)
-        for name in result:
-            self._find(node, name)
+        self._found.append((node, iter(result)))
 
     def _is_missing(self, node: Node, want: Want) -> None:
         node.missing = True
@@ -264,11 +239,12 @@ class State:
             self._read(node)
 
     def _is_empty(self, node: Node, want: Want) -> None:
-        self._set(node, want, 0)
         self.told = True
         if want is Want.DATA:
+            self._has_data(node, 0)
             self._listener.data(node.path, None)
             return
+        self._has_names(node, 0)
         node.known = False
         for child in node.below.values():
             self._drop(child)
@@ -313,19 +289,23 @@ class State:
             node.gone = True
             del self._nodes[node.path]
             self._no_longer_fresh(node)
-            for want in node.bytes:
-                self._set(node, want, 0)
+            self._has_names(node, 0)
+            self._has_data(node, 0)
             stack.extend(node.below.values())
 
     def _no_longer_fresh(self, node: Node) -> None:
         self.unread -= node.fresh
         node.fresh = False
 
-    def _set(self, node: Node, want: Want, size: int) -> None:
-        self._grow(node, want, size - node.bytes[want])
+    def _has_names(self, node: Node, size: int) -> None:
+        self._grow(size - node.names_size)
+        node.names_size = size
 
-    def _grow(self, node: Node, want: Want, more: int) -> None:
-        node.bytes[want] += more
+    def _has_data(self, node: Node, size: int) -> None:
+        self._grow(size - node.data_size)
+        node.data_size = size
+
+    def _grow(self, more: int) -> None:
         self._bytes += more
         if self._bytes > self.most_bytes:
             raise UnreadableTreeError(

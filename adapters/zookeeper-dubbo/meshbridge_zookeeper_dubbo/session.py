@@ -10,7 +10,7 @@ import contextlib
 import random
 import socket
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from structlog.typing import FilteringBoundLogger
@@ -93,7 +93,7 @@ class Session:
         ``watching`` asks one question and sets ZooKeeper's watch of old, which tells one event.
         Not more than :data:`MOST_ASKED` answers may be outstanding.
         """
-        absolute = [replace(read, path=self._absolute(read.path)) for read in reads]
+        absolute = [Read(self._absolute(path), want) for path, want in reads]
         if watching:
             (one,) = absolute
             return self._send(ReadOne(one), 1)
@@ -145,7 +145,7 @@ class Session:
 
     def event(self, event: Event) -> None:
         """Take what a watch tells; raises Overrun."""
-        self._inbox.put(replace(event, path=event.path[len(self._chroot) :] or "/"))
+        self._inbox.put(Event(event.happened, event.path[len(self._chroot) :] or "/"))
 
     def answered(self, number: int, results: Sequence[Result], size: int) -> None:
         """Take an answer; raises Overrun."""

@@ -17,7 +17,7 @@ from meshbridge_dubbo.decoding import (
     texts,
 )
 from meshbridge_dubbo.parameters import bounded, kept, zone_of
-from meshbridge_dubbo.provider import moment
+from meshbridge_dubbo.provider import bounded_name, moment
 from meshbridge_dubbo.url import flag, shown, whole_number
 
 _ENDPOINTS: Final = "dubbo.endpoints"
@@ -183,9 +183,9 @@ def _endpoints(text: str) -> tuple[InstancePort, ...]:
         endpoint = an_object(each, f"an endpoint of {what}")
         port = a_port(endpoint.get("port"), f"a port of {what}")
         protocol = a_text(endpoint.get("protocol"), f"a protocol of {what}")
-        if not port or not protocol.isprintable():
-            raise BadData(f"{what} lists port {port} of protocol {shown(protocol)}")
-        ports.append(InstancePort(port, protocol))
+        if not port:
+            raise BadData(f"{what} lists port 0 of protocol {shown(protocol)}")
+        ports.append(InstancePort(port, bounded_name(protocol, "protocol")))
     return tuple(dict.fromkeys(ports))
 
 

@@ -8,7 +8,13 @@ from meshbridge import BadData, Health, Instance
 from meshbridge_dubbo.application import ApplicationInstance
 from meshbridge_dubbo.decoding import MOST_BYTES, a_port, a_text, an_object, record, texts
 from meshbridge_dubbo.parameters import kept
-from meshbridge_dubbo.provider import Level, Provider, not_a_provider, read_provider
+from meshbridge_dubbo.provider import (
+    Level,
+    Provider,
+    bounded_name,
+    not_a_provider,
+    read_provider,
+)
 from meshbridge_dubbo.url import Url, shown
 
 MOST_INTERFACES: Final = 20_000
@@ -90,7 +96,15 @@ def exported(  # noqa: PLR0913 - the fields of Dubbo's own record
     """
     if not name or not protocol:
         raise BadData(f"its name is {shown(name)} and its protocol {shown(protocol)}")
-    return Exported(name, group, version, protocol, max(port, 0), path or name, params)
+    return Exported(
+        name,
+        group,
+        version,
+        bounded_name(protocol, "protocol"),
+        max(port, 0),
+        bounded_name(path or name, "path"),
+        params,
+    )
 
 
 def providers_of(instance: ApplicationInstance, metadata: ApplicationMetadata) -> Served:

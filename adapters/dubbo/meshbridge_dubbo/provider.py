@@ -16,7 +16,7 @@ NORMAL_WEIGHT: Final = 100
 NO_VERSION: Final = "0.0.0"
 ANY: Final = "*"
 _LONGEST: Final = 512
-"""Characters of an interface, group, version or application."""
+"""Characters of an interface, group, version, path, protocol or application."""
 _LONGEST_METHODS: Final = 4_096
 _LATEST: Final = 253_402_300_800_000
 """Milliseconds until the year 10000: what lies beyond is no moment."""
@@ -92,7 +92,7 @@ def read_provider(url: Url, level: Level = Level.INTERFACE) -> Provider:
     service = identity(url)
     if ANY in (service.name, service.group, service.version):
         raise BadData(f"it is registered for every service: {shown(str(service))}")
-    application = _name(parameters.get("application", ""), "application")
+    application = bounded_name(parameters.get("application", ""), "application")
     methods = parameters.get("methods", "")
     enabled = flag(parameters, "enabled", default=True)
     disabled = flag(parameters, "disabled", default=False) or not enabled
@@ -124,9 +124,9 @@ def read_consumer(url: Url) -> tuple[ServiceId, Consumer]:
     """
     if url.protocol != "consumer":
         raise BadData(f"it is no consumer but a URL of {shown(url.protocol)}")
-    application = _name(url.parameters.get("application", ""), "application")
+    application = bounded_name(url.parameters.get("application", ""), "application")
     parameters = url.parameters
-    process = _name(parameters.get("pid") or parameters.get("timestamp", ""), "pid")
+    process = bounded_name(parameters.get("pid") or parameters.get("timestamp", ""), "pid")
     return identity(url), Consumer(
         id=f"{url.endpoint}#{application}#{process}",
         address=url.address,
@@ -157,7 +157,10 @@ def service_id(interface: str, group: str, version: str) -> ServiceId:
     if version == NO_VERSION:
         version = ""
     return ServiceId(
-        "", _name(group, "group"), _name(interface, "interface"), _name(version, "version")
+        "",
+        bounded_name(group, "group"),
+        bounded_name(interface, "interface"),
+        bounded_name(version, "version"),
     )
 
 
@@ -197,7 +200,10 @@ def _ports(url: Url) -> tuple[InstancePort, ...]:
     if not more:
         return (first,)
     others = dict.fromkeys(name for name in more.split(",") if name and name != url.protocol)
-    return (first, *(_port(url.port, _name(each, "protocol"), secure=secure) for each in others))
+    return (
+        first,
+        *(_port(url.port, bounded_name(each, "protocol"), secure=secure) for each in others),
+    )
 
 
 @lru_cache(maxsize=16_384)
@@ -219,7 +225,8 @@ def _short(text: str, longest: int) -> str:
     return sys.intern(text) if len(text) <= longest else ""
 
 
-def _name(text: str, what: str) -> str:
+def bounded_name(text: str, what: str) -> str:
+    """Return the name, if it is one that can be shown and kept. Raises BadData."""
     if len(text) > _LONGEST:
         raise BadData(f"its {what} is longer than {_LONGEST} characters")
     if not text.isprintable():

@@ -151,7 +151,7 @@ def _decoded(text: str) -> str:
         raise BadData(f"{shown(text[start : start + 3])} in it is no escape")
     try:
         return unquote_to_bytes(text).decode()
-    except UnicodeDecodeError:
+    except UnicodeError:
         raise BadData("its escapes are no UTF-8") from None
 
 

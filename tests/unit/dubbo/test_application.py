@@ -250,7 +250,7 @@ def with_endpoints(text: str) -> dict[str, object]:
         ),
         (
             with_endpoints(json.dumps([{"port": 1, "protocol": "\x07"}])),
-            r"its dubbo.endpoints lists port 1 of protocol '\x07'",
+            "its protocol holds characters that cannot be printed",
         ),
         (
             with_endpoints(json.dumps([{"port": 1, "protocol": "tri"}] * 65)),

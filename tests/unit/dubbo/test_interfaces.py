@@ -158,6 +158,8 @@ def test_the_metadata_services_answer_is_the_same_metadata() -> None:
         ({"port": "1"}, "its port is '1', no port"),
         ({"path": 1}, "its path is 1, no text"),
         ({"params": []}, "its params is a list, no object"),
+        ({"path": "p" * 513}, "its path is longer than 512 characters"),
+        ({"protocol": "\x07"}, "its protocol holds characters that cannot be printed"),
     ],
 )
 def test_an_interface_that_cannot_be_read_spoils_itself_only(

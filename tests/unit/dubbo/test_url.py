@@ -149,6 +149,7 @@ def test_letters_beyond_ascii_are_utf_8() -> None:
         ("dubbo%3A%2F%2Fh%3", "'%3' in it is no escape"),
         ("dubbo%3A%2F%2Fh%zz", "'%zz' in it is no escape"),
         ("dubbo%3A%2F%2Fh%FF", "its escapes are no UTF-8"),
+        ("dubbo%3A%2F%2Fh%C3%A4\udcff", "its escapes are no UTF-8"),
         ("dubbo%3A%2F%2Fh%3A1%2Fa%00b", "it holds characters that cannot be printed"),
         ("x" * 65_537, "the URL is longer than 65536 characters"),
     ],

@@ -190,15 +190,25 @@ def _endpoints(text: str) -> tuple[InstancePort, ...]:
 
 
 def _metadata_service(text: str) -> MetadataService | None:
+    """Return where the parameters say that it is.
+
+    Dubbo 2.7 writes them for each protocol (its ServiceInstanceMetadataUtils.java:117), Dubbo 3
+    for one, which they name.
+    """
     if not text:
         return None
     what = "its dubbo.metadata-service.url-params"
-    told = texts(decoded(text, what), what)
+    held = record(text, what)
+    protocol = min((key for key, value in held.items() if isinstance(value, dict)), default="")
+    told = texts(held[protocol] if protocol else held, what)
     port = whole_number(told.get("port", ""))
     if port is None or not 0 < port <= 65_535:  # noqa: PLR2004 - the highest port there is
         return None
     return MetadataService(
-        port, told.get("protocol", "dubbo"), told.get("version", ""), told.get("group", "")
+        port,
+        protocol or told.get("protocol", "dubbo"),
+        told.get("version", ""),
+        told.get("group", ""),
     )
 
 

@@ -184,6 +184,16 @@ def test_a_metadata_service_answers_over_triple_from_version_2(
     assert dubbos(pairs).answers_over_triple is answers
 
 
+def test_dubbo_2_7_tells_a_metadata_service_for_each_protocol() -> None:
+    params = {
+        "rest": {"version": "1.0.0", "port": "8080"},
+        "dubbo": {"version": "1.0.0", "dubbo": "2.0.2", "port": "20881"},
+    }
+    found = dubbos({"dubbo.metadata-service.url-params": json.dumps(params)})
+    assert found.metadata_service == MetadataService(20881, "dubbo", "1.0.0")
+    assert not found.answers_over_triple
+
+
 def test_with_remote_storage_no_metadata_service_is_told() -> None:
     found = dubbos(
         {"dubbo.metadata.storage-type": "remote", "dubbo.metadata.revision": "4f2a"}, port=1
@@ -262,6 +272,16 @@ def test_an_instance_that_cannot_be_read_is_refused_with_the_reason(
     record: object, reason: str
 ) -> None:
     assert refused(record) == reason
+
+
+def test_a_metadata_service_that_cannot_be_read_is_refused_with_the_reason() -> None:
+    def with_params(text: str) -> dict[str, object]:
+        return curator({"dubbo.metadata-service.url-params": text}, "")
+
+    what = "its dubbo.metadata-service.url-params"
+    assert refused(with_params("[]")) == f"{what} is a list, no object"
+    assert refused(with_params('{"port":1}')) == f"'port' of {what} is 1, no text"
+    assert refused(with_params("{")).startswith(f"{what} is no JSON")
 
 
 @pytest.mark.parametrize(

@@ -162,10 +162,18 @@ class Consumer(Application):
 
     kind: ClassVar[str] = "Dubbo consumer"
 
-    def __init__(self, directory: Path, need: Need, *, hosts: Path | None = None) -> None:
-        """Describe it; it looks names up in the file ``hosts``, and then nowhere else.
+    def __init__(
+        self,
+        directory: Path,
+        need: Need,
+        *,
+        hosts: Path | None = None,
+        before: Sequence[str | Path] = (),
+    ) -> None:
+        """Describe it, and what runs it: ``before`` stands before its command.
 
-        Raises rig.bed.Missing or BuildFailed.
+        It looks names up in the file ``hosts``, and then nowhere else. Raises rig.bed.Missing or
+        BuildFailed.
         """
         sent = {**need.attachments, **({"dubbo.tag": need.tag} if need.tag else {})}
         milliseconds = str(round(need.timeout * 1000))
@@ -174,7 +182,7 @@ class Consumer(Application):
         )
         if hosts is not None:
             command = [command[0], f"-Djdk.net.hosts.file={hosts}", *command[1:]]
-        super().__init__(need.name, directory, command, environment=environment)
+        super().__init__(need.name, directory, [*before, *command], environment=environment)
 
     async def call(self, times: int = 1, *, within: float = 60.0) -> list[Call]:
         """Call so many times, one after the other; return what came of each."""

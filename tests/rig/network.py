@@ -154,10 +154,13 @@ class Namespace:
     def redirect(self, port: int, to: int) -> None:
         """Let new connections to that port of any address end at port ``to`` of 127.0.0.1.
 
-        Who takes them can ask its socket for SO_ORIGINAL_DST. That concerns all that is inside,
-        also who takes them.
+        Who takes them can ask its socket for SO_ORIGINAL_DST. That concerns all that is inside but
+        what a :meth:`proxy` opens.
         """
-        self._nft(f"add rule inet meshbridge redirected tcp dport {port} redirect to :{to}")
+        self._nft(
+            f"add rule inet meshbridge redirected tcp dport {port} meta skgid != {PROXY}"
+            f" redirect to :{to}"
+        )
 
     def capture(self, to: int) -> None:
         """Let new connections that go out end at port ``to`` of 127.0.0.1, as Istio does in a pod.

@@ -1,28 +1,87 @@
-"""Watches the configured roots of a ZooKeeper cluster over one session, as one scope."""
+"""Watches the configured roots of a ZooKeeper ensemble over one session, as one scope."""
 
+import asyncio
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import ClassVar, Never
+from typing import ClassVar, Never, cast
 
 from pydantic import BaseModel
 
-from meshbridge import Context, Emit, RegistryUnavailable
-from meshbridge.settings import Section
+from meshbridge import Context, Emit, RegistryRejected, RegistryUnavailable
+from meshbridge_zookeeper_dubbo.fetching import Fetching
+from meshbridge_zookeeper_dubbo.holdings import Holdings
+from meshbridge_zookeeper_dubbo.options import Options as ZooKeeperOptions
+from meshbridge_zookeeper_dubbo.reading import follow
+from meshbridge_zookeeper_dubbo.roots import Roots
+from meshbridge_zookeeper_dubbo.session import Session, connected
+from meshbridge_zookeeper_dubbo.telling import Telling
 
 REFILL = timedelta(seconds=15)
-"""A provider that lost its session registers again within this time."""
+"""A client of Dubbo or Spring Cloud registers again within this time once a server is back."""
 
 
 class ZooKeeperDubbo:
-    """What Dubbo and Spring Cloud have registered in one ZooKeeper cluster."""
+    """What Dubbo and Spring Cloud have registered in one ensemble; all roots are one scope.
 
-    Options: ClassVar[type[BaseModel]] = Section
+    One attempt is one connection's life: when it ends, ``watch`` raises RegistryUnavailable, is
+    called again by the supervisor and lists everything with ``after_gap``.
+    """
+
+    Options: ClassVar[type[BaseModel]] = ZooKeeperOptions
     domain = "zookeeper"
     settle = REFILL
-    scopes: tuple[str, ...] = ("/dubbo /services",)
 
     def __init__(self, name: str, options: BaseModel, context: Context) -> None:
-        self._name, self._options, self._context = name, options, context
+        if not isinstance(options, ZooKeeperOptions):
+            found = type(options).__name__
+            raise TypeError(f"{name}: needs zookeeper-dubbo options, got {found}")
+        self._options = options
+        self._context = context
+        self._roots = Roots(options.interface_roots, options.application_roots)
+        self.scopes = (" ".join(self._roots.all),)
+        self._last: Holdings | None = None
+        """What was listed last: what comes next comes after a gap."""
 
     async def watch(self, emit: Emit) -> Never:
-        """Tell what the roots hold until cancelled."""
-        raise RegistryUnavailable(f"{self._name}: cannot be read yet")
+        """Tell what the roots hold until cancelled.
+
+        Raises RegistryRejected or RegistryUnavailable, and nothing else of ZooKeeper or kazoo.
+        """
+        try:
+            async with connected(self._options, self._context.logger) as session:
+                await self._follow(session, emit)
+        except ExceptionGroup as failed:
+            raise _foremost(failed) from failed
+        raise AssertionError("a tree is followed until that fails")
+
+    async def _follow(self, session: Session, emit: Emit) -> None:
+        holdings = Holdings(self._roots, dials=self._options.dial_instances, before=self._last)
+        telling = Telling(self.scopes[0], holdings, self._context, emit)
+        fetching = Fetching(
+            holdings.applications, self._roots, self._options, self._context, telling.look
+        )
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(follow(session, self._roots.all, self._roots, telling))
+            tasks.create_task(fetching.run())
+            await telling.list_all(fetching.look, after_gap=self._last is not None)
+            self._last = holdings
+            await telling.keep_telling(fetching.look)
+
+
+def _foremost(failed: ExceptionGroup[Exception]) -> Exception:
+    """Return what the user should hear of: a bug, else a refusal, else an outage."""
+
+    def rank(leaf: Exception) -> int:
+        if isinstance(leaf, RegistryUnavailable):
+            return 2
+        return int(isinstance(leaf, RegistryRejected))
+
+    return min(_leaves(failed), key=rank)
+
+
+def _leaves(failed: ExceptionGroup[Exception]) -> Iterator[Exception]:
+    for each in failed.exceptions:
+        if isinstance(each, ExceptionGroup):
+            yield from _leaves(cast("ExceptionGroup[Exception]", each))
+        else:
+            yield each

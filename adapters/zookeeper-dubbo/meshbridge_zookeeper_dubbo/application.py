@@ -1,0 +1,120 @@
+"""What is kept of one application and of each of its instances; pure."""
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from meshbridge import BadData, Instance
+from meshbridge_dubbo import ApplicationInstance, Provider, Served, read_instance
+from meshbridge_zookeeper_dubbo.records import AGAIN, Fault, plain
+from meshbridge_zookeeper_dubbo.revisions import Revision
+
+_KEPT: Final = "the application keeps them to itself, and no mapping names any"
+_WAYS: Final = "let it register with metadata-type=remote or register-mode=all"
+_DIALS: Final = f"set dial-instances: true, or {_WAYS}"
+
+
+class Wanted(NamedTuple):
+    """Metadata that somebody must fetch."""
+
+    revision: Revision
+    remote: bool
+    """Whether they are in the registry; else one of the instances must be asked."""
+    instances: tuple[ApplicationInstance, ...]
+    """Those that have them, by their ids."""
+
+
+class Serves(NamedTuple):
+    """What one instance serves now, of the interfaces for which that may have changed."""
+
+    path: str
+    """Of the instance's node."""
+    interfaces: dict[str, tuple[Provider, ...]]
+    """By the interface; empty for one that it serves no longer."""
+    guessed: bool = False
+    """Whether groups and versions are not known."""
+
+
+class How(enum.Enum):
+    """How it is known what an instance serves."""
+
+    TOLD = enum.auto()
+    GUESSED = enum.auto()
+    UNKNOWN = enum.auto()
+
+
+class Judged(NamedTuple):
+    """What an instance serves."""
+
+    served: Served
+    """Besides what the URLs of interfaces tell."""
+    how: How = How.TOLD
+    agreed: Sequence[Provider] = ()
+    """What is told of it, which its weight and its labels are found in."""
+
+
+@dataclass(slots=True)
+class Node:
+    """One instance's node."""
+
+    application: str
+    data: int
+    """The hash of what it held when it was read."""
+    value: ApplicationInstance | Fault
+    interfaces: frozenset[str] = frozenset()
+    """Those that it was last said to serve."""
+    instance: Instance | None = None
+    """With what its metadata say of it."""
+    unknown: bool = False
+    """Whether nothing tells what it serves."""
+    faults: tuple[tuple[str, str], ...] = ()
+    """What of its metadata cannot be read."""
+
+    @property
+    def revision(self) -> Revision | None:
+        """What it exports; ``None`` if that is nothing, or it cannot be read."""
+        if isinstance(self.value, Fault) or not self.value.revision:
+            return None
+        return self.application, self.value.revision
+
+
+@dataclass(slots=True)
+class Application:
+    """What is known of one application."""
+
+    listed: set[str] = field(default_factory=set[str])
+    """The paths of its nodes that say by themselves that it exists."""
+    nodes: set[str] = field(default_factory=set[str])
+    """The paths of its instances' nodes."""
+    mapped: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    """The interfaces whose mapping names it, with the path of that."""
+    wrong: dict[str, tuple[Fault, ...]] = field(default_factory=dict[str, tuple[Fault, ...]])
+    """What is to be said of rules that name it, by their paths."""
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is such an application; a mapping or a rule makes none."""
+        return bool(self.listed or self.nodes)
+
+
+def read(application: str, node: str, data: bytes) -> ApplicationInstance | Fault:
+    """Return what an instance's node holds."""
+    try:
+        return read_instance(application, node, data)
+    except BadData as bad:
+        return Fault(plain(application), node, str(bad), AGAIN)
+
+
+def unknown(value: ApplicationInstance, failure: str | None) -> Fault:
+    """Return what is said of an application if nothing tells what its instance serves.
+
+    ``failure`` is why its metadata could not be fetched, if that was tried.
+    """
+    name = plain(value.application)
+    record = f"interfaces of revision {value.revision}"
+    if failure is not None:
+        return Fault(name, record, f"they cannot be fetched: {failure}", _WAYS)
+    if value.answers_over_triple:
+        return Fault(name, record, _KEPT, _DIALS)
+    return Fault(name, record, f"{_KEPT}; without Triple it cannot be asked", _WAYS)

@@ -1,0 +1,222 @@
+"""Keeps what a ZooKeeper tree tells, and works out which services have become something else; pure.
+
+It is told of the tree as a :class:`~meshbridge_zookeeper_dubbo.tree.Listener`, and asked in small
+steps for what there is to say: a step reads one name or works out one interface or application.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple
+
+from meshbridge import BadData
+from meshbridge_dubbo import read_mapping
+from meshbridge_dubbo.overrides import Rules
+from meshbridge_zookeeper_dubbo import records
+from meshbridge_zookeeper_dubbo.applications import Applications
+from meshbridge_zookeeper_dubbo.interfaces import Interfaces
+from meshbridge_zookeeper_dubbo.records import CORRECT, Fault, plain
+from meshbridge_zookeeper_dubbo.roots import CATEGORIES, PROVIDERS, RULES, Place, Roots, Sort, join
+from meshbridge_zookeeper_dubbo.said import News, Said
+
+
+class Holdings:
+    """What one reading of the tree holds."""
+
+    def __init__(self, roots: Roots, *, dials: bool, before: "Holdings | None" = None) -> None:
+        """Begin with nothing.
+
+        What ``before`` has read, fetched and reported is not read, fetched or reported again.
+        ``dials`` says whether instances are asked for their metadata.
+        """
+        self._changed: dict[str, None] = {}
+        """Names of interfaces and applications of which there may be something to say."""
+        self.applications: Applications = Applications(
+            self._changed, dials=dials, before=before.applications if before else None
+        )
+        self.interfaces: Interfaces = Interfaces(
+            self._changed, self.applications, before.interfaces if before else None
+        )
+        self.said: Said = Said(before.said if before else None)
+        self._roots = roots
+        self._settled = False
+        self._mapped: dict[str, tuple[Place, frozenset[str]]] = {}
+        """The mappings, by their paths, and the applications that each names."""
+        self._ruled: dict[str, Place] = {}
+        """The rules of the configuration centre, by their paths."""
+
+    def forget(self) -> None:
+        """Let go of what was known before: everything has been told again."""
+        self.applications.forget()
+        self.interfaces.forget()
+        self.said.forget()
+
+    def children(self, path: str, names: Sequence[str]) -> None:
+        """Take all children that a node has."""
+        self._settled = False
+        for place in self._roots.places(path):
+            if place.sort in CATEGORIES:
+                self.interfaces.replace(place, names)
+                continue
+            listed = frozenset(names)
+            for name in [each for each in self._known(place, path) if each not in listed]:
+                self.removed(path, name)
+            for name in names:
+                self._list(place, path, name)
+
+    def added(self, path: str, name: str) -> None:
+        """Take a new child."""
+        self._settled = False
+        for place in self._roots.places(path):
+            if place.sort in CATEGORIES:
+                self.interfaces.add(place, name)
+            else:
+                self._list(place, path, name)
+
+    def removed(self, path: str, name: str) -> None:
+        """Take it that a child has gone, and all that was below it."""
+        self._settled = False
+        for place in self._roots.places(path):
+            if place.sort in CATEGORIES:
+                self.interfaces.remove(place, name)
+        gone = join(path, name)
+        for each in (*self._roots.below(gone), gone):
+            for place in self._roots.places(each):
+                self._clear(place, each)
+
+    def data(self, path: str, data: bytes | None) -> None:
+        """Take a node's data, or that it is not there."""
+        self._settled = False
+        for place in self._roots.places(path):
+            if data is None:
+                self._clear(place, path)
+            elif place.sort is Sort.INSTANCE:
+                self.applications.put(place.name, place.node, path, data)
+            elif place.sort is Sort.MAPPING:
+                self._map(place, path, data)
+            elif place.sort is Sort.RULE:
+                self._rule(place, path, records.rule(place.name, data))
+
+    def settled(self) -> None:
+        """Take it that what was told so far is one state."""
+        self._settled = True
+
+    def read(self) -> Iterator[None]:
+        """Read what must be read, also while it is still being told."""
+        while self.interfaces.read_one():
+            yield
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to say."""
+        return not (self._changed or self.interfaces.unread or self.applications.stirred)
+
+    def take(self, *, unsettled: bool = False) -> Iterator[News | None]:
+        """Yield what has changed, and ``None`` after each step.
+
+        It ends when all is said, and before that when more is told that is not one state, unless
+        ``unsettled``.
+        """
+        while self._settled or unsettled:
+            if self.interfaces.read_one():
+                pass
+            elif serves := self.applications.serving():
+                self.interfaces.serve(serves)
+            elif self._changed:
+                name, _ = self._changed.popitem()
+                yield from self.said.news(
+                    name, self.interfaces.services(name), self.applications.service(name)
+                )
+            else:
+                return
+            yield None
+
+    def _list(self, place: Place, path: str, name: str) -> None:
+        """Take it that a node has this child, if its being there says something."""
+        if place.sort is Sort.INTERFACE and name == PROVIDERS:
+            self.interfaces.list(place, listed=True)
+        elif place.sort is Sort.APPLICATIONS and self._roots.lists(place.root, name):
+            self.applications.list(name, join(path, name))
+
+    def _known(self, place: Place, path: str) -> Iterator[str]:
+        """Yield the children that a node is known to have."""
+        match place.sort:
+            case Sort.INTERFACES:
+                yield from self.interfaces.nodes(path)
+            case Sort.INTERFACE:
+                yield from CATEGORIES.values()
+            case Sort.CONFIG:
+                yield RULES
+            case Sort.RULES | Sort.MAPPINGS:
+                held = (*self._ruled, *self._mapped)
+                yield from (each.rpartition("/")[2] for each in held if _is_in(each, path))
+            case Sort.APPLICATIONS:
+                yield from self.applications.names()
+            case Sort.APPLICATION:
+                nodes = self.applications.nodes(place.name)
+                yield from (each.rpartition("/")[2] for each in nodes if _is_in(each, path))
+            case _:
+                pass  # it has no children that say anything
+
+    def _clear(self, place: Place, path: str) -> None:
+        """Take it that a node is not there."""
+        match place.sort:
+            case Sort.INTERFACE:
+                self.interfaces.drop(place)
+            case Sort.PROVIDERS | Sort.CONSUMERS | Sort.CONFIGURATORS:
+                self.interfaces.clear(place)
+            case Sort.RULE:
+                self._rule(place, path, None)
+            case Sort.MAPPING:
+                self._map(place, path, None)
+            case Sort.INSTANCE:
+                self._drop(path)
+            case Sort.APPLICATION:
+                self._clear_below(place, path)
+                self.applications.unlist(place.name, path)
+            case _:
+                self._clear_below(place, path)
+
+    def _clear_below(self, place: Place, path: str) -> None:
+        for name in list(self._known(place, path)):
+            child = join(path, name)
+            for each in self._roots.places(child):
+                if each.root == place.root:
+                    self._clear(each, child)
+
+    def _drop(self, path: str) -> None:
+        if serves := self.applications.drop(path):
+            self.interfaces.serve(serves)
+
+    def _map(self, place: Place, path: str, data: bytes | None) -> None:
+        """Take which applications serve an interface; ``None``: nobody says."""
+        _, before = self._mapped.pop(path, (place, frozenset[str]()))
+        now: frozenset[str] = frozenset()
+        fault = None
+        if data is not None:
+            try:
+                now = read_mapping(data)
+            except BadData as bad:
+                fault = Fault(plain(place.name), path, str(bad), CORRECT)
+            self._mapped[path] = (place, now)
+        self.interfaces.map(place.name, path, mapped=data is not None)
+        self.interfaces.mind(place.name, path, fault)
+        self.applications.map(place.name, path, before - now, now - before)
+
+    def _rule(self, place: Place, path: str, told: Rules | Fault | None) -> None:
+        """Take what the configuration centre says; ``None``: nothing."""
+        if told is None:
+            self._ruled.pop(path, None)
+        else:
+            self._ruled[path] = place
+        name = records.subject(place.name)
+        if ":" in place.name:
+            self.interfaces.rule(name, path, told if isinstance(told, Rules) else None)
+            self.interfaces.mind(name, path, told if isinstance(told, Fault) else None)
+        elif isinstance(told, Rules):
+            faults = (Fault(plain(name), *astuple(each)) for each in told.remarks)
+            self.applications.mind(name, path, tuple(faults))
+        else:
+            self.applications.mind(name, path, (told,) if told else ())
+
+
+def _is_in(path: str, parent: str) -> bool:
+    return path.rpartition("/")[0] == parent.rstrip("/")

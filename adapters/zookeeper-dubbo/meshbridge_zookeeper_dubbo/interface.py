@@ -1,0 +1,191 @@
+"""Works out the services of one interface from all that is told of it; pure.
+
+An interface is told by the URLs below its own nodes, in as many roots as there are, and by the
+instances of applications that serve it. The same address and port is one instance of it, whoever
+tells it, and what the URL says goes before what the application says; only out of use it is if
+either says so.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass, field, replace
+from typing import Final, NamedTuple
+
+from meshbridge import Consumer, Health, Instance, Kind, RegisteredService, ServiceId
+from meshbridge_dubbo import Provider, asks_for
+from meshbridge_dubbo.overrides import Rules, apply
+from meshbridge_zookeeper_dubbo.names import Names
+from meshbridge_zookeeper_dubbo.records import Caller, Fault, Record, plain
+from meshbridge_zookeeper_dubbo.roots import Sort
+
+MOST_EMPTY: Final = 16
+"""Groups and versions without a provider that are remembered of one interface."""
+
+
+class Told(NamedTuple):
+    """What is said of one service."""
+
+    service: RegisteredService
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass(slots=True)
+class Part:
+    """What stands below one node of an interface."""
+
+    listed: bool = False
+    """Whether it has a node for providers: Dubbo makes it with the first and leaves it."""
+    names: dict[Sort, Names[Record]] = field(default_factory=dict[Sort, Names[Record]])
+    """The URLs of each category that has any."""
+
+
+class Interface:
+    """What is known of one interface."""
+
+    __slots__ = ("_guessed", "_served", "mappings", "name", "parts", "rules", "seen", "wrong")
+
+    def __init__(self, name: str) -> None:
+        """Begin with nothing; ``name`` is decoded."""
+        self.name = name
+        self.parts: dict[tuple[str, str], Part] = {}
+        """By the root, and the name of the interface's node as it stands."""
+        self.mappings: set[str] = set()
+        """The paths of mappings that name it."""
+        self.rules: dict[str, Rules] = {}
+        """What the configuration centre says of it, by the path of the rule."""
+        self.wrong: dict[str, Fault] = {}
+        """What is wrong with rules and mappings, by their paths."""
+        self._served: dict[str, tuple[Provider, ...]] = {}
+        self._guessed: set[str] = set()
+        self.seen: dict[ServiceId, None] = {}
+        """Groups and versions of which there was a provider, the latest last."""
+
+    def remember(self, before: "Interface") -> None:
+        """Know the groups and versions that were known before a gap."""
+        self.seen = dict(before.seen)
+
+    def serve(self, path: str, providers: tuple[Provider, ...], *, guessed: bool) -> bool:
+        """Take what the instance at this path serves of it; return whether that is news."""
+        news = self._served.get(path, ()) != providers
+        self._guessed.discard(path)
+        if providers:
+            self._served[path] = providers
+            if guessed:
+                self._guessed.add(path)
+        else:
+            self._served.pop(path, None)
+        return news
+
+    def part(self, root: str, node: str) -> Part:
+        """Return what stands below a node of it, which there is from now on."""
+        return self.parts.setdefault((root, node), Part())
+
+    def drop(self, root: str, node: str) -> None:
+        """Let a node of it go."""
+        del self.parts[root, node]
+        if not self.parts:
+            self.seen = {}
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing at all is known of it."""
+        return not (self.parts or self.mappings or self.rules or self.wrong or self._served)
+
+    def services(self) -> list[Told]:
+        """Return what is said of each of its services, none if there is no such interface.
+
+        The node of an interface names no group and no version. So one that had a provider while
+        this process runs is told on, empty, as long as the interface has a node (or, if it never
+        had one, a mapping); an interface of which no provider was seen is told as that without
+        group and version.
+        """
+        found: dict[ServiceId, dict[str, Provider]] = {}
+        faults: dict[ServiceId, set[Fault]] = {}
+        for record in self._records():
+            if isinstance(record, Provider):
+                _unite(found.setdefault(record.service, {}), record)
+            elif isinstance(record, Fault):
+                faults.setdefault(record.service, set()).add(record)
+        known = set(found)
+        for path in sorted(self._served):
+            for each in self._served[path]:
+                _join(found.setdefault(each.service, {}), each)
+                if path not in self._guessed:
+                    known.add(each.service)
+        self._see(known)
+        listed = any(part.listed for part in self.parts.values())
+        if not (found or faults or listed or (self.mappings and self.seen)):
+            return []
+        names = sorted({*found, *faults, *self.seen} or {plain(self.name)})
+        rules = tuple(self._rules())
+        for fault in self._remarks(rules):
+            name = fault.service if fault.service in names else names[0]
+            faults.setdefault(name, set()).add(fault._replace(service=name))
+        return [
+            Told(
+                RegisteredService(
+                    name,
+                    _instances(found.get(name, {}).values(), rules),
+                    consumers=self._consumers(name),
+                    kind=Kind.DUBBO_INTERFACE,
+                ),
+                tuple(sorted(faults.get(name, ()))),
+            )
+            for name in names
+        ]
+
+    def _records(self) -> Iterator[Record]:
+        for part in self.parts.values():
+            for names in part.names.values():
+                yield from names.read.values()
+
+    def _rules(self) -> Iterator[Rules]:
+        yield from self.rules.values()
+        yield from (each for each in self._records() if isinstance(each, Rules))
+
+    def _remarks(self, rules: Iterable[Rules]) -> Iterator[Fault]:
+        """Yield what must be said of rules and mappings, which make no service."""
+        for told in rules:
+            yield from (Fault(plain(self.name), *astuple(each)) for each in told.remarks)
+        yield from self.wrong.values()
+
+    def _consumers(self, service: ServiceId) -> tuple[Consumer, ...]:
+        callers = (each for each in self._records() if isinstance(each, Caller))
+        asking = (each.consumer for each in callers if asks_for(each.asked, service))
+        return tuple({each.id: each for each in sorted(asking, key=repr)}.values())
+
+    def _see(self, known: Collection[ServiceId]) -> None:
+        for name in sorted(known):
+            self.seen.pop(name, None)
+            self.seen[name] = None
+        empty = [name for name in self.seen if name not in known]
+        for name in empty[:-MOST_EMPTY]:
+            del self.seen[name]
+
+
+def _unite(providers: dict[str, Provider], told: Provider) -> None:
+    """Take what a URL tells; of two about one address the newer: a restart leaves both a while."""
+    known = providers.get(told.instance.id)
+    if known is None or _age(known) < _age(told):
+        providers[told.instance.id] = told
+
+
+def _age(provider: Provider) -> tuple[float, str]:
+    """Return what orders providers of one id the same way however they came."""
+    instance = provider.instance
+    return instance.registered_at or 0.0, repr(instance)
+
+
+def _join(providers: dict[str, Provider], served: Provider) -> None:
+    """Take what an application's instance serves besides what the URLs tell."""
+    known = providers.get(served.instance.id)
+    if known is None:
+        providers[served.instance.id] = served
+    elif served.instance.health is Health.DISABLED is not known.instance.health:
+        out = replace(known.instance, health=Health.DISABLED)
+        providers[served.instance.id] = replace(known, instance=out)
+
+
+def _instances(providers: Iterable[Provider], told: Sequence[Rules]) -> tuple[Instance, ...]:
+    rules = [rule for each in told for rule in each.rules]
+    instances = [apply(each, rules).instance if rules else each.instance for each in providers]
+    return tuple(sorted(instances, key=lambda each: each.id))

@@ -1,0 +1,96 @@
+"""Reads the records that make up what an interface holds, and names those that cannot be; pure."""
+
+from typing import Final, NamedTuple
+
+from meshbridge import BadData, Consumer, ServiceId
+from meshbridge_dubbo import Provider, Url, not_a_provider, parse_url, read_consumer, read_provider
+from meshbridge_dubbo.configurators import SUFFIX, read_configurators, read_override
+from meshbridge_dubbo.overrides import Rules
+from meshbridge_dubbo.provider import identity, instance_id
+
+_LONGEST: Final = 200
+"""Characters of a node's name that stand for a record which cannot be read."""
+AGAIN: Final = "register it again, or delete its node in ZooKeeper"
+CORRECT: Final = "correct the rule where it was written"
+
+
+class Fault(NamedTuple):
+    """A record that cannot be read, or of which something must be said."""
+
+    service: ServiceId
+    """What it is about, as far as can be told."""
+    record: str
+    """The instance's id if that can be read, else what names the record."""
+    reason: str
+    remedy: str
+
+
+class Caller(NamedTuple):
+    """A consumer, and the service that it asks for."""
+
+    asked: ServiceId
+    consumer: Consumer
+
+
+Record = Provider | Caller | Rules | Fault | None
+"""What a node's name tells; ``None``: nothing that matters here."""
+
+
+def plain(interface: str) -> ServiceId:
+    """Return an interface without group and version."""
+    return ServiceId("", "", interface)
+
+
+def provider(interface: str, name: str) -> Provider | Fault | None:
+    """Return what a node below an interface's providers tells; ``None``: it is no provider."""
+    try:
+        url = parse_url(name)
+    except BadData as bad:
+        return Fault(plain(interface), name[:_LONGEST], str(bad), AGAIN)
+    if not_a_provider(url) is not None:
+        return None
+    try:
+        read = read_provider(url)
+        if read.service.name == interface:
+            return read
+        reason = f"it stands at {interface} but is one of {read.service.name}: nobody finds it"
+    except BadData as bad:
+        reason = str(bad)
+    return Fault(_service(interface, url), instance_id(url), reason, AGAIN)
+
+
+def caller(interface: str, name: str) -> Caller | Fault:
+    """Return what a node below an interface's consumers tells."""
+    try:
+        return Caller(*read_consumer(parse_url(name)))
+    except BadData as bad:
+        return Fault(plain(interface), name[:_LONGEST], str(bad), AGAIN)
+
+
+def configurator(interface: str, name: str) -> Rules | Fault:
+    """Return what a node below an interface's configurators tells."""
+    try:
+        return read_override(parse_url(name), interface)
+    except BadData as bad:
+        return Fault(plain(interface), name[:_LONGEST], str(bad), CORRECT)
+
+
+def rule(key: str, data: bytes) -> Rules | Fault:
+    """Return what the configuration centre holds under a key."""
+    try:
+        return read_configurators(key, data)
+    except BadData as bad:
+        return Fault(plain(subject(key)), key, str(bad), CORRECT)
+
+
+def subject(key: str) -> str:
+    """Return the interface or the application that a rule's key names."""
+    return key.removesuffix(SUFFIX).partition(":")[0]
+
+
+def _service(interface: str, url: Url) -> ServiceId:
+    try:
+        told = identity(url)
+    except BadData:
+        return plain(interface)
+    return told if told.name == interface else plain(interface)

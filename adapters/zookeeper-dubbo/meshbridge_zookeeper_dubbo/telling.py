@@ -1,0 +1,107 @@
+"""Works off in slices what is told of a tree, and tells the core what comes of it."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, Never
+
+from meshbridge import Changed, Context, Emit, Listing, Removed
+from meshbridge_zookeeper_dubbo.holdings import Holdings
+from meshbridge_zookeeper_dubbo.said import News
+
+SLICE: Final = 0.004
+"""Seconds of work after which the loop gets its turn."""
+
+
+class Telling:
+    """Takes what the reader of a tree tells (:class:`~.tree.Listener`), and tells the core."""
+
+    def __init__(self, scope: str, holdings: Holdings, context: Context, emit: Emit) -> None:
+        """Be ready; ``holdings`` are empty."""
+        self._scope = scope
+        self._holdings = holdings
+        self._context = context
+        self._emit = emit
+        self._whole = False
+        self._woken = asyncio.Event()
+
+    def look(self) -> None:
+        """Look again, soon, whether there is something to say."""
+        self._woken.set()
+
+    def children(self, path: str, names: Sequence[str]) -> None:
+        """Take all children that a node has."""
+        self._holdings.children(path, names)
+        self._woken.set()  # while all is being read, names can be read already
+
+    def added(self, path: str, name: str) -> None:
+        """Take a new child."""
+        self._holdings.added(path, name)
+
+    def removed(self, path: str, name: str) -> None:
+        """Take it that a child has gone."""
+        self._holdings.removed(path, name)
+
+    def data(self, path: str, data: bytes | None) -> None:
+        """Take a node's data."""
+        self._holdings.data(path, data)
+
+    def settled(self) -> None:
+        """Take it that what was told so far is one state."""
+        self._holdings.settled()
+        self._whole = True
+        self._woken.set()
+
+    async def list_all(self, fetch: Callable[[], None], *, after_gap: bool) -> None:
+        """Tell everything once it has been told and what the registry holds of it is fetched.
+
+        ``fetch`` is called when there is something to be fetched.
+        """
+        holdings = self._holdings
+        done = False
+        while not done:
+            await self._news()
+            if not self._whole:
+                await self._work(holdings.read(), self._report)
+                continue
+            # Changes go on meanwhile: each service is as it was at some moment since the reading.
+            await self._work(holdings.take(unsettled=True), self._report)
+            if holdings.applications.revisions.take_news():
+                fetch()
+            done = not holdings.applications.awaited and holdings.idle
+        services, unreadable = holdings.said.listing()
+        self._emit(Listing(self._scope, services, unreadable, after_gap=after_gap))
+        holdings.forget()
+
+    async def keep_telling(self, fetch: Callable[[], None]) -> Never:
+        """Tell each service that has become something else."""
+        while True:
+            await self._news()
+            await self._work(self._holdings.take(), self._tell)
+            if self._holdings.applications.revisions.take_news():
+                fetch()
+
+    async def _news(self) -> None:
+        await self._woken.wait()
+        self._woken.clear()
+
+    async def _work(self, steps: Iterator[News | None], tell: Callable[[News], None]) -> None:
+        until = time.perf_counter() + SLICE
+        for news in steps:
+            if news is not None:
+                tell(news)
+            if time.perf_counter() > until:
+                await asyncio.sleep(0)
+                until = time.perf_counter() + SLICE
+
+    def _report(self, news: News) -> None:
+        for fault in news.reports:
+            subject = (fault.service, fault.record)
+            self._context.report(self._scope, subject, fault.reason, fault.remedy)
+
+    def _tell(self, news: News) -> None:
+        self._report(news)
+        if news.service is None:
+            self._emit(Removed(self._scope, news.id))
+        else:
+            self._emit(Changed(self._scope, news.service, news.unreadable))

@@ -261,8 +261,10 @@ def test_an_application_scope_below_a_service_is_for_calls_of_that_application()
 
 
 def test_a_rule_without_a_side_is_applied_nowhere() -> None:
-    (remark,) = centre(rule(item(side="null"))).remarks
-    assert remark.reason == "its side is not consumer, so that Dubbo applies it nowhere"
+    sideless = rule(item(side="null"))
+    for text in (sideless, sideless.replace("configVersion: v2.7\n", "")):
+        (remark,) = centre(text).remarks
+        assert remark.reason == "its side is not consumer, so that Dubbo applies it nowhere"
 
 
 @pytest.mark.parametrize(
@@ -398,3 +400,7 @@ def test_a_text_that_cannot_be_read_is_refused_with_the_reason(
 
 def test_parameters_that_are_no_texts_are_not_looked_at() -> None:
     assert centre(rule(item(parameters="{weight: 50, more: {a: b}}"))).rules[0].weight == 0.5
+
+
+def test_a_quoted_null_is_a_text() -> None:
+    assert centre(rule(item(parameters='{weight: 50, more: "null"}'))).rules[0].weight == 0.5

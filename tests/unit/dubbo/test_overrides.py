@@ -71,6 +71,7 @@ def test_an_ipv6_address_is_named_with_or_without_brackets() -> None:
         (AddressMatch(wildcard="10.*:20880"), True),
         (AddressMatch(wildcard="10.0.0.1"), False),
         (AddressMatch(wildcard="11.*"), False),
+        (AddressMatch(wildcard="10.*:1"), False),
         (AddressMatch(exact="10.0.0.1:20880"), True),
         (AddressMatch(exact="10.0.0.1"), False),
         (AddressMatch(cird="10.0.0.1:20880"), True),

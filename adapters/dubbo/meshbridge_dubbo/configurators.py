@@ -185,7 +185,7 @@ def _judged(one: _Configurator) -> Rules:
 
 
 def _modern(url: Url) -> bool:
-    """Return whether the rule is of 2.7 or later (AbstractConfigurator.java:82)."""
+    """Return whether the rule is of 2.7 or later (AbstractConfigurator.java:80)."""
     return bool(url.parameters.get("configVersion"))
 
 

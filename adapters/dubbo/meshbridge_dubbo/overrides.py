@@ -45,7 +45,7 @@ class Rule:
     """(address, priority): of two rules the greater has the last word (Configurator.java)."""
     legacy: bool = False
     """From an ``override://`` URL below the interface: those who read applications do not see
-    it, and a rule of the configuration centre has the last word (RegistryDirectory.java:693)."""
+    it, and a rule of the configuration centre has the last word (RegistryDirectory.java:651)."""
 
     def means(self, provider: Provider) -> bool:
         """Return whether consumers apply it to this provider."""

@@ -34,6 +34,8 @@ class Part:
 
     listed: bool = False
     """Whether it has a node for providers: Dubbo makes it with the first and leaves it."""
+    old: bool = False
+    """Whether that was there when the reading began; a new one gets its provider in a moment."""
     names: dict[Sort, Names[Record]] = field(default_factory=dict[Sort, Names[Record]])
     """The URLs of each category that has any."""
 
@@ -95,8 +97,8 @@ class Interface:
 
         The node of an interface names no group and no version. So one that had a provider while
         this process runs is told on, empty, as long as the interface has a node (or, if it never
-        had one, a mapping); an interface of which no provider was seen is told as that without
-        group and version.
+        had one, a mapping). An interface that had no provider when the reading began is told as
+        that without group and version, until there is one.
         """
         found: dict[ServiceId, dict[str, Provider]] = {}
         faults: dict[ServiceId, set[Fault]] = {}
@@ -112,12 +114,9 @@ class Interface:
                 if path not in self._guessed:
                     known.add(each.service)
         self._see(known)
-        listed = any(part.listed for part in self.parts.values())
-        if not (found or faults or listed or (self.mappings and self.seen)):
-            return []
-        names = sorted({*found, *faults, *self.seen} or {plain(self.name)})
+        names = sorted({*found, *faults, *self._empty()})
         rules = tuple(self._rules())
-        for fault in self._remarks(rules):
+        for fault in self._remarks(rules) if names else ():
             name = fault.service if fault.service in names else names[0]
             faults.setdefault(name, set()).add(fault._replace(service=name))
         return [
@@ -132,6 +131,13 @@ class Interface:
             )
             for name in names
         ]
+
+    def _empty(self) -> Collection[ServiceId]:
+        """Return what is told even without a provider."""
+        listed = [part for part in self.parts.values() if part.listed]
+        if self.seen:
+            return self.seen if listed or self.mappings else ()
+        return (plain(self.name),) if any(part.old for part in listed) else ()
 
     def _records(self) -> Iterator[Record]:
         for part in self.parts.values():

@@ -39,6 +39,7 @@ class Interfaces:
         self._changed = changed
         self._applications = applications
         self._before: dict[str, Interface] = before.all if before else {}
+        self._reading = True
         self.all: dict[str, Interface] = {}
         """By their names, decoded."""
         self._nodes: dict[str, dict[str, str]] = {}
@@ -46,8 +47,9 @@ class Interfaces:
         self.unread: dict[tuple[str, Sort, str], Names[Record]] = {}
 
     def forget(self) -> None:
-        """Let go of what was known before."""
+        """Let go of what was known before: all has been read."""
         self._before = {}
+        self._reading = False
 
     def services(self, name: str) -> list[Told]:
         """Return what is said of an interface's services, none if there is no such interface."""
@@ -66,7 +68,9 @@ class Interfaces:
     def list(self, place: Place, *, listed: bool) -> None:
         """Note whether an interface's node has one for providers."""
         if listed or place.node in self._nodes.get(place.root, ()):
-            self._part(place).listed = listed
+            part = self._part(place)
+            part.old = listed and (part.old or self._reading)
+            part.listed = listed
 
     def add(self, place: Place, name: str) -> None:
         """Take a name that has come into a category."""
@@ -92,8 +96,11 @@ class Interfaces:
 
     def clear(self, place: Place) -> None:
         """Take it that a category is not there."""
-        if self._held(place):
-            self.replace(place, ())
+        if names := self._held(place):
+            _, gone = names.replace(())
+            for each in gone:
+                self._went(each)
+            self._note(place, names)
 
     def drop(self, place: Place) -> None:
         """Take it that an interface's node is not there."""

@@ -2,15 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final, Never
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from typing import Final, Never, TypeVar
 
 from meshbridge import Changed, Context, Emit, Listing, Removed
+from meshbridge.memory import settle
 from meshbridge_zookeeper_dubbo.holdings import Holdings
 from meshbridge_zookeeper_dubbo.said import News
 
+T = TypeVar("T")
+
 SLICE: Final = 0.004
 """Seconds of work after which the loop gets its turn."""
+LOADED: Final = 2_500
+"""Steps after which what was loaded is put out of the garbage collector's sight."""
 
 
 class Telling:
@@ -62,10 +67,10 @@ class Telling:
         while not done:
             await self._news()
             if not self._whole:
-                await self._work(holdings.read(), self._report)
+                await self._load(holdings.read())
                 continue
             # Changes go on meanwhile: each service is as it was at some moment since the reading.
-            await self._work(holdings.take(unsettled=True), self._report)
+            await self._load(holdings.take(unsettled=True))
             if holdings.applications.revisions.take_news():
                 fetch()
             done = not holdings.applications.awaited and holdings.idle
@@ -77,7 +82,9 @@ class Telling:
         """Tell each service that has become something else."""
         while True:
             await self._news()
-            await self._work(self._holdings.take(), self._tell)
+            async for news in _breathing(self._holdings.take()):
+                if news is not None:
+                    self._tell(news)
             if self._holdings.applications.revisions.take_news():
                 fetch()
 
@@ -85,14 +92,15 @@ class Telling:
         await self._woken.wait()
         self._woken.clear()
 
-    async def _work(self, steps: Iterator[News | None], tell: Callable[[News], None]) -> None:
-        until = time.perf_counter() + SLICE
-        for news in steps:
+    async def _load(self, steps: Iterator[News | None]) -> None:
+        """Work off what there is at first, which stays, so that no collector need look at it."""
+        number = 0
+        async for news in _breathing(steps):
             if news is not None:
-                tell(news)
-            if time.perf_counter() > until:
-                await asyncio.sleep(0)
-                until = time.perf_counter() + SLICE
+                self._report(news)
+            number += 1
+            if not number % LOADED:
+                settle()
 
     def _report(self, news: News) -> None:
         for fault in news.reports:
@@ -105,3 +113,13 @@ class Telling:
             self._emit(Removed(self._scope, news.id))
         else:
             self._emit(Changed(self._scope, news.service, news.unreadable))
+
+
+async def _breathing(steps: Iterable[T]) -> AsyncGenerator[T]:
+    """Yield each step, and give the loop its turn between them."""
+    until = time.perf_counter() + SLICE
+    for step in steps:
+        yield step
+        if time.perf_counter() > until:
+            await asyncio.sleep(0)
+            until = time.perf_counter() + SLICE

@@ -214,7 +214,8 @@ class State:
         node.missing = True
         if want is Want.NOTHING:
             return  # it is looked out for now
-        self._is_empty(node, want)
+        for each in _WANTS[node.want]:  # what was read of it just before has gone as well
+            self._is_empty(node, each)
         if self._recursive:
             return
         if node.path in self._roots:
@@ -233,7 +234,7 @@ class State:
             self._remove(node)
             return
         node.missing = True
-        for want in node.want:
+        for want in _WANTS[node.want]:
             self._is_empty(node, want)
         if node.open or not self._recursive:
             self._read(node)

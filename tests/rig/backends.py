@@ -8,7 +8,7 @@ from aiohttp import web
 
 
 class Backend:
-    """Answers every request with its name, in the body and in the header ``x-backend``."""
+    """Answers every request with its name, in the body and in the header ``x-instance``."""
 
     def __init__(self, name: str, host: str = "127.0.0.1") -> None:
         """Give it a name, and an address; it gets its port when it starts and keeps it."""
@@ -68,5 +68,5 @@ class Backend:
         return web.Response(
             status=self.status,
             text=self.name,
-            headers={"x-backend": self.name, "x-seen-host": request.host},
+            headers={"x-instance": self.name, "x-seen-host": request.host},
         )

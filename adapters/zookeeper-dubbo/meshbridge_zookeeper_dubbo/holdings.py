@@ -14,7 +14,17 @@ from meshbridge_zookeeper_dubbo import records
 from meshbridge_zookeeper_dubbo.applications import Applications
 from meshbridge_zookeeper_dubbo.interfaces import Interfaces
 from meshbridge_zookeeper_dubbo.records import CORRECT, Fault, plain
-from meshbridge_zookeeper_dubbo.roots import CATEGORIES, PROVIDERS, RULES, Place, Roots, Sort, join
+from meshbridge_zookeeper_dubbo.roots import (
+    CATEGORIES,
+    CONFIG,
+    MAPPING,
+    PROVIDERS,
+    RULES,
+    Place,
+    Roots,
+    Sort,
+    join,
+)
 from meshbridge_zookeeper_dubbo.said import News, Said
 
 
@@ -140,7 +150,7 @@ class Holdings:
         """Yield the children that a node is known to have."""
         match place.sort:
             case Sort.INTERFACES:
-                yield from self.interfaces.nodes(path)
+                yield from (*self.interfaces.nodes(path), CONFIG, MAPPING)
             case Sort.INTERFACE:
                 yield from CATEGORIES.values()
             case Sort.CONFIG:

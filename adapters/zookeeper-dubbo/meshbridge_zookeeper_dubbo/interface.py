@@ -114,7 +114,7 @@ class Interface:
                 if path not in self._guessed:
                     known.add(each.service)
         self._see(known)
-        names = sorted({*found, *faults, *self._empty()})
+        names = sorted({*found, *faults, *self._left()} or self._unseen())
         rules = tuple(self._rules())
         for fault in self._remarks(rules) if names else ():
             name = fault.service if fault.service in names else names[0]
@@ -132,12 +132,15 @@ class Interface:
             for name in names
         ]
 
-    def _empty(self) -> Collection[ServiceId]:
-        """Return what is told even without a provider."""
-        listed = [part for part in self.parts.values() if part.listed]
-        if self.seen:
-            return self.seen if listed or self.mappings else ()
-        return (plain(self.name),) if any(part.old for part in listed) else ()
+    def _left(self) -> Collection[ServiceId]:
+        """Return what had a provider and is told on without one."""
+        listed = any(part.listed for part in self.parts.values())
+        return self.seen if listed or self.mappings else ()
+
+    def _unseen(self) -> Collection[ServiceId]:
+        """Return what stands for an interface that had no provider."""
+        old = any(part.listed and part.old for part in self.parts.values())
+        return (plain(self.name),) if old else ()
 
     def _records(self) -> Iterator[Record]:
         for part in self.parts.values():

@@ -17,10 +17,10 @@ CONSUMERS: Final = "consumers"
 CONFIGURATORS: Final = "configurators"
 _NO_INSTANCES: Final = frozenset((PROVIDERS, CONSUMERS, CONFIGURATORS, "routers"))
 """What stands below an interface (ZookeeperRegistry.java, toCategoriesPath)."""
-_CONFIG: Final = "config"
-_MAPPING: Final = "mapping"
+CONFIG: Final = "config"
+MAPPING: Final = "mapping"
 _METADATA: Final = "metadata"
-_OTHERS: Final = frozenset((_CONFIG, _MAPPING, _METADATA))
+_OTHERS: Final = frozenset((CONFIG, MAPPING, _METADATA))
 """What stands beside the interfaces and is none."""
 _OF_ZOOKEEPER: Final = "/zookeeper"
 RULES: Final = "dubbo"

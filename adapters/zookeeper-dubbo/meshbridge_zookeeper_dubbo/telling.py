@@ -2,15 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
-from typing import Final, Never, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, Never
 
 from meshbridge import Changed, Context, Emit, Listing, Removed
 from meshbridge.memory import settle
 from meshbridge_zookeeper_dubbo.holdings import Holdings
 from meshbridge_zookeeper_dubbo.said import News
-
-T = TypeVar("T")
 
 SLICE: Final = 0.004
 """Seconds of work after which the loop gets its turn."""
@@ -82,9 +80,11 @@ class Telling:
         """Tell each service that has become something else."""
         while True:
             await self._news()
-            async for news in _breathing(self._holdings.take()):
+            pace = _Pace()
+            for news in self._holdings.take():
                 if news is not None:
                     self._tell(news)
+                await pace.breathe()
             if self._holdings.applications.revisions.take_news():
                 fetch()
 
@@ -94,13 +94,13 @@ class Telling:
 
     async def _load(self, steps: Iterator[News | None]) -> None:
         """Work off what there is at first, which stays, so that no collector need look at it."""
-        number = 0
-        async for news in _breathing(steps):
+        pace = _Pace()
+        for number, news in enumerate(steps, 1):
             if news is not None:
                 self._report(news)
-            number += 1
             if not number % LOADED:
                 settle()
+            await pace.breathe()
 
     def _report(self, news: News) -> None:
         for fault in news.reports:
@@ -115,11 +115,14 @@ class Telling:
             self._emit(Changed(self._scope, news.service, news.unreadable))
 
 
-async def _breathing(steps: Iterable[T]) -> AsyncGenerator[T]:
-    """Yield each step, and give the loop its turn between them."""
-    until = time.perf_counter() + SLICE
-    for step in steps:
-        yield step
-        if time.perf_counter() > until:
+class _Pace:
+    """Gives the loop its turn while there is much to do."""
+
+    def __init__(self) -> None:
+        self._until = time.perf_counter() + SLICE
+
+    async def breathe(self) -> None:
+        """Between two steps."""
+        if time.perf_counter() > self._until:
             await asyncio.sleep(0)
-            until = time.perf_counter() + SLICE
+            self._until = time.perf_counter() + SLICE

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import Never
 
+from meshbridge import memory
 from meshbridge_zookeeper_dubbo.persistent import NO_AUTH, UNIMPLEMENTED, Event, Read
 from meshbridge_zookeeper_dubbo.reading_node import Node, ProtectedRootError, UnreadableTreeError
 from meshbridge_zookeeper_dubbo.reading_state import State
@@ -19,6 +20,8 @@ SLICE = 0.005
 """Seconds after which others get their turn."""
 LATEST = 0.1
 """Seconds after which what was told is said to be one state, even if changes never pause."""
+MANY = 5000
+"""Answers after which what came of them is put out of the garbage collector's sight."""
 NAMES = 200
 """To look at before it is asked whether a slice is over."""
 REPLY = 512 * 1024
@@ -86,6 +89,7 @@ class _Following:
         self._asked: dict[int, list[tuple[Node, Read]]] = {}
         self._weight = REPLY / FIRST_QUESTIONS
         """Bytes that an answer to one question is expected to have."""
+        self._answers = 0
         self._clock = asyncio.get_running_loop().time
         self._since = 0.0
         """When the oldest of what was told and is not settled was told, or shortly before."""
@@ -118,6 +122,10 @@ class _Following:
                 continue
             questions = self._asked.pop(item.number)
             self._weight = max(item.size / len(questions), 0.9 * self._weight)
+            self._answers += len(questions)
+            if self._answers > MANY:
+                self._answers = 0
+                memory.settle()
             for (node, read), result in zip(questions, item.results, strict=True):
                 state.answered(node, read, result)
                 while state.find(NAMES):

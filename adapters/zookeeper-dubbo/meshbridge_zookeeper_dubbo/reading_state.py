@@ -69,7 +69,7 @@ class State:
         """Nodes that were never read yet: while there are any, not all that is wanted is told."""
         self._open = 0
         """Nodes that are being read."""
-        self._bytes = 0
+        self._size = 0
         self._queue: deque[Node] = deque()
         self._found: list[tuple[Node, Iterator[str]]] = []
         """Names of which it is not known yet whether they are wanted."""
@@ -84,6 +84,11 @@ class State:
     def busy(self) -> bool:
         """Whether something is to be read or being read."""
         return bool(self._queue) or self._open > 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of all names and data that are known."""
+        return self._size
 
     def next_reads(self, most: int) -> list[tuple[Node, Read]]:
         """Return questions to ask now, about so many at most; each must be answered."""
@@ -246,7 +251,6 @@ class State:
             self._listener.data(node.path, None)
             return
         self._has_names(node, 0)
-        node.known = False
         for child in node.below.values():
             self._drop(child)
         node.below.clear()
@@ -307,8 +311,8 @@ class State:
         node.data_size = size
 
     def _grow(self, more: int) -> None:
-        self._bytes += more
-        if self._bytes > self.most_bytes:
+        self._size += more
+        if self._size > self.most_bytes:
             raise UnreadableTreeError(
                 f"there are more than {self.most_bytes} bytes of names and data"
             )

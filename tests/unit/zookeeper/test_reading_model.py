@@ -99,7 +99,7 @@ class Server(RuleBasedStateMachine):
 
     recursive = True
 
-    @initialize(paths=st.lists(PATHS, max_size=12))
+    @initialize(paths=st.lists(PATHS, max_size=20))
     def begins(self, paths: list[str]) -> None:
         self.tree: dict[str, bytes] = {}
         self.watched: set[tuple[str, Want]] = set()
@@ -164,16 +164,17 @@ class Server(RuleBasedStateMachine):
         self.wire += self.answers
         self.answers.clear()
 
-    @rule(pick=st.integers(0, 4), below=NAMES | st.none(), how=CHANGES, served=st.booleans())
-    def changes_while_read(self, pick: int, below: str | None, how: str, *, served: bool) -> None:
+    @rule(data=st.data(), how=CHANGES, served=st.booleans())
+    def changes_while_read(self, data: st.DataObject, how: str, *, served: bool) -> None:
         """Change a node, or one below it, between the question and its answer or just after."""
         self.asks(5)
         if not self.asked:
             return
-        path = self.asked[pick % len(self.asked)].read.path
+        path = data.draw(st.sampled_from([asked.read.path for asked in self.asked]))
+        below = [posixpath.join(path, name) for name in self.below(path)]
         while served and self.asked:
             self.answers_one(late=True)
-        getattr(self, how)(path if below is None else posixpath.join(path, below))
+        getattr(self, how)(data.draw(st.sampled_from([posixpath.join(path, "a"), path, *below])))
 
     @precondition(lambda self: self.wire)
     @rule(most=st.integers(1, 5))
@@ -198,7 +199,7 @@ class Server(RuleBasedStateMachine):
             self.sends_answers()
             self.delivers(len(self.wire))
         self.compared: set[str] = set()
-        assert self.state._bytes == sum(self.compare(root) for root in ROOTS)
+        assert self.state.size == sum(self.compare(root) for root in ROOTS)
         assert self.state.unread == 0
 
     def compare(self, path: str) -> int:

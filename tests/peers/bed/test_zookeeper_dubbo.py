@@ -182,17 +182,15 @@ async def a_rule_takes_one_out(it: Mesh, cast: Cast, session: Session) -> None:
     await it.gives_to(GREETER, cast.new, cast.old_again)
     await it.gives_to(TRIPLE, cast.other, cast.one_again)
 
-    urls = [_override(cast.old_again, "dubbo"), _override(cast.one_again, "tri")]
-    for path in urls:
-        await session.write(path)
+    url = _override(cast.old_again)
+    await session.write(url)
     await it.gives_to(GREETER, cast.new)
-    await it.gives_to(TRIPLE, cast.other)
-    await hears(it.redirected_tri, "other")
+    await hears(it.redirected, "new")
     await it.static.restart()
     await hears(it.static, "new")
-    for path in urls:
-        await session.remove(path)
-    await it.gives_to(TRIPLE, cast.other, cast.one_again)
+    await session.remove(url)
+    await it.gives_to(GREETER, cast.new, cast.old_again)
+    await hears(it.redirected, "new", "old-again")
     await hears(it.redirected_tri, "other", "one-again")
 
 
@@ -202,10 +200,11 @@ def _rule(group: str = "") -> str:
 
 def _out(provider: Provider, protocol: str) -> str:
     """Return the rule that takes the provider out, as Dubbo's console writes it."""
+    group = provider.offer.group
     return f"""
 configVersion: v2.7
 scope: service
-key: {INTERFACE}
+key: {f"{group}/" if group else ""}{INTERFACE}
 enabled: true
 configs:
   - side: consumer
@@ -216,11 +215,16 @@ configs:
 """
 
 
-def _override(provider: Provider, protocol: str) -> str:
-    address = f"{provider.offer.host}:{provider.ports[protocol]}"
+def _override(provider: Provider) -> str:
+    """Return the path of the URL that takes a provider of dubbo out, in the form of Dubbo 2.6.
+
+    Dubbo 3.3.6 cannot bear it for Triple. A provider reads it too, unless it has ``side=consumer``,
+    exports itself anew, fails at that ("Already exists an invoker") and answers no call any more;
+    and consumers that look for applications do not read it.
+    """
+    address = f"{provider.offer.host}:{provider.ports['dubbo']}"
     said = {"category": "configurators", "dynamic": "false", "enabled": "true", "disabled": "true"}
-    group = {"group": provider.offer.group} if provider.offer.group else {}
-    url = f"override://{address}/{INTERFACE}?{urlencode({**said, **group})}"
+    url = f"override://{address}/{INTERFACE}?{urlencode(said)}"
     return f"/dubbo/{INTERFACE}/configurators/{quote(url, safe='')}"
 
 

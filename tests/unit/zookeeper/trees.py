@@ -142,23 +142,25 @@ class Registry:
                 return
 
     def _fetch(self) -> bool:
-        """Fetch what the registry holds of revisions; return whether something was."""
-        fetched = False
-        failures = self.holdings.applications.revisions.failures
-        for wanted in list(self.holdings.applications.wanted()):
-            if not wanted.remote or wanted.revision in failures:
+        """Fetch what the registry holds of revisions; return whether that made a difference."""
+        applications = self.holdings.applications
+        different = False
+        for wanted in list(applications.wanted()):
+            if not wanted.remote:
                 continue
-            fetched = True
             paths = [path for path in self.roots.metadata(*wanted.revision) if path in self.tree]
-            applications = self.holdings.applications
-            if not paths:
-                applications.fail(wanted.revision, "it is not there")
-                continue
+            reason = "it is not there"
             try:
-                applications.learn(wanted.revision, read_metadata(self.tree[paths[0]]))
+                if paths:
+                    applications.learn(wanted.revision, read_metadata(self.tree[paths[0]]))
+                    different = True
+                    continue
             except BadData as bad:
-                applications.fail(wanted.revision, str(bad))
-        return fetched
+                reason = str(bad)
+            if applications.revisions.failures.get(wanted.revision) != reason:
+                applications.fail(wanted.revision, reason)
+                different = True
+        return different
 
     def shown(self) -> dict[str, list[str]]:
         """Return the ids of each service's instances, by the service."""

@@ -229,13 +229,14 @@ def _override(provider: Provider) -> str:
 
 
 async def one_stops(it: Mesh, cast: Cast) -> None:
-    """By SIGTERM: no call is lost."""
+    """By SIGTERM, as its likes do: no call by Triple is lost."""
     async with it.redirected_tri.calling(every=0.02) as calling:
-        await cast.other.stop()
+        await asyncio.gather(cast.other.stop(), cast.new.stop())
         await it.gives_to(TRIPLE, cast.one_again)
     assert [call.error for call in calling.made if not call.ok] == []
     await hears(it.redirected_tri, "one-again")
-    await cast.new.stop()
     await it.gives_to(GREETER, cast.old_again)
     await hears(it.static, "old-again")
     await hears(it.redirected, "old-again")
+    # Who is left would wait for its consumers.
+    await asyncio.gather(cast.old_again.kill(), cast.one_again.kill())

@@ -1,5 +1,7 @@
 """What ended a connection, in words for whoever must mend it."""
 
+import os
+import socket
 import ssl
 
 from meshbridge import RegistryRejected, RegistryUnavailable
@@ -55,9 +57,15 @@ def _outage(error: BaseException) -> str:
         case KazooTimeoutError() | TimeoutError():
             words = "it did not answer in time"
         case ssl.SSLError():
-            words = f"TLS fails: {error.reason or error}; check that this port speaks TLS"
+            said = error.reason or words
+            refused = "ALERT" in said  # the other side's word, so it does speak TLS
+            remedy = "tls has the certificate it wants" if refused else "this port speaks TLS"
+            words = f"TLS fails: {said}; check that {remedy}"
+        case socket.gaierror():
+            words = f"its name is not known: {error.strerror}"
         case OSError():
-            words = error.strerror or words or type(error).__name__
+            # asyncio puts the address where the reason stands elsewhere.
+            words = os.strerror(error.errno) if error.errno else words or type(error).__name__
         case ConnectionDropped():
             words = f"connection lost: {error}"
         case ZookeeperError():

@@ -1,0 +1,163 @@
+"""A real ZooKeeper that speaks TLS, and one that lets in by SASL only who knows the password."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from peers.conftest import unavailable
+from peers.zookeeper_following import following, options
+
+from meshbridge import RegistryRejected, RegistryUnavailable
+from meshbridge_zookeeper_dubbo.options import Options
+from rig.bed import Missing
+from rig.certificates import Authority
+from rig.ports import free_port
+from rig.zookeeper import ZooKeeper
+from rig.zookeeper_session import Session
+
+pytestmark = pytest.mark.asyncio
+
+USER = "bridge"
+WORD = 'a "quoted" word'
+JAAS = """Server {
+    org.apache.zookeeper.server.auth.DigestLoginModule required
+    user_bridge="a \\"quoted\\" word";
+};
+"""
+
+
+class Secured:
+    """A ZooKeeper with a second port for TLS, which asks for a certificate, and files for it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Make certificates."""
+        self.authority = Authority()
+        self.port = free_port()
+        self.ca = folder / "ca.pem"
+        self.ca.write_bytes(self.authority.certificate)
+        certificate, key = self.authority.issue(folder, "localhost")
+        store = folder / "server.pem"
+        store.write_bytes(key.read_bytes() + certificate.read_bytes())
+        self.certificate, self.key = self.authority.issue(folder, "bridge")
+        try:
+            self.server = ZooKeeper(
+                folder,
+                settings={
+                    "secureClientPort": str(self.port),
+                    "secureClientPortAddress": "127.0.0.1",
+                    "serverCnxnFactory": "org.apache.zookeeper.server.NettyServerCnxnFactory",
+                    "ssl.keyStore.location": str(store),
+                    "ssl.keyStore.type": "PEM",
+                    "ssl.trustStore.location": str(self.ca),
+                    "ssl.trustStore.type": "PEM",
+                },
+            )
+        except Missing as missing:
+            unavailable(missing)
+
+    def options(self, host: str = "localhost", **tls: object) -> Options:
+        """Return options for its TLS port, with its authority and our certificate."""
+        ours = {"ca": str(self.ca), "certificate": str(self.certificate), "key": str(self.key)}
+        return options(f"{host}:{self.port}", tls=ours | tls)
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    """Return a running server with TLS."""
+    secured = Secured(tmp_path_factory.mktemp("secured"))
+    try:
+        asyncio.run(secured.server.start())
+        yield secured
+    finally:
+        asyncio.run(secured.server.stop())
+
+
+@pytest.mark.parametrize("single", [False, True], ids=["persistent", "single"])
+async def test_what_comes_together_is_told_together(secured: Secured, *, single: bool) -> None:
+    """TLS hands over many answers and events at once; none of them waits for the next ping."""
+    root = f"/services/app-{single}"
+    async with (
+        Session(secured.server.address) as writer,
+        following(secured.options(), single=single, roots=[root]) as heard,
+    ):
+        await heard.is_whole()
+        names = [f"{root}/{number}" for number in range(300)]
+        async with asyncio.timeout(2):  # a session's ping comes after more than three seconds
+            await asyncio.gather(*(writer.write(name, b"data") for name in names))
+            await heard.holds(dict.fromkeys(names, b"data"))
+
+
+async def test_only_a_certificate_of_our_authority_with_its_name_is_taken(
+    secured: Secured, tmp_path: Path
+) -> None:
+    stranger = tmp_path / "stranger.pem"
+    stranger.write_bytes(Authority().certificate)
+    for chosen, reason in (
+        (secured.options("127.0.0.1"), "127.0.0.1"),
+        (secured.options(ca=str(stranger)), "not accepted"),
+    ):
+        async with following(chosen) as heard:
+            error = await heard.end()
+            assert isinstance(error, RegistryRejected)
+            assert reason in str(error)
+            assert "check that tls has the ca" in str(error)
+
+
+async def test_a_port_without_tls_and_a_server_without_our_certificate_are_outages(
+    secured: Secured,
+) -> None:
+    plain = options(f"localhost:{secured.server.port}", tls={"ca": str(secured.ca)})
+    nameless = options(f"localhost:{secured.port}", tls={"ca": str(secured.ca)})
+    for chosen, remedy in (
+        (plain, "check that this port speaks TLS"),
+        (nameless, "check that tls has the certificate it wants"),
+    ):
+        async with following(chosen) as heard:
+            error = await heard.end()
+            assert isinstance(error, RegistryUnavailable)
+            assert remedy in str(error)
+
+
+async def test_files_that_are_none_of_certificates_are_refused(
+    secured: Secured, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.pem"
+    empty.touch()
+    for chosen in (secured.options(ca=str(empty)), secured.options(key=str(empty))):
+        async with following(chosen) as heard:
+            error = await heard.end()
+            assert isinstance(error, RegistryRejected)
+            assert "tls c" in str(error)
+
+
+async def test_sasl_lets_in_who_knows_the_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jaas = tmp_path / "jaas.conf"
+    jaas.write_text(JAAS)
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", f"-Djava.security.auth.login.config={jaas}")
+    try:
+        server = ZooKeeper(
+            tmp_path,
+            settings={
+                "authProvider.1": "org.apache.zookeeper.server.auth.SASLAuthenticationProvider"
+            },
+        )
+    except Missing as missing:
+        unavailable(missing)
+    async with server:
+        async with Session(server.address) as writer:
+            await writer.write("/dubbo/a")
+        await server.shell("setAcl", "/dubbo", f"sasl:{USER}:cdrwa")
+        right = options(server.address, username=USER, password=WORD, sasl="DIGEST-MD5")
+        async with following(right) as heard:
+            await heard.is_whole()
+            assert heard.tree == {"/dubbo/a": None}
+        wrong = options(server.address, username=USER, password=WORD[1:], sasl="DIGEST-MD5")
+        async with following(wrong) as heard:
+            error = await heard.end()
+            assert isinstance(error, RegistryRejected)
+            assert "check username, password and sasl" in str(error)
+        async with following(options(server.address)) as heard:
+            assert isinstance(await heard.end(), RegistryRejected)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import cast
@@ -15,12 +16,23 @@ from meshbridge_mcp import Mcp
 from rig.istiod import istioctl
 from rig.odd_services import odd_services
 from rig.scripted_nacos import Host, ScriptedNacos
+from rig.zookeeper import ZooKeeper
+from rig.zookeeper_session import Session
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("istio")]
 
 CORPUS = Path(__file__).parents[2] / "corpus"
 READ = ("nacos2", "nacos3")
-"""The parts of the corpus that an adapter reads."""
+"""The parts of the corpus that the adapter of Nacos reads."""
+OF_ZOOKEEPER = (
+    "meshbridge.peers.greeter.dubbo",
+    "meshbridge.peers.greeter.v-1-0-0.g-g1.dubbo",
+    "meshbridge.peers.stock.dubbo",
+    "meshbridge.peers.stock.v-1-0-0.g-g1.dubbo",
+    "orders.zookeeper",
+    "provider.zookeeper",
+)
+"""What comes of the corpus of ZooKeeper."""
 EXPECTED = {
     "IST0134": "a host with a TCP port and without a virtual address: what `addresses: none` asks",
 }
@@ -47,20 +59,25 @@ async def dump(part: str, directory: Path, addresses: str) -> Path:
             "servers": [nacos.address],
             "publish": {"addresses": addresses},
         }
-        configuration = directory / "meshbridge.yaml"
-        configuration.write_text(json.dumps({"version": 1, "registries": [registry]}))
-        child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "meshbridge", "dump", "-c", configuration),
-            *("--format", "istio"),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        said, complaints = await asyncio.wait_for(child.communicate(), 60)
+        return await dumped(directory, registry)
+
+
+async def dumped(directory: Path, registry: Mapping[str, object]) -> Path:
+    """Return where the dump of a registry lies, as the command wrote it."""
+    configuration = directory / "meshbridge.yaml"
+    configuration.write_text(json.dumps({"version": 1, "registries": [registry]}))
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "meshbridge", "dump", "-c", configuration),
+        *("--format", "istio"),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    said, complaints = await asyncio.wait_for(child.communicate(), 60)
     assert child.returncode == 0, complaints.decode()
-    dumped = directory / "dump.yaml"
-    dumped.write_bytes(said)
-    return dumped
+    dump = directory / "dump.yaml"
+    dump.write_bytes(said)
+    return dump
 
 
 async def complaints(path: Path) -> list[str]:
@@ -75,32 +92,53 @@ async def test_what_real_registries_hold_is_dumped_without_a_complaint(
     part: str, tmp_path: Path
 ) -> None:
     """Each service of the corpus is a resource, valid by itself and among the others."""
-    dumped = await dump(part, tmp_path, "virtual")
-    assert dumped.read_text().count("kind: ServiceEntry\n") >= len(services(part))
-    assert "valid" in await istioctl("validate", "-f", dumped)
-    assert await complaints(dumped) == []
+    whole = await dump(part, tmp_path, "virtual")
+    assert whole.read_text().count("kind: ServiceEntry\n") >= len(services(part))
+    assert "valid" in await istioctl("validate", "-f", whole)
+    assert await complaints(whole) == []
+
+
+async def test_what_a_real_zookeeper_holds_is_dumped_without_a_complaint(tmp_path: Path) -> None:
+    """All scenes of the corpus at once, each below roots of its own."""
+    scenes = sorted((CORPUS / "zookeeper").glob("*.json"))
+    async with ZooKeeper(tmp_path) as server, Session(server.address) as session:
+        for scene in scenes:
+            for node in cast("list[dict[str, str]]", json.loads(scene.read_text())):
+                await session.write(f"/{scene.stem}{node['path']}", (node["text"] or "").encode())
+        registry = {
+            "name": "shop",
+            "adapter": "zookeeper-dubbo",
+            "servers": [server.address],
+            "interface-roots": [f"/{scene.stem}/dubbo" for scene in scenes],
+            "application-roots": [f"/{scene.stem}/services" for scene in scenes],
+        }
+        whole = await dumped(tmp_path, registry)
+    text = whole.read_text()
+    assert [host for host in OF_ZOOKEEPER if f"- {host}\n" not in text] == []
+    assert "valid" in await istioctl("validate", "-f", whole)
+    assert await complaints(whole) == []
 
 
 async def test_without_virtual_addresses_tcp_ports_are_all_that_is_complained_of(
     tmp_path: Path,
 ) -> None:
     """That istioctl can complain is seen here too."""
-    dumped = await dump("nacos3", tmp_path, "none")
-    assert "valid" in await istioctl("validate", "-f", dumped)
-    assert await complaints(dumped) == sorted(EXPECTED)
+    whole = await dump("nacos3", tmp_path, "none")
+    assert "valid" in await istioctl("validate", "-f", whole)
+    assert await complaints(whole) == sorted(EXPECTED)
 
 
 async def test_the_dump_of_odd_services_is_valid(tmp_path: Path) -> None:
     """Whatever can be sent to istiod can be written for people, and read by Go's YAML."""
     odd = odd_services(2, 1000)
     snapshot = Snapshot(MappingProxyType({each.host: each for each in odd}))
-    dumped = tmp_path / "dump.yaml"
-    dumped.write_text(Mcp(Mcp.Options()).render(snapshot, "istio"))
-    assert "valid" in await istioctl("validate", "-f", dumped)
+    whole = tmp_path / "dump.yaml"
+    whole.write_text(Mcp(Mcp.Options()).render(snapshot, "istio"))
+    assert "valid" in await istioctl("validate", "-f", whole)
 
 
 async def test_the_other_parts_of_the_corpus_are_read_by_no_adapter_yet() -> None:
     """An adapter that comes for one of them is to be tried here too."""
     parts = {each.name for each in CORPUS.iterdir() if each.is_dir()}
-    assert parts - set(READ) == {"eureka", "zookeeper"}
-    assert {each.name for each in installed("adapters")} == {"file", "nacos"}
+    assert parts - {*READ, "zookeeper"} == {"eureka"}
+    assert {each.name for each in installed("adapters")} == {"file", "nacos", "zookeeper-dubbo"}

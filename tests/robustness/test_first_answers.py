@@ -3,36 +3,29 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from robustness.bed import Bed
+from robustness.crowded import CROWDED, SERVICES, Crowded
 from robustness.findings import Bar
 from robustness.subscriber import DeltaClient, StateClient, channel, open_stream
 
 from meshbridge.protos.gen.envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from meshbridge.protos.gen.istio.mcp.v1alpha1.resource_pb2 import Resource
 from meshbridge.protos.gen.istio.networking.v1alpha3.service_entry_pb2 import ServiceEntry
-from meshbridge_xds.envoy.names import CDS, EDS, cluster_name
-from rig.crowd import Crowd, Places
-from rig.nacos import Nacos
+from meshbridge_xds.envoy.names import CDS, EDS
 
 pytestmark = pytest.mark.asyncio
-SERVICES = 2000
 STARTS, BESIDE = 26, 13
 """Starts, and how many of them happen in one refill: 105 MB and a few seconds of a core each."""
 REFILL = 18.0
 """Seconds in which the services get their instances back."""
 WAITING = 150.0
-"""Seconds for a first answer: five times ``settle`` (20 s) and a machine that is busy."""
+"""Seconds for a first answer: five times ``settle`` (20 s or less) and a machine that is busy."""
 SERVICE_ENTRY = "networking.istio.io/v1/ServiceEntry"
-NAMES = [f"service-{number}" for number in range(SERVICES)]
-ALL: Mapping[str, Places] = {
-    name: [(f"10.1.{number // 250}.{1 + number % 250}", 8080)] for number, name in enumerate(NAMES)
-}
-CLUSTERS = [cluster_name(f"{name}.nacos", 80) for name in NAMES]
 
 
 @dataclass
@@ -53,19 +46,19 @@ class Found:
 
 
 @pytest.mark.parametrize("half", ["one half", "the other"])
+@pytest.mark.parametrize("kind", CROWDED)
 async def test_no_first_answer_is_short_in_the_middle_of_a_refill(
-    half: str, tmp_path: Path, bar: Callable[[str], Bar]
+    kind: str, half: str, tmp_path: Path, bar: Callable[[str], Bar]
 ) -> None:
-    """Nacos lists all services, empty at first; bridges that start meanwhile wait."""
-    with bar(f"4, start in the middle of a refill, {half}") as it:
+    """All services are listed, empty at first; bridges that start meanwhile wait."""
+    with bar(f"4, start in the middle of a refill, {kind}, {half}") as it:
         found, chance = Found(), it.chance()
-        async with Nacos(tmp_path) as nacos, Crowd(nacos.address, tmp_path) as crowd:
-            await crowd.fill(ALL)
+        async with CROWDED[kind](tmp_path) as crowded:
             for turn in range(STARTS // BESIDE):
-                await crowd.pace(0, 0)
-                await crowd.empty()
-                await crowd.pace(0, REFILL)
-                await refill(nacos, crowd, tmp_path / str(turn), chance, found)
+                await crowded.crowd.pace(0, 0)
+                await crowded.crowd.empty()
+                await crowded.crowd.pace(0, REFILL)
+                await refill(crowded, tmp_path / str(turn), chance, found)
                 it.say(f"{len(found.entries)} starts, {found.seconds[-1]:.0f} s to the last answer")
         it.void_unless(len(found.entries) == STARTS, f"{len(found.entries)} starts only")
         early = sum(each < REFILL - 1 for each in found.moments)
@@ -81,47 +74,39 @@ async def test_no_first_answer_is_short_in_the_middle_of_a_refill(
         it.none("complaints in the logs", found.complaints)
 
 
-async def refill(
-    nacos: Nacos, crowd: Crowd, folder: Path, chance: random.Random, found: Found
-) -> None:
+async def refill(crowded: Crowded, folder: Path, chance: random.Random, found: Found) -> None:
     """Let the services come back while the bridges start, and take the first answer of each."""
     begun = time.monotonic()
 
     async def start(number: int, at: float) -> None:
-        bed = of_nacos(nacos, folder / str(number))
+        bed = crowded.bed(folder / str(number))
         await asyncio.sleep(max(0.0, begun + at - time.monotonic()))
         began = time.monotonic()
         async with bed.bridge:
             found.moments.append(began - begun)
             await bed.bridge.address("xds", within=60)  # it is opened last
-            await first_answers(bed, found)
+            await first_answers(bed, crowded.clusters, found)
             found.seconds.append(time.monotonic() - began)
             found.complaints.extend(bed.complaints())
 
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(crowd.refill())
+        tasks.create_task(crowded.crowd.refill())
         for number in range(BESIDE):
             tasks.create_task(start(number, chance.uniform(0, REFILL - 3)))
 
 
-def of_nacos(nacos: Nacos, folder: Path, keeping: Mapping[str, object] | None = None) -> Bed:
-    """Return a bridge of that registry."""
-    registry = {"adapter": "nacos", "servers": [nacos.address]}
-    return Bed(folder, registry=registry, keeping=keeping)
-
-
-async def first_answers(bed: Bed, found: Found) -> None:
+async def first_answers(bed: Bed, clusters: list[str], found: Found) -> None:
     """Count what both outlets answer first."""
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(first_of_xds(bed, found))
+        tasks.create_task(first_of_xds(bed, clusters, found))
         tasks.create_task(first_of_mcp(bed, found))
 
 
-async def first_of_xds(bed: Bed, found: Found) -> None:
+async def first_of_xds(bed: Bed, clusters: list[str], found: Found) -> None:
     async with channel(bed.xds) as connected:
         client = DeltaClient(open_stream(connected, delta=True))
         await client.ask(CDS)
-        await client.ask(EDS, CLUSTERS)
+        await client.ask(EDS, clusters)
         while not {CDS, EDS} <= client.held.keys():
             await client.take(within=WAITING)
         first = {each.type_url: each for each in reversed(client.received)}

@@ -10,20 +10,12 @@ from pathlib import Path
 
 import pytest
 from robustness.bed import Bed
+from robustness.crowded import CROWDED, SERVICES, Crowded
 from robustness.findings import Bar
 from robustness.subscriber import DeltaClient, StateClient, channel, open_stream
-from robustness.test_first_answers import (
-    ALL,
-    SERVICE_ENTRY,
-    SERVICES,
-    Found,
-    first_answers,
-    of_nacos,
-)
+from robustness.test_first_answers import SERVICE_ENTRY, Found, first_answers
 
 from meshbridge_xds.envoy.names import CDS
-from rig.crowd import Crowd
-from rig.nacos import GRPC, Nacos
 from rig.observing import refuses
 
 pytestmark = pytest.mark.asyncio
@@ -54,24 +46,24 @@ class Starts:
     complaints: list[str] = field(default_factory=list[str])
 
 
+@pytest.mark.parametrize("kind", CROWDED)
 async def test_a_start_without_its_registry_serves_what_is_stored_or_waits(
-    tmp_path: Path, bar: Callable[[str], Bar]
+    kind: str, tmp_path: Path, bar: Callable[[str], Bar]
 ) -> None:
     """Without stored state nothing is said that could empty anyone; with it all is served."""
-    with bar("3, start while the registry is away") as it:
+    with bar(f"3, start while the registry is away, {kind}") as it:
         found = Starts()
-        async with Nacos(tmp_path) as nacos, Crowd(nacos.address, tmp_path) as crowd:
-            await crowd.fill(ALL)
-            stored = of_nacos(nacos, tmp_path / "stored", {"state": str(tmp_path / "state")})
+        async with CROWDED[kind](tmp_path) as crowded:
+            stored = crowded.bed(tmp_path / "stored", {"state": str(tmp_path / "state")})
             async with stored.bridge:
                 await stored.bridge.process.ready(stored.is_ready, within=90)
-            await nacos.kill()
-            it.void_unless(refuses(f"127.0.0.1:{nacos.port + GRPC}"), "Nacos still listens")
+            await crowded.server.kill()
+            it.void_unless(refuses(crowded.listens), "the registry still listens")
             for number in range(STARTS):
-                await start_with_state(stored, found)
-                await start_without(of_nacos(nacos, tmp_path / f"bare-{number}"), found)
+                await start_with_state(stored, crowded.clusters, found)
+                await start_without(crowded.bed(tmp_path / f"bare-{number}"), found)
             judge(it, found)
-            await see_it_return(of_nacos(nacos, tmp_path / "last"), nacos, crowd, it)
+            await see_it_return(crowded, crowded.bed(tmp_path / "last"), it)
 
 
 def judge(it: Bar, found: Starts) -> None:
@@ -86,13 +78,13 @@ def judge(it: Bar, found: Starts) -> None:
     it.none("complaints in the logs", found.complaints)
 
 
-async def start_with_state(bed: Bed, found: Starts) -> None:
+async def start_with_state(bed: Bed, clusters: list[str], found: Starts) -> None:
     """Take the first answer from the store."""
     first, begun = Found(), time.monotonic()
     async with bed.bridge:
         await bed.ready()
         found.seconds.append(time.monotonic() - begun)
-        await first_answers(bed, first)
+        await first_answers(bed, clusters, first)
         counts = (*first.clusters, *first.endpoints, *first.entries)
         found.short.extend(each for each in counts if each != SERVICES)
         says = await until_said(bed, "stale: registry shop")
@@ -134,15 +126,15 @@ async def start_without(bed: Bed, found: Starts) -> None:
         found.complaints.extend(bed.complaints())
 
 
-async def see_it_return(bed: Bed, nacos: Nacos, crowd: Crowd, it: Bar) -> None:
+async def see_it_return(crowded: Crowded, bed: Bed, it: Bar) -> None:
     """Start without state and without the registry, which then comes back slowly."""
     first = Found()
-    await crowd.pace(1.0, 14.0)
+    await crowded.crowd.pace(1.0, 14.0)
     async with bed.bridge:
         await bed.bridge.address("xds", within=60)  # it is opened last
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(first_answers(bed, first))
-            tasks.create_task(nacos.start())
+            tasks.create_task(first_answers(bed, crowded.clusters, first))
+            tasks.create_task(crowded.begin_anew())
         it.none("complaints in the log of who waited for it", bed.complaints())
     counts = (*first.clusters, *first.endpoints, *first.entries)
     it.none("short first answers of who waited for it", [n for n in counts if n != SERVICES])

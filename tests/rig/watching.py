@@ -60,6 +60,10 @@ class Watched:
                 return instances
         return None
 
+    def filled(self) -> dict[str, tuple[Instance, ...]]:
+        """Return the instances of each service that has any, in whichever scope."""
+        return {name: held for (_, name), held in self._services.items() if held}
+
     async def has(
         self,
         service: str,

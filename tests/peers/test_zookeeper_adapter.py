@@ -1,0 +1,203 @@
+"""The ZooKeeper adapter against a real ZooKeeper and the real applications that register there."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+
+import pytest
+from peers.conftest import unavailable
+from peers.zookeeper_watch_law import SERVICES, Estate, hold_to_the_law
+
+from meshbridge import Adapter, Context, Instance
+from meshbridge_zookeeper_dubbo import Options, ZooKeeperDubbo
+from rig.bed import Missing
+from rig.dubbo import Offer, Provider
+from rig.server import Server
+from rig.spring import Member, SpringService
+from rig.waiting import until
+from rig.watching import Watched, watching
+from rig.zookeeper import ZooKeeper
+from rig.zookeeper_session import Session
+
+pytestmark = pytest.mark.asyncio
+
+SCOPE = "/dubbo /services"
+GREETER, STOCK = "meshbridge.peers.Greeter", "meshbridge.peers.Stock"
+BOTH = ("dubbo", "tri")
+AT_ONCE = 3
+"""Applications that start at the same time."""
+
+
+def adapter(server: ZooKeeper, **options: object) -> Callable[[Context], Adapter]:
+    fields = {"servers": [server.address]} | options
+    return lambda context: ZooKeeperDubbo("shop", Options.model_validate(fields), context)
+
+
+def watch(server: ZooKeeper, **options: object) -> AbstractAsyncContextManager[Watched]:
+    return watching(adapter(server, **options))
+
+
+@pytest.fixture(scope="module")
+def zookeeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZooKeeper]:
+    """Return a running ZooKeeper."""
+    try:
+        server = ZooKeeper(tmp_path_factory.mktemp("zookeeper"))
+    except Missing as missing:
+        unavailable(missing)
+    try:
+        asyncio.run(server.start())
+        yield server
+    finally:
+        asyncio.run(server.stop())
+
+
+async def _all(servers: Sequence[Server], *, start: bool) -> None:
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def one(server: Server) -> None:
+        async with slots:
+            await (server.start() if start else server.stop())
+
+    async with asyncio.TaskGroup() as tasks:
+        for each in servers:
+            tasks.create_task(one(each))
+
+
+@pytest.fixture(scope="module")
+def providers(
+    zookeeper: ZooKeeper, host: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Provider]]:
+    """Return running providers, each in a group of its name: one for each way to register."""
+    registry = f"zookeeper://{zookeeper.address}"
+    offer = Offer(
+        name="", host=host, registry=registry, protocols=BOTH, version="1.0", weight=50, tag="gray"
+    )
+    ways = (
+        replace(offer, name="both-local", mode="all", metadata="local"),
+        replace(offer, name="both-remote", mode="all", metadata="remote"),
+        replace(offer, name="interfaces", mode="interface"),
+        replace(offer, name="remote", mode="instance", metadata="remote", zone="z1", region="hz"),
+        replace(offer, name="local", mode="instance", metadata="local"),
+        replace(offer, name="no-triple", mode="instance", metadata="local", protocols=("dubbo",)),
+        replace(offer, name="old", release=2, protocols=("dubbo",)),
+    )
+    folder = tmp_path_factory.mktemp("providers")
+    try:
+        made = {each.name: Provider(folder, replace(each, group=each.name)) for each in ways}
+    except Missing as missing:
+        unavailable(missing)
+    try:
+        asyncio.run(_all(list(made.values()), start=True))
+        yield made
+    finally:
+        asyncio.run(_all(list(made.values()), start=False))
+
+
+def ids(provider: Provider) -> list[str]:
+    """Return the ids that its instances have at each of its interfaces."""
+    return sorted(provider.url(protocol) for protocol in provider.ports)
+
+
+def only(watched: Watched, service: str) -> tuple[Instance, ...]:
+    """Return what the service has, none if it is not there."""
+    return watched.instances(service) or ()
+
+
+def there(provider: Provider) -> Callable[[tuple[Instance, ...] | None], bool]:
+    return lambda found: [each.id for each in found or ()] == ids(provider)
+
+
+@pytest.mark.parametrize(
+    "way", ["both-local", "both-remote", "interfaces", "remote", "local", "old"]
+)
+async def test_a_real_provider_is_known_however_it_registers(
+    zookeeper: ZooKeeper, providers: dict[str, Provider], way: str
+) -> None:
+    """Its endpoints once, with weight and tag; one that keeps its interfaces to itself is asked."""
+    provider = providers[way]
+    async with watch(zookeeper, **{"dial-instances": True}) as watched:
+        for interface in (GREETER, STOCK):
+            await watched.has(f"{way}@@{interface}#1.0", there(provider))
+            for instance in watched.instances(f"{way}@@{interface}#1.0") or ():
+                assert instance.weight == 0.5
+                assert dict(instance.metadata)["dubbo.tag"] == "gray"
+                assert (instance.zone == "hz/z1") == (way == "remote")
+        assert watched.instances(f"{way}@@{GREETER}") is None
+        if way not in ("interfaces", "old"):
+            (instance,) = only(watched, way)
+            assert {port.protocol: port.number for port in instance.ports} == provider.ports
+            assert instance.weight == 0.5
+        assert watched.reports == []
+
+
+async def test_without_being_asked_it_is_known_by_the_mapping_without_group_and_version(
+    zookeeper: ZooKeeper, providers: dict[str, Provider]
+) -> None:
+    """And so is one without Triple, which cannot be asked in gRPC, in any case."""
+    kept = sorted(ids(providers["local"]) + ids(providers["no-triple"]))
+    async with watch(zookeeper) as watched:
+        await watched.has(GREETER, lambda found: [each.id for each in found or ()] == kept)
+    async with watch(zookeeper, **{"dial-instances": True}) as watched:
+        await watched.has(STOCK, there(providers["no-triple"]))
+        assert watched.reports == []
+
+
+async def test_what_nothing_tells_is_named_with_the_ways_out(
+    zookeeper: ZooKeeper, providers: dict[str, Provider]
+) -> None:
+    """Where the mappings are lost, as with a metadata centre of its own."""
+    async with Session(zookeeper.address) as session, watch(zookeeper) as watched:
+        await watched.listed(SCOPE)
+        for interface in (GREETER, STOCK):
+            await session.write(f"/dubbo/mapping/{interface}", b"nobody")
+
+        async def look() -> dict[str, str]:
+            return {str(subject): text for subject, text in watched.reports}
+
+        reports, _ = await until(look, lambda found: len(found) == 2, within=10)
+        (local,) = (text for subject, text in reports.items() if "name='local'" in subject)
+        assert "dial-instances: true" in local
+        assert "metadata-type=remote" in local
+        (without,) = (text for subject, text in reports.items() if "name='no-triple'" in subject)
+        assert "dial-instances" not in without
+        assert not watched.instances(GREETER)
+        await session.write(f"/dubbo/mapping/{STOCK}", b"no-triple")
+        await watched.has(STOCK, there(providers["no-triple"]))
+
+
+async def test_a_real_spring_cloud_service_is_known_until_it_goes(
+    zookeeper: ZooKeeper, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    member = Member(
+        kind="zookeeper",
+        registry=zookeeper.address,
+        name="a",
+        service="orders",
+        version="v1",
+        zone="z1",
+    )
+    try:
+        service = SpringService(tmp_path_factory.mktemp("spring"), member)
+    except Missing as missing:
+        unavailable(missing)
+    async with watch(zookeeper) as watched:
+        await watched.listed(SCOPE)
+        async with service:
+            await watched.has("orders", bool)
+            (instance,) = only(watched, "orders")
+            assert (instance.address, instance.ports[0].number) == (member.host, service.port)
+            assert dict(instance.metadata)["version"] == "v1"
+            assert instance.zone == "z1"
+        await watched.has("orders", lambda found: found == ())
+
+
+async def test_after_a_burst_with_cut_connections_what_is_told_is_what_there_is(
+    zookeeper: ZooKeeper,
+) -> None:
+    async with Session(zookeeper.address) as session:
+        estate = Estate(session, "/law")
+        await estate.fill(SERVICES)
+        for seed in range(5):
+            burst = await hold_to_the_law(estate, zookeeper.port, seed)
+            assert burst.outages > 1

@@ -199,15 +199,17 @@ class Options(Section):
 
     @property
     def roots(self) -> tuple[str, ...]:
-        """Every path to read from, interfaces first."""
-        return self.interface_roots + self.application_roots
+        """Every path to read from once, interfaces first.
+
+        One may hold both: the group of a Dubbo registry is the root of both.
+        """
+        return tuple(dict.fromkeys(self.interface_roots + self.application_roots))
 
     def _repeated(self) -> Iterator[tuple[str, str]]:
         fields = (
             ("servers", [str(server) for server in self.servers]),
             ("interface-roots", self.interface_roots),
             ("application-roots", self.application_roots),
-            ("interface-roots with application-roots", self.roots),
         )
         for key, values in fields:
             yield from ((key, each) for at, each in enumerate(values) if each in values[:at])

@@ -11,7 +11,7 @@ from typing import Never
 
 from meshbridge import memory
 from meshbridge_zookeeper_dubbo.persistent import NO_AUTH, UNIMPLEMENTED, Event, Read
-from meshbridge_zookeeper_dubbo.reading_node import Node, ProtectedRootError, UnreadableTreeError
+from meshbridge_zookeeper_dubbo.reading_nodes import Node, ProtectedRootError, UnreadableTreeError
 from meshbridge_zookeeper_dubbo.reading_state import State
 from meshbridge_zookeeper_dubbo.session import Answer, Session
 from meshbridge_zookeeper_dubbo.tree import Interest, Listener
@@ -20,6 +20,11 @@ SLICE = 0.005
 """Seconds after which others get their turn."""
 LATEST = 0.1
 """Seconds after which what was told is said to be one state, even if changes never pause."""
+REMEDY = "let the bridge's user read all that is below the roots"
+CHECK_EVERY = 1.0
+"""Seconds between checks of some nodes for what no watch has told."""
+CHECKED_WITHIN = 60.0
+"""Seconds in which each node is checked: 700 reads a second for ten thousand interfaces."""
 MANY = 5000
 """Answers after which what came of them is put out of the garbage collector's sight."""
 NAMES = 200
@@ -99,19 +104,34 @@ class _Following:
         state = State(
             self._roots, self._interest, self._listener, self._protected, recursive=recursive
         )
-        self._since = self._clock()
-        while True:
-            self._ask(state, recursive=recursive)
-            self._settle(state, quiet=not state.busy)
-            items = await self._session.take()
-            pause_at = self._clock() + SLICE
-            for _ in self._steps(state, items):
-                if self._clock() > pause_at:
-                    self._ask(state, recursive=recursive)
-                    self._settle(state, quiet=False)
-                    await asyncio.sleep(0)
-                    self._session.check()
-                    pause_at = self._clock() + SLICE
+        loop = asyncio.get_running_loop()
+        self._since = check_at = self._clock()
+        waking: asyncio.TimerHandle | None = None
+        try:
+            while True:
+                if recursive and self._clock() >= check_at:
+                    if not state.nodes.unread:
+                        state.nodes.check(CHECK_EVERY / CHECKED_WITHIN)
+                    check_at = self._clock() + CHECK_EVERY
+                    waking = loop.call_later(CHECK_EVERY, self._session.wake)
+                self._ask(state, recursive=recursive)
+                self._settle(state, quiet=not state.nodes.busy)
+                await self._take(state, recursive=recursive)
+        finally:
+            if waking is not None:
+                waking.cancel()
+
+    async def _take(self, state: State, *, recursive: bool) -> None:
+        """Wait for what comes, and take it in slices."""
+        items = await self._session.take()
+        pause_at = self._clock() + SLICE
+        for _ in self._steps(state, items):
+            if self._clock() > pause_at:
+                self._ask(state, recursive=recursive)
+                self._settle(state, quiet=False)
+                await asyncio.sleep(0)
+                self._session.check()
+                pause_at = self._clock() + SLICE
 
     def _steps(self, state: State, items: Sequence[Event | Answer]) -> Iterator[None]:
         """Take what came, one thing at a time."""
@@ -154,8 +174,8 @@ class _Following:
         now = self._clock()
         if not state.told:
             self._since = now
-        elif quiet or (not state.unread and now > self._since + LATEST):
-            self._warn()
+        elif quiet or (not state.nodes.unread and now > self._since + LATEST):
+            self._warn(state)
             state.told = False
             self._since = now
             self._listener.settled()
@@ -163,12 +183,14 @@ class _Following:
     def _note(self, path: str) -> None:
         self._guarded.append(path)
 
-    def _warn(self) -> None:
-        if self._guarded:
-            self._session.logger.warning(
-                "registry-nodes-protected", first=self._guarded[0], count=len(self._guarded)
-            )
-            self._guarded.clear()
+    def _warn(self, state: State) -> None:
+        for event, paths in (
+            ("registry-nodes-protected", self._guarded),
+            ("registry-changes-overlooked", state.overlooked),
+        ):
+            if paths:
+                self._session.logger.warning(event, first=paths[0], count=len(paths), remedy=REMEDY)
+                paths.clear()
 
     async def _watch(self) -> bool:
         """Watch the roots; return whether the server can tell what happens below them."""

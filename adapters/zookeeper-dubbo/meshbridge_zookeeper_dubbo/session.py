@@ -114,6 +114,10 @@ class Session:
         if self._reason is not None:
             raise self._reason
 
+    def wake(self) -> None:
+        """Have :meth:`take` return, also if there is nothing."""
+        self._inbox.wake()
+
     def unavailable(self, reason: str) -> RegistryUnavailable:
         """Return the error that names the server and the reason."""
         return RegistryUnavailable(f"{self.server}: {reason}")

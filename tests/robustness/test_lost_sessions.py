@@ -1,0 +1,149 @@
+"""Bar 6: a session that ends, the bridge's own or a provider's, is no news about services."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from robustness.bed import Bed, Instances
+from robustness.findings import Bar
+from robustness.registries import LATER, later
+from robustness.test_registry_faults import following, taking
+from robustness.zookeeper import ZooKeeperUnderTest, zookeeper
+
+from meshbridge.protos.gen.envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse
+from meshbridge_xds.envoy.names import cluster_name
+from rig.waiting import until
+from rig.zookeeper_crowd import ZooKeeperCrowd
+
+pytestmark = pytest.mark.asyncio
+SERVICES = 300
+ROUNDS = 50
+BRIEF = 1.0
+"""Seconds that the bridge's session lasts while it is stopped again and again."""
+RECOVERY = 5.0
+"""Seconds after the bridge goes on in which a change shows that it has missed."""
+HOLD = 30.0
+"""Seconds of ``hold-service``, for which the last instance of a service is held."""
+LEAVING = 60
+"""Services of those who do not come back: less than ``max-loss``."""
+BACK = (1.0, 8.0)
+"""Seconds in which the providers that lost their sessions register again: less than that."""
+
+
+@dataclass
+class Followed:
+    """A registry, its bridge, and what a subscriber heard after its first answers."""
+
+    registry: ZooKeeperUnderTest
+    bed: Bed
+    heard: list[DeltaDiscoveryResponse]
+    leaving: ZooKeeperCrowd
+    """Who holds a few services of its own."""
+
+    async def held(self) -> float:
+        """Return how many instances are held."""
+        return await self.bed.metric("^meshbridge_registry_held_instances")
+
+    async def shows(self, port: int) -> bool:
+        """Whether ``later`` is served with an instance at this port, and no other."""
+        answer = await self.bed.get(f"/api/services/{self.registry.host(LATER)}")
+        return re.findall(r'"http-80": ?(\d+)', answer) == [str(port)]
+
+    async def sessions(self) -> set[str]:
+        """Return the sessions that ZooKeeper knows."""
+        dump = await self.registry.server.ask("cons", within=5)
+        return set(re.findall(r"sid=(0x[0-9a-f]+)", dump))
+
+
+def crowd(count: int, name: str = "service") -> dict[str, Instances]:
+    """Return services of that name with an instance each."""
+    return {
+        f"{name}-{number}": [(f"10.4.{number // 250}.{1 + number % 250}", 8080)]
+        for number in range(count)
+    }
+
+
+@asynccontextmanager
+async def followed(directory: Path, session: float) -> AsyncGenerator[Followed]:
+    """Start it all; the bridge's session lasts as long as is said."""
+    services, leaving = crowd(SERVICES), crowd(LEAVING, "leaving")
+    async with (
+        zookeeper(directory, services) as registry,
+        ZooKeeperCrowd(registry.server.address, directory, name="leavers", lasts=BRIEF) as leavers,
+    ):
+        await leavers.fill(leaving)
+        bed = Bed(directory, registry={**registry.options, "session-timeout": f"{session:g}s"})
+        async with bed.bridge:
+            await bed.bridge.process.ready(bed.is_ready, within=90)
+            everyone = (*services, *leaving, LATER)
+            names = [cluster_name(registry.host(name), 80) for name in everyone]
+            async with following(bed, names) as heard:
+                yield Followed(registry, bed, heard, leavers)
+            bed.must_run()
+
+
+async def test_a_bridge_that_lost_its_session_shows_what_it_missed_and_drops_nothing(
+    tmp_path: Path, bar: Callable[[str], Bar]
+) -> None:
+    """It is stopped for longer than its session lasts, and goes on."""
+    with bar("6, the bridge's session expires") as it:
+        chance = it.chance()
+        async with followed(tmp_path, BRIEF) as m:
+            steady = await m.sessions()
+            seen, seconds = set[str](), list[float]()
+            for number in range(1, ROUNDS + 1):
+                m.bed.bridge.process.pause()
+                try:
+                    await m.registry.change()
+                    await until(m.sessions, lambda now: len(now) < len(steady), within=10)
+                    await asyncio.sleep(chance.uniform(0, 0.5))
+                finally:
+                    m.bed.bridge.process.resume()
+                (_, port) = later(number)[0]
+                _, took = await until(lambda: m.shows(port), bool, within=30)  # noqa: B023
+                seconds.append(took)
+                seen |= await m.sessions()
+                if number % 10 == 0:
+                    it.say(f"{number} rounds, {took:.1f} s for the last one")
+            it.void_unless(len(seen - steady) >= ROUNDS, f"{len(seen - steady)} new sessions only")
+            it.at_most(f"slowest of {ROUNDS} changes that were missed", max(seconds), RECOVERY, "s")
+            it.at_most("held at the end", await m.held(), 0.0)
+            it.none(f"of {len(m.heard)} responses, that take something away", [*taking(m.heard)])
+            it.none("losses held", m.bed.bridge.events("loss held"))
+            it.none("complaints in the bridge's log", m.bed.complaints())
+
+
+async def test_providers_whose_sessions_flap_are_not_dropped_and_those_who_stay_away_are(
+    tmp_path: Path, bar: Callable[[str], Bar]
+) -> None:
+    """All ephemeral nodes go at once; some registrants come back, others never do."""
+    with bar("6, the providers' sessions flap") as it:
+        async with followed(tmp_path, 10.0) as m:
+            await m.registry.crowd.pace(*BACK)
+            await m.registry.crowd.flap()
+            held, _ = await until(m.held, bool, within=10)
+            it.void_unless(held, "nothing was missing")
+            await m.registry.crowd.settle()
+            _, took = await until(m.held, lambda now: not now, within=30)
+            it.at_most("from their return until nothing is held", took, 2.0, "s")
+            it.none(f"of {len(m.heard)} responses, that take something away", [*taking(m.heard)])
+
+            m.heard.clear()
+            await m.leaving.process.kill()
+            await until(m.held, lambda now: now == LEAVING, within=10)
+            begun = time.monotonic()
+            await until(m.held, lambda now: not now, within=HOLD + 15)
+            took = time.monotonic() - begun
+            it.at_least("seconds for which those who stay away are held", took, HOLD - 1, "s")
+            it.at_most("seconds after which they are dropped", took, HOLD + 1, "s")
+            await asyncio.sleep(1.0)
+            dropped = {each.split()[0] for each in taking(m.heard)}
+            wanted = {cluster_name(m.registry.host(name), 80) for name in crowd(LEAVING, "leaving")}
+            it.at_least("services of theirs that are dropped", len(dropped & wanted), LEAVING)
+            it.none("services of others that are dropped", sorted(dropped - wanted))
+            it.none("complaints in the bridge's log", m.bed.complaints())

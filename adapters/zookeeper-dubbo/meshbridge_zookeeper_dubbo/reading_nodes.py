@@ -193,10 +193,11 @@ class Nodes:
         node.data_size = size
 
     def remove(self, node: Node) -> None:
-        """Forget it and what is below it."""
+        """Forget a node that is no root, and what is below it."""
         above, name = self.parent(node.path)
-        if above is not None:
-            above.below.pop(name, None)
+        if above is None:
+            raise AssertionError("what is below a node is forgotten with it")
+        above.below.pop(name, None)
         self.drop(node)
 
     def drop(self, dropped: Node) -> None:

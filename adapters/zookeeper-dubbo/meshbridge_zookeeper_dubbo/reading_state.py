@@ -88,7 +88,7 @@ class State:
                 self._deleted(event.path)
             case Happened.CHANGED:
                 self._changed(event.path, Want.DATA)
-            case Happened.CHILDREN:
+            case _:  # its children
                 self._changed(event.path, Want.CHILDREN)
 
     def answered(self, node: Node, read: Read, result: Result) -> None:

@@ -43,7 +43,7 @@ PATHS = st.lists(NAMES, min_size=1, max_size=DEPTH).map(lambda names: "/" + "/".
 def interest(path: str) -> Want:
     """Want something else at each depth, and nothing of some and of the deepest."""
     depth = path.count("/")
-    if depth == DEPTH or path.endswith("b/b"):
+    if depth >= DEPTH or path.endswith("b/b"):
         return Want.NOTHING
     return (Want.CHILDREN, Want.CHILDREN | Want.DATA, Want.CHILDREN, Want.DATA)[depth - 1]
 
@@ -98,6 +98,8 @@ class Server(RuleBasedStateMachine):
     """A server that changes, one client that reads it, and the wire between them."""
 
     recursive = True
+    guarded = False
+    """Whether some of its nodes may not be read."""
 
     @initialize(paths=st.lists(PATHS, max_size=20))
     def begins(self, paths: list[str]) -> None:
@@ -146,16 +148,20 @@ class Server(RuleBasedStateMachine):
             self.deletes(path)
             self.creates(path)
 
-    @precondition(lambda self: self.recursive)
-    @rule(path=PATHS)
-    def changes_unseen(self, path: str) -> None:
+    @precondition(lambda self: self.guarded)
+    @rule(data=st.data())
+    def changes_unseen(self, data: st.DataObject) -> None:
         """Change a node that we may not read, of which only the name is wanted: no event comes."""
-        if posixpath.dirname(path) in self.tree and not interest(path):
+        paths = (posixpath.join(above, name) for above in self.tree for name in "ab")
+        unwanted = [path for path in paths if not interest(path) and not self.below(path)]
+        if unwanted:
+            path = data.draw(st.sampled_from(unwanted))
             if path not in self.tree:
                 self.tree[path] = b"new"
-            elif not self.below(path):
+            else:
                 del self.tree[path]
 
+    @precondition(lambda self: self.guarded)
     @rule(share=st.floats(0, 1))
     def checks(self, share: float) -> None:
         self.state.nodes.check(share)
@@ -207,7 +213,7 @@ class Server(RuleBasedStateMachine):
         if not hasattr(self, "state"):
             return
         self.arrives()
-        for _ in range(2):  # the round that has begun, and a whole one
+        for _ in range(2 * self.guarded):  # the round that has begun, and a whole one
             self.state.nodes.check(1)
             self.arrives()
         self.compared: set[str] = set()
@@ -274,7 +280,13 @@ class OldServer(Server):
     recursive = False
 
 
-@pytest.mark.parametrize("server", [Server, OldServer])
+class GuardedServer(Server):
+    """One that tells nothing of nodes that may not be read."""
+
+    guarded = True
+
+
+@pytest.mark.parametrize("server", [Server, OldServer, GuardedServer])
 def test_what_is_told_is_what_the_tree_holds(server: type[Server]) -> None:
     run_state_machine_as_test(
         server, settings=settings(max_examples=EXAMPLES, stateful_step_count=30, deadline=None)

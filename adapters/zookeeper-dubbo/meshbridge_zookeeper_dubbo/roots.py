@@ -77,6 +77,13 @@ CATEGORIES: Final = {
 """What stands below an interface and is read; the names of its children are URLs."""
 _SORTS: Final = {name: sort for sort, name in CATEGORIES.items()}
 _CHILDREN: Final = frozenset(Sort) - {Sort.RULE, Sort.MAPPING, Sort.INSTANCE}
+_WANTED: Final = {
+    (False, False): Want.NOTHING,
+    (True, False): Want.CHILDREN,
+    (False, True): Want.DATA,
+    (True, True): Want.CHILDREN | Want.DATA,
+}
+"""By whether children and whether data are wanted: quicker than to join flags."""
 
 
 class Roots:
@@ -97,18 +104,18 @@ class Roots:
 
     def __call__(self, path: str) -> Want:
         """Return what is wanted of a node."""
-        want = Want.NOTHING
-        for place in self.places(path):
-            want |= Want.CHILDREN if place.sort in _CHILDREN else Want.DATA
-        return want
+        wants = {place.sort in _CHILDREN for place in self.places(path)}
+        return _WANTED[True in wants, False in wants]
 
-    def places(self, path: str) -> Iterator[Place]:
-        """Yield what the node is; nothing, if it is not looked at."""
+    def places(self, path: str) -> list[Place]:
+        """Return what the node is; nothing, if it is not looked at."""
+        found: list[Place] = []
         for root, prefix in self._prefixes:
             if path == root:
-                yield from self._root(root)
+                found += self._root(root)
             elif path.startswith(prefix):
-                yield from self._below(root, path, path[len(prefix) :].split("/", _DEPTH))
+                found += self._below(root, path, path[len(prefix) :].split("/", _DEPTH))
+        return found
 
     def below(self, path: str) -> Iterator[str]:
         """Yield the roots that a node is, or that lie below it."""
@@ -135,25 +142,22 @@ class Roots:
         if root in self._applications:
             yield Place(Sort.APPLICATIONS, root)
 
-    def _below(self, root: str, path: str, parts: list[str]) -> Iterator[Place]:
-        if root in self._interfaces and (place := self._of_interfaces(root, path, parts)):
-            yield place
-        if root in self._applications and (place := self._of_applications(root, path, parts)):
-            yield place
+    def _below(self, root: str, path: str, parts: list[str]) -> Sequence[Place]:
+        found = (
+            self._of_interfaces(root, path, parts) if root in self._interfaces else None,
+            self._of_applications(root, path, parts) if root in self._applications else None,
+        )
+        return [place for place in found if place is not None]
 
     def _of_interfaces(self, root: str, path: str, parts: list[str]) -> Place | None:
-        name = unquote(parts[0])
-        match parts:
-            case ["metadata", *_]:
-                return None  # definitions of services, large and many; revisions are asked for
-            case ["config" | "mapping", *_]:
-                return _of_others(root, parts)
-            case [node] if path not in self._no_services:
-                return Place(Sort.INTERFACE, root, name, node)
-            case [node, category] if category in _SORTS:
-                return Place(_SORTS[category], root, name, node)
-            case _:
-                return None
+        node = parts[0]
+        if node in _OTHERS:
+            return _of_others(root, parts)
+        if len(parts) == 1:
+            none = path in self._no_services
+            return None if none else Place(Sort.INTERFACE, root, unquote(node), node)
+        sort = _SORTS.get(parts[1]) if len(parts) == 2 else None  # noqa: PLR2004 - below an interface
+        return None if sort is None else Place(sort, root, unquote(node), node)
 
     def _of_applications(self, root: str, path: str, parts: list[str]) -> Place | None:
         both = root in self._interfaces
@@ -171,6 +175,10 @@ class Roots:
 
 
 def _of_others(root: str, parts: list[str]) -> Place | None:
+    """Return what stands beside the interfaces.
+
+    Metadata are definitions of services, large and many; what matters of them is asked for.
+    """
     match parts:
         case ["config"]:
             return Place(Sort.CONFIG, root)

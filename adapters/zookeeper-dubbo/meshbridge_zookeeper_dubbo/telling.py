@@ -10,9 +10,9 @@ from meshbridge.memory import settle
 from meshbridge_zookeeper_dubbo.holdings import Holdings
 from meshbridge_zookeeper_dubbo.said import News
 
-SLICE: Final = 0.004
+SLICE: Final = 0.003
 """Seconds of work after which the loop gets its turn."""
-LOADED: Final = 2_500
+LOADED: Final = 500
 """Steps after which what was loaded is put out of the garbage collector's sight."""
 
 

@@ -57,7 +57,7 @@ async def _all(servers: Sequence[Server], *, start: bool) -> None:
 
     async def one(server: Server) -> None:
         async with slots:
-            await (server.start() if start else server.stop())
+            await (server.start() if start else server.kill())
 
     async with asyncio.TaskGroup() as tasks:
         for each in servers:

@@ -57,7 +57,7 @@ def _outage(error: BaseException) -> str:
         case KazooTimeoutError() | TimeoutError():
             words = "it did not answer in time"
         case ssl.SSLError():
-            said = error.reason or words
+            said = str(getattr(error, "reason", None) or words)  # not every one has a reason
             refused = "ALERT" in said  # the other side's word, so it does speak TLS
             remedy = "tls has the certificate it wants" if refused else "this port speaks TLS"
             words = f"TLS fails: {said}; check that {remedy}"

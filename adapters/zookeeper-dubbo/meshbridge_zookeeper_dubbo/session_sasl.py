@@ -6,7 +6,7 @@ import re
 import secrets
 
 _FIELD = re.compile(r'\s*([a-z-]+)=(?:"((?:[^"\\]|\\.)*)"|([^",\s]*))\s*(?:,|$)')
-_SERVICE = "zookeeper/zk-sasl-md5"
+SERVICE = "zookeeper/zk-sasl-md5"
 """ZooKeeper's word for every server, whatever its name (``ZooKeeperSaslClient``)."""
 _FIRST = "00000001"
 
@@ -18,10 +18,13 @@ class SaslError(Exception):
 class DigestMd5:
     """One login; its words are answered in their order."""
 
-    def __init__(self, username: str, password: str, *, nonce: str = "") -> None:
-        """Keep whom to log in; ``nonce`` is this side's, made up if empty."""
+    def __init__(
+        self, username: str, password: str, *, nonce: str = "", service: str = SERVICE
+    ) -> None:
+        """Keep whom to log in where; ``nonce`` is this side's, made up if empty."""
         self._username = username
         self._password = password
+        self._service = service
         self._nonce = nonce or secrets.token_hex(16)
         self._proof = ""
 
@@ -49,7 +52,7 @@ class DigestMd5:
         a1 = _md5(user + f":{nonce}:{self._nonce}".encode()).hex()
 
         def digest(method: str) -> str:
-            a2 = _md5(f"{method}:{_SERVICE}".encode()).hex()
+            a2 = _md5(f"{method}:{self._service}".encode()).hex()
             words = (a1, nonce, _FIRST, self._nonce, "auth", a2)
             return _md5(":".join(words).encode()).hex()
 
@@ -61,7 +64,7 @@ class DigestMd5:
             "nonce": _quoted(nonce),
             "nc": _FIRST,
             "cnonce": _quoted(self._nonce),
-            "digest-uri": _quoted(_SERVICE),
+            "digest-uri": _quoted(self._service),
             "response": digest("AUTHENTICATE"),
             "qop": "auth",
         }

@@ -1,7 +1,9 @@
 """A real ZooKeeper that speaks TLS, and one that lets in by SASL only who knows the password."""
 
 import asyncio
-from collections.abc import Iterator
+import ssl
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from peers.conftest import unavailable
 from peers.zookeeper_following import following, options
 
 from meshbridge import RegistryRejected, RegistryUnavailable
+from meshbridge.testing import FaultProxy, Hang
 from meshbridge_zookeeper_dubbo.options import Options
 from rig.bed import Missing
 from rig.certificates import Authority
@@ -73,19 +76,68 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
         asyncio.run(secured.server.stop())
 
 
+@asynccontextmanager
+async def gathering(secured: Secured, certificate: Path, key: Path) -> AsyncGenerator[int]:
+    """Stand in for whoever ends TLS before a ZooKeeper and gathers many answers in one record.
+
+    ZooKeeper itself sends a record for each. Gives its port.
+    """
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(16 * 1024):
+                writer.write(data)
+                await asyncio.sleep(0.02)
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        behind, before = await asyncio.open_connection("127.0.0.1", secured.server.port)
+        await asyncio.gather(carry(reader, before), carry(behind, writer))
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
 @pytest.mark.parametrize("single", [False, True], ids=["persistent", "single"])
-async def test_what_comes_together_is_told_together(secured: Secured, *, single: bool) -> None:
-    """TLS hands over many answers and events at once; none of them waits for the next ping."""
+async def test_what_comes_together_is_told_together(
+    secured: Secured, tmp_path: Path, *, single: bool
+) -> None:
+    """None of many answers and events that TLS hands over at once waits for the next ping."""
     root = f"/services/app-{single}"
+    certificate, key = secured.authority.issue(tmp_path, "localhost")
     async with (
         Session(secured.server.address) as writer,
-        following(secured.options(), single=single, roots=[root]) as heard,
+        gathering(secured, certificate, key) as port,
+        following(
+            options(f"localhost:{port}", tls={"ca": str(secured.ca)}), roots=[root], single=single
+        ) as heard,
     ):
         await heard.is_whole()
         names = [f"{root}/{number}" for number in range(300)]
         async with asyncio.timeout(2):  # a session's ping comes after more than three seconds
             await asyncio.gather(*(writer.write(name, b"data") for name in names))
             await heard.holds(dict.fromkeys(names, b"data"))
+
+
+async def test_a_server_that_never_answers_to_tls_is_given_up(secured: Secured) -> None:
+    async with FaultProxy("127.0.0.1", secured.port) as proxy:
+        await proxy.inject(Hang())
+        silent = options(
+            f"localhost:{proxy.port}", tls={"ca": str(secured.ca)}, **{"session-timeout": "1s"}
+        )
+        async with following(silent) as heard:
+            assert "did not answer in time" in str(await heard.end())
+
+
+async def test_it_speaks_tls_itself(secured: Secured) -> None:
+    async with Session(secured.server.address) as writer:
+        await writer.write("/dubbo/a")
+    async with following(secured.options()) as heard:
+        await heard.is_whole()
+        assert "/dubbo/a" in heard.tree
 
 
 async def test_only_a_certificate_of_our_authority_with_its_name_is_taken(

@@ -159,7 +159,7 @@ class Applications:
             yield Wanted(revision, remote, tuple(instances))
 
     @property
-    def awaited(self) -> bool:
+    def unfetched(self) -> bool:
         """Whether something that the registry may hold was not fetched, nor failed to be."""
         failures = self.revisions.failures
         return any(each.remote and each.revision not in failures for each in self.wanted())

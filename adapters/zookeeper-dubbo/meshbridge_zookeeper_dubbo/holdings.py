@@ -102,7 +102,7 @@ class Holdings:
                 self.applications.put(place.name, place.node, path, data)
             elif place.sort is Sort.MAPPING:
                 self._map(place, path, data)
-            elif place.sort is Sort.RULE:
+            else:
                 self._rule(place, path, records.rule(place.name, data))
 
     def settled(self) -> None:
@@ -164,14 +164,17 @@ class Holdings:
                 nodes = self.applications.nodes(place.name)
                 yield from (each.rpartition("/")[2] for each in nodes if _is_in(each, path))
             case _:
-                pass  # it has no children that say anything
+                raise AssertionError(f"{path} is not asked for its children")
 
     def _clear(self, place: Place, path: str) -> None:
         """Take it that a node is not there."""
         match place.sort:
             case Sort.INTERFACE:
                 self.interfaces.drop(place)
-            case Sort.PROVIDERS | Sort.CONSUMERS | Sort.CONFIGURATORS:
+            case Sort.PROVIDERS:
+                self.interfaces.clear(place)
+                self.interfaces.list(place, listed=False)
+            case Sort.CONSUMERS | Sort.CONFIGURATORS:
                 self.interfaces.clear(place)
             case Sort.RULE:
                 self._rule(place, path, None)
@@ -189,8 +192,7 @@ class Holdings:
         for name in list(self._known(place, path)):
             child = join(path, name)
             for each in self._roots.places(child):
-                if each.root == place.root:
-                    self._clear(each, child)
+                self._clear(each, child)
 
     def _drop(self, path: str) -> None:
         if serves := self.applications.drop(path):

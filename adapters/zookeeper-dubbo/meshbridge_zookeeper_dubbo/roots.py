@@ -76,14 +76,7 @@ CATEGORIES: Final = {
 }
 """What stands below an interface and is read; the names of its children are URLs."""
 _SORTS: Final = {name: sort for sort, name in CATEGORIES.items()}
-_CHILDREN: Final = frozenset(Sort) - {Sort.RULE, Sort.MAPPING, Sort.INSTANCE}
-_WANTED: Final = {
-    (False, False): Want.NOTHING,
-    (True, False): Want.CHILDREN,
-    (False, True): Want.DATA,
-    (True, True): Want.CHILDREN | Want.DATA,
-}
-"""By whether children and whether data are wanted: quicker than to join flags."""
+_DATA: Final = frozenset((Sort.RULE, Sort.MAPPING, Sort.INSTANCE))
 
 
 class Roots:
@@ -104,8 +97,9 @@ class Roots:
 
     def __call__(self, path: str) -> Want:
         """Return what is wanted of a node."""
-        wants = {place.sort in _CHILDREN for place in self.places(path)}
-        return _WANTED[True in wants, False in wants]
+        for place in self.places(path):  # if there are two, the same is wanted of both
+            return Want.DATA if place.sort in _DATA else Want.CHILDREN
+        return Want.NOTHING
 
     def places(self, path: str) -> list[Place]:
         """Return what the node is; nothing, if it is not looked at."""
@@ -114,7 +108,7 @@ class Roots:
             if path == root:
                 found += self._root(root)
             elif path.startswith(prefix):
-                found += self._below(root, path, path[len(prefix) :].split("/", _DEPTH))
+                found += self._below(root, path[len(prefix) :].split("/", _DEPTH))
         return found
 
     def below(self, path: str) -> Iterator[str]:
@@ -142,36 +136,39 @@ class Roots:
         if root in self._applications:
             yield Place(Sort.APPLICATIONS, root)
 
-    def _below(self, root: str, path: str, parts: list[str]) -> Sequence[Place]:
-        found = (
-            self._of_interfaces(root, path, parts) if root in self._interfaces else None,
-            self._of_applications(root, path, parts) if root in self._applications else None,
-        )
-        return [place for place in found if place is not None]
+    def _below(self, root: str, parts: list[str]) -> Iterator[Place]:
+        if join(root, parts[0]) in self._no_services:
+            return  # it is a root, or leads to one
+        interfaces = root in self._interfaces
+        if interfaces and parts[0] in _OTHERS:
+            place = _of_others(root, parts)
+        else:
+            place = _of_interface(root, parts) if interfaces else None
+            if root in self._applications and (place is None or place.sort is Sort.INTERFACE):
+                yield from _of_application(root, parts, interfaces=interfaces)
+        if place is not None:
+            yield place
 
-    def _of_interfaces(self, root: str, path: str, parts: list[str]) -> Place | None:
-        node = parts[0]
-        if node in _OTHERS:
-            return _of_others(root, parts)
-        if len(parts) == 1:
-            none = path in self._no_services
-            return None if none else Place(Sort.INTERFACE, root, unquote(node), node)
-        sort = _SORTS.get(parts[1]) if len(parts) == 2 else None  # noqa: PLR2004 - below an interface
-        return None if sort is None else Place(sort, root, unquote(node), node)
 
-    def _of_applications(self, root: str, path: str, parts: list[str]) -> Place | None:
-        both = root in self._interfaces
-        if both and parts[0] in _OTHERS:
+def _of_interface(root: str, parts: list[str]) -> Place | None:
+    match parts:
+        case [node]:
+            return Place(Sort.INTERFACE, root, unquote(node), node)
+        case [node, category] if category in _SORTS:
+            return Place(_SORTS[category], root, unquote(node), node)
+        case _:
             return None
-        match parts:
-            case [application] if path not in self._no_services:
-                return Place(Sort.APPLICATION, root, application)
-            case [application, node] if path not in self._no_services and not (
-                both and node in _NO_INSTANCES
-            ):
-                return Place(Sort.INSTANCE, root, application, node)
-            case _:
-                return None
+
+
+def _of_application(root: str, parts: list[str], *, interfaces: bool) -> Iterator[Place]:
+    """Yield what stands below an application, which may be an interface where such are beside."""
+    match parts:
+        case [application]:
+            yield Place(Sort.APPLICATION, root, application)
+        case [application, node] if not (interfaces and node in _NO_INSTANCES):
+            yield Place(Sort.INSTANCE, root, application, node)
+        case _:
+            return
 
 
 def _of_others(root: str, parts: list[str]) -> Place | None:

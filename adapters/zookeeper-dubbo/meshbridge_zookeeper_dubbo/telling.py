@@ -71,7 +71,7 @@ class Telling:
             await self._load(holdings.take(unsettled=True))
             if holdings.applications.revisions.take_news():
                 fetch()
-            done = not holdings.applications.awaited and holdings.idle
+            done = not holdings.applications.unfetched and holdings.idle
         services, unreadable = holdings.said.listing()
         self._emit(Listing(self._scope, services, unreadable, after_gap=after_gap))
         holdings.forget()

@@ -7,6 +7,7 @@ import pytest
 from unit.zookeeper.trees import Registry, captured, with_url
 
 from meshbridge import Health, InstancePort, Kind, ServiceId
+from meshbridge_dubbo import read_metadata
 from meshbridge_zookeeper_dubbo.roots import Roots
 
 GREETER, STOCK = "meshbridge.peers.Greeter", "meshbridge.peers.Stock"
@@ -217,6 +218,20 @@ def test_an_empty_interface_is_told_and_a_deleted_one_is_not() -> None:
     assert registry.shown() == {}
 
 
+def test_an_interface_without_a_node_for_providers_is_none() -> None:
+    tree = listing(url(1))
+    registry = Registry().read(tree)
+    registry.vanish(f"/dubbo/{LIFE}/providers")
+    registry.settle()
+    assert registry.shown() == {}
+    registry.vanish(f"/dubbo/{LIFE}/providers")  # it may be told again
+    registry.vanish("/dubbo/com.acme.Unknown/providers")
+    registry.settle()
+    assert registry.shown() == {}
+    only_consumers = with_url({}, LIFE, "consumer://10.0.0.9/" + LIFE, "consumers")
+    assert Registry().read(only_consumers).shown() == {}
+
+
 def test_an_interface_that_is_just_being_made_is_told_with_its_first_provider() -> None:
     """Its nodes come one after the other; none of them says what group and version it will have."""
     registry = Registry().read({})
@@ -329,6 +344,13 @@ def test_an_instance_that_cannot_be_read_spoils_itself() -> None:
     assert registry.unreadable[shop] == ()
 
 
+def test_a_node_that_may_not_be_read_any_more_tells_nothing() -> None:
+    registry = Registry().read({"/services/shop/a": b'{"address":"10.0.0.1","port":80}'})
+    registry.holdings.data("/services/shop/a", None)
+    registry.settle()
+    assert registry.shown() == {"shop": []}
+
+
 def test_an_interface_of_the_metadata_that_cannot_be_read_spoils_itself() -> None:
     tree = captured("dubbo3-remote")
     (path,) = (each for each in tree if each.startswith("/dubbo/metadata/provider/"))
@@ -347,6 +369,88 @@ def test_a_mapping_that_cannot_be_read_is_named_at_its_interface() -> None:
     assert (fault.service.name, fault.record) == (LIFE, f"/dubbo/mapping/{LIFE}")
     registry.become(listing(url(1)) | {f"/dubbo/mapping/{LIFE}": b"a"})
     assert registry.unreadable[fault.service] == ()
+
+
+def test_a_configurator_that_cannot_be_read_is_named() -> None:
+    bad = listing("override://0.0.0.0", "no url", category="configurators")
+    registry = Registry().read(listing(url(1)) | bad)
+    assert {each.service.name for each in registry.reports} == {LIFE}
+    assert "no%20url" in {each.record for each in registry.reports}
+
+
+def test_without_triple_there_is_no_way_out_by_dialling() -> None:
+    tree = {p: d for p, d in captured("dubbo3-instance").items() if "/mapping/" not in p}
+    path = f"/services/provider/{INSTANCE}"
+    old = tree | {path: tree[path].replace(b'"meta-v":"2.0.0"', b'"meta-v":"1.0.0"')}
+    for dials in (False, True):
+        (fault,) = Registry(dials=dials).read(old).reports
+        assert "dial" not in fault.remedy
+        assert "Triple" in fault.reason
+
+
+def test_an_instance_that_can_be_asked_is_wanted_to_be_asked() -> None:
+    tree = captured("dubbo3-instance")
+    registry = Registry(dials=True).read(tree)
+    assert registry.shown() == {"provider": [INSTANCE]}
+    assert registry.reports == []
+    applications = registry.holdings.applications
+    assert applications.revisions.take_news()
+    assert not applications.revisions.take_news()
+    (wanted,) = applications.wanted()
+    assert not wanted.remote
+    assert not applications.unfetched
+    assert [each.instance.id for each in wanted.instances] == [INSTANCE]
+    applications.fail(wanted.revision, "nobody answers")
+    registry.say()
+    assert registry.shown()[GREETER] == [DUBBO, TRI]  # as the mapping has it, until it is known
+    applications.fail(wanted.revision, "nobody answers")
+    assert registry.holdings.applications.stirred == {}
+    applications.learn(("provider", "another"), read_metadata(b'{"services":{}}'))
+    registry.say()
+    assert list(applications.wanted()) == [wanted]
+    remote = captured("dubbo3-remote")
+    (path,) = (each for each in remote if each.startswith("/dubbo/metadata/provider/"))
+    applications.learn(wanted.revision, read_metadata(remote[path]))
+    registry.say()
+    assert registry.shown()[STOCK] == [DUBBO, TRI]
+    assert list(applications.wanted()) == []
+    registry.read(tree)
+    assert registry.shown()[STOCK] == [DUBBO, TRI], "what was fetched is not fetched again"
+
+
+def test_why_nobody_could_be_asked_is_told() -> None:
+    tree = {p: d for p, d in captured("dubbo3-instance").items() if "/mapping/" not in p}
+    registry = Registry(dials=True).read(tree)
+    (wanted,) = registry.holdings.applications.wanted()
+    registry.holdings.applications.fail(wanted.revision, "10.99.0.1:20020: refused")
+    registry.say()
+    (fault,) = registry.reports
+    assert "10.99.0.1:20020: refused" in fault.reason
+
+
+def test_the_registry_is_waited_for_until_it_has_failed() -> None:
+    registry = Registry()
+    registry.tree = captured("dubbo3-remote")
+    for root in registry.roots.all:
+        registry.tell(root)
+    registry.holdings.settled()
+    for _ in registry.holdings.take():
+        pass
+    applications = registry.holdings.applications
+    assert applications.unfetched
+    (wanted,) = applications.wanted()
+    applications.fail(wanted.revision, "it is not there")
+    assert not applications.unfetched
+
+
+def test_names_are_read_while_others_are_still_told() -> None:
+    registry = Registry()
+    registry.tree = listing(url(1), url(2))
+    registry.tell("/dubbo")
+    assert sum(1 for _ in registry.holdings.read()) == 2
+    assert list(registry.holdings.take()) == []
+    registry.settle()
+    assert registry.shown() == {LIFE: ["dubbo://10.0.0.1:1", "dubbo://10.0.0.1:2"]}
 
 
 def rule(*lines: str) -> bytes:

@@ -118,6 +118,9 @@ def test_an_answer_is_read_as_protobuf_wrote_it(
 def test_fields_that_are_not_known_are_passed_over() -> None:
     unknown = bytes((9 << 3 | 0, 0x96, 1, 10 << 3 | 1, *range(8), 11 << 3 | 5, *range(4)))
     assert read_reply(unknown + info(service()) + unknown).revision == "r1"
+    inside = message("ServiceInfoV2", name="a.B", protocol="tri").SerializeToString() + unknown
+    entry = b"\x12" + bytes((len(inside),)) + inside
+    assert len(read_reply(b"\x1a" + bytes((len(entry),)) + entry).exported) == 1
 
 
 def test_a_service_that_cannot_be_read_spoils_itself() -> None:

@@ -78,9 +78,11 @@ def test_a_root_below_another_is_no_interface_and_no_application_of_it() -> None
     assert not roots.lists("/", "all")
 
 
-def test_a_node_may_be_of_two_roots() -> None:
-    roots = Roots(["/dubbo"], ["/"])
-    assert roots("/dubbo/a.B") is Want.CHILDREN | Want.DATA
+def test_what_is_below_another_root_belongs_to_that_alone() -> None:
+    roots = Roots(["/", "/dubbo"], ["/services"])
+    assert [place.root for place in roots.places("/services/providers")] == ["/services"]
+    assert [place.root for place in roots.places("/dubbo/providers")] == ["/dubbo"]
+    assert Roots(["/dubbo"], ["/"])("/dubbo/a.B") is Want.CHILDREN
 
 
 def test_under_a_root_of_both_an_interface_has_no_instances() -> None:

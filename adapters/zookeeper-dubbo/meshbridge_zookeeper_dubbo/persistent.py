@@ -23,6 +23,7 @@ NO_AUTH: Final = -102
 EXISTS: Final = 3
 GET_DATA: Final = 4
 GET_CHILDREN: Final = 8
+SYNC: Final = 9
 MULTI_READ: Final = 22
 ADD_WATCH: Final = 106
 
@@ -90,6 +91,26 @@ class AddWatch:
         return _text(self._path) + _INT.pack(_RECURSIVE)
 
     def deserialize(self, buffer: bytes, offset: int) -> Results:  # noqa: ARG002 - it is empty
+        """Return no results."""
+        return Results([], 0)
+
+
+class Sync:
+    """Has the server catch up with its leader: what is read afterwards is no older than this.
+
+    A follower may be behind by ``syncLimit``, and would show again what has gone long ago.
+    """
+
+    type: ClassVar[int] = SYNC
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def serialize(self) -> bytes:
+        """Return the body of the request."""
+        return _text(self._path)
+
+    def deserialize(self, buffer: bytes, offset: int) -> Results:  # noqa: ARG002 - a path again
         """Return no results."""
         return Results([], 0)
 

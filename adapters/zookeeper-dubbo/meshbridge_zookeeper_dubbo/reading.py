@@ -100,6 +100,7 @@ class _Following:
         """When the oldest of what was told and is not settled was told, or shortly before."""
 
     async def run(self, *, single_watches: bool) -> Never:
+        await self._catch_up()
         recursive = not single_watches and await self._watch()
         state = State(
             self._roots, self._interest, self._listener, self._protected, recursive=recursive
@@ -191,6 +192,14 @@ class _Following:
             if paths:
                 self._session.logger.warning(event, first=paths[0], count=len(paths), remedy=REMEDY)
                 paths.clear()
+
+    async def _catch_up(self) -> None:
+        """Have a follower learn first what its leader knows."""
+        number = self._session.sync()
+        answered = False
+        while not answered:
+            for item in await self._session.take():
+                answered = answered or (isinstance(item, Answer) and item.number == number)
 
     async def _watch(self) -> bool:
         """Watch the roots; return whether the server can tell what happens below them."""

@@ -27,6 +27,7 @@ from meshbridge_zookeeper_dubbo.persistent import (
     ReadOne,
     Result,
     Results,
+    Sync,
 )
 from meshbridge_zookeeper_dubbo.session_client import Client, Login, Wire
 from meshbridge_zookeeper_dubbo.session_inbox import Inbox
@@ -50,12 +51,12 @@ MOST_ASKED = 100
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of one :meth:`Session.ask` or :meth:`Session.watch`."""
+    """What came of one question of the session, or of several that were asked at once."""
 
     number: int
     """Which of them, as it returned it."""
     results: Sequence[Result]
-    """One for each question; of a watch none, or the code of why it is refused."""
+    """One for each question; of a watch or sync none, or the code of why it is refused."""
     size: int
     """Bytes of the results."""
 
@@ -82,6 +83,10 @@ class Session:
         self._asked = 0
         self._client = Client(connection, self)
         self._client.open()
+
+    def sync(self) -> int:
+        """Have the server catch up with its leader; return the answer's number."""
+        return self._send(Sync(self._absolute("/")), 1)
 
     def watch(self, path: str) -> int:
         """Watch a node and all that is below it, there or not; return the answer's number."""

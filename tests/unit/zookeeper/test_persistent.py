@@ -19,6 +19,7 @@ from meshbridge_zookeeper_dubbo.persistent import (
     ReadMany,
     ReadOne,
     Result,
+    Sync,
     read_event,
 )
 from meshbridge_zookeeper_dubbo.tree import Want
@@ -49,6 +50,13 @@ def test_a_watch_is_persistent_and_recursive() -> None:
     assert request.type == 106
     assert request.serialize() == b"\0\0\0\x06/dubbo\0\0\0\x01"
     assert request.deserialize(b"", 0).each == []
+
+
+def test_a_server_is_asked_to_catch_up() -> None:
+    request = Sync("/dubbo")
+    assert request.type == 9
+    assert request.serialize() == b"\0\0\0\x06/dubbo"
+    assert request.deserialize(text("/dubbo"), 0).each == []
 
 
 def test_many_questions_are_one_request() -> None:

@@ -138,6 +138,10 @@ class NacosUnderTest:
         """Wait until the crowd has registered all."""
         await self.crowd.settle()
 
+    async def has(self, service: str) -> bool:
+        """Whether the service has an instance there."""
+        return bool(await self.server.instances(service))
+
     async def _kill(self) -> str:
         await self.server.kill()
         return self._refuses()

@@ -4,14 +4,15 @@ import asyncio
 import json
 import random
 import shutil
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 import psutil
 import pytest
-from robustness.bed import Bed, document, replace
+from robustness.bed import Bed, Instances, document, replace
 from robustness.findings import Bar
 from robustness.istiod_mesh import (
     BACK,
@@ -26,6 +27,7 @@ from robustness.istiod_mesh import (
 )
 from robustness.mesh import QUIET, judge_history
 from robustness.registries import NacosUnderTest, nacos
+from robustness.zookeeper import ZooKeeperUnderTest, zookeeper
 
 from meshbridge.admin.client import ask
 from meshbridge.admin.reloading import RELOAD, Reload, Reloaded
@@ -48,6 +50,9 @@ RULES = Rules(
     observers=frozenset({"bridge", "envoy", "istiod", "istiod shards"}),
     away=frozenset({"bridge"}),
 )
+Wipeable = NacosUnderTest | ZooKeeperUnderTest
+Making = Callable[[Path, Mapping[str, Instances]], AbstractAsyncContextManager[Wipeable]]
+WIPED: Mapping[str, Making] = {"nacos": partial(nacos, 2), "zookeeper": zookeeper}
 
 
 async def test_nothing_makes_the_bridge_delete_what_is_registered(
@@ -76,13 +81,14 @@ async def test_nothing_makes_the_bridge_delete_what_is_registered(
         judge_history(it, run.history)
 
 
-async def test_a_bridge_that_knows_nothing_waits_while_nacos_refills(
-    tmp_path: Path, bar: Callable[[str], Bar]
+@pytest.mark.parametrize("kind", WIPED)
+async def test_a_bridge_that_knows_nothing_waits_while_its_registry_refills(
+    kind: str, tmp_path: Path, bar: Callable[[str], Bar]
 ) -> None:
-    """It starts without stored state when Nacos was wiped and lists nothing, then more and more."""
-    with bar("D, never a wrong delete, Nacos wiped") as it:
+    """It starts without stored state when that was wiped and lists nothing, then more and more."""
+    with bar(f"D, never a wrong delete, {kind} wiped") as it:
         services = {f"service-{n}": [(f"10.2.{n}.1", 8080)] for n in range(OTHERS)}
-        async with nacos(2, tmp_path, services) as registry:
+        async with WIPED[kind](tmp_path, services) as registry:
             bed = Bed(tmp_path, registry={**registry.options, "guard": {"settle": "8s"}})
             async with bed.bridge:
                 await bed.ready()
@@ -97,18 +103,18 @@ async def test_a_bridge_that_knows_nothing_waits_while_nacos_refills(
             it.none("complaints in the bridge's log", bed.complaints())
 
 
-async def wipe_and_refill(registry: NacosUnderTest, bed: Bed, it: Bar) -> None:
-    """Let the bridge start while Nacos holds nothing, and its registrants come back later."""
-    (wiped,) = [each for each in registry.faults() if each.empties]
+async def wipe_and_refill(registry: Wipeable, bed: Bed, it: Bar) -> None:
+    """Let the bridge start while the registry is empty, and its registrants come back later."""
+    (wiped,) = [each for each in registry.faults() if each.name == "wiped"]
     await bed.bridge.process.kill()
-    it.void_unless(await wiped.begin(), "Nacos was not seen to be away")
+    it.void_unless(await wiped.begin(), "the registry was not seen to be away")
     await wiped.mend()
-    it.void_unless(not await registry.server.instances("service-0"), "Nacos was not wiped")
+    it.void_unless(not await registry.has("service-0"), "it was not wiped")
     bed.bridge.process.start()
     await until(lambda: unanswered(bed), lambda seen: seen == [WITHHELD], within=BACK)
     await asyncio.sleep(UNKNOWN)
     said = WITHHELD - set[str]().union(*(await unanswered(bed) or []))
-    it.none("kinds made of services that were answered while Nacos lists none", sorted(said))
+    it.none("kinds made of services that were answered while none is listed", sorted(said))
     await wiped.returns()
     await registry.refilled()
     _, took = await until(lambda: unanswered(bed), lambda seen: seen == [set()], within=60)

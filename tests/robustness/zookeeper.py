@@ -97,6 +97,10 @@ class ZooKeeperUnderTest:
         """Wait until the crowd has registered all."""
         await self.crowd.settle()
 
+    async def has(self, service: str) -> bool:
+        """Whether the service has an instance there."""
+        return f"/{service}/" in await self.server.ask("dump")
+
     async def _kill(self) -> str:
         await self.server.kill()
         return self._refuses()

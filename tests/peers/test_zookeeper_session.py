@@ -15,6 +15,7 @@ from peers.zookeeper_following import following, options
 
 from meshbridge import RegistryRejected, RegistryUnavailable
 from meshbridge.testing import Corrupt, Direction, FaultProxy, Hang
+from meshbridge_zookeeper_dubbo import reading
 from meshbridge_zookeeper_dubbo.session import connected
 from rig.bed import Missing
 from rig.ports import free_port
@@ -117,6 +118,23 @@ async def test_a_protected_subtree_spoils_only_itself(zookeeper: ZooKeeper) -> N
                 "/mixed/open/providers/1",
                 "/mixed/closed",
             }
+
+
+async def test_a_child_that_we_may_not_read_comes_and_goes_all_the_same(
+    zookeeper: ZooKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name stands in its parent's list, though no watch tells of it (CVE-2024-23944)."""
+    monkeypatch.setattr(reading, "CHECK_EVERY", 0.05)
+    async with Session(zookeeper.address) as writer:
+        await writer.write("/hidden/a/b/open")
+        chosen = options(zookeeper.address, **{"interface-roots": ["/hidden"]})
+        async with following(chosen) as heard:
+            await heard.is_whole()
+            await zookeeper.shell("create", "/hidden/a/c", "", digest_acl("bridge"))
+            await heard.until(lambda: "/hidden/a/c" in heard.tree)
+            assert heard.protected == ["/hidden/a/c"]
+            await writer.remove("/hidden/a/c")
+            await heard.until(lambda: "/hidden/a/c" not in heard.tree)
 
 
 async def test_an_answer_beyond_the_bound_is_an_outage(zookeeper: ZooKeeper) -> None:

@@ -177,7 +177,6 @@ class Nodes:
     def complete(self, node: Node) -> None:
         """Take it that all of it was read, and read it again if it has changed meanwhile."""
         self._no_longer_fresh(node)
-        node.checking = False
         if node.again:
             self.read(node)
 

@@ -206,6 +206,18 @@ def test_a_check_tells_what_no_watch_has_told_and_nothing_else() -> None:
     assert reader.state.overlooked == ["/a/x/providers"]
 
 
+def test_a_change_before_a_check_is_read_and_not_only_checked() -> None:
+    reader = Reader(TREE)
+    reader.read()
+    reader.state.nodes.check(1)
+    assert reader.happens(Happened.CHILDREN, "/a")[0] == ("children", "/a", "x")
+    for each in (Happened.DELETED, Happened.CREATED):
+        reader.state.nodes.check(1)
+        reader.state.happened(Event(each, "/a"))
+    assert reader.read()[:2] == [("children", "/a"), ("children", "/a", "x")]
+    assert reader.state.overlooked == []
+
+
 def test_a_root_that_may_not_be_read_is_no_tree() -> None:
     with pytest.raises(ProtectedRootError, match=r"^/a$"):
         Reader({"/a": NO_AUTH}).read()

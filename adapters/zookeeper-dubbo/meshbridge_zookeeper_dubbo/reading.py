@@ -16,7 +16,7 @@ from meshbridge_zookeeper_dubbo.reading_state import State
 from meshbridge_zookeeper_dubbo.session import Answer, Session
 from meshbridge_zookeeper_dubbo.tree import Interest, Listener
 
-SLICE = 0.005
+SLICE = 0.002
 """Seconds after which others get their turn."""
 LATEST = 0.1
 """Seconds after which what was told is said to be one state, even if changes never pause."""

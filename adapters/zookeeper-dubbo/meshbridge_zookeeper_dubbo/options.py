@@ -166,7 +166,7 @@ class Options(Section):
     dial_instances: bool = False
     """Whether to ask instances for the interfaces that their application keeps to itself"""
     session_timeout: Duration = timedelta(seconds=10)
-    """A server that is silent for two thirds of it is given up; the servers may shorten it"""
+    """A server that is silent for two thirds of it is given up; the servers bound it themselves"""
     max_reply: Size = 64 * MIB
     """The largest answer to read, like the longest list of one service's instances"""
 

@@ -32,6 +32,8 @@ NAMES = 200
 REPLY = 512 * 1024
 """Bytes that the answer to one request shall have; what comes of it is seen afterwards."""
 FIRST_QUESTIONS = 32
+FORGETTING = 0.7
+"""What is left of a large answer's part in what the next is expected to be."""
 MOST_QUESTIONS = 256
 """In one request; with the longest paths it stays below the megabyte that ZooKeeper takes."""
 REQUESTS = 4
@@ -142,7 +144,7 @@ class _Following:
                 yield
                 continue
             questions = self._asked.pop(item.number)
-            self._weight = max(item.size / len(questions), 0.9 * self._weight)
+            self._weight = max(item.size / len(questions), FORGETTING * self._weight)
             self._answers += len(questions)
             if self._answers > MANY:
                 self._answers = 0

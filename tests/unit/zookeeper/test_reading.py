@@ -123,9 +123,9 @@ def wide(children: int) -> dict[str, Result]:
 
 
 async def test_many_nodes_are_asked_for_in_few_requests() -> None:
-    server = Scripted(wide(1000))
+    server = Scripted(wide(2000))
     heard = await follow(server)
-    assert heard.told == 2000
+    assert heard.told == 4000
     assert heard.settlings == 1
     assert len(server.asked) < 20
     assert max(asked for asked, _ in server.asked) == reading.MOST_QUESTIONS

@@ -34,8 +34,8 @@ REPLY = 512 * 1024
 FIRST_QUESTIONS = 32
 FORGETTING = 0.7
 """What is left of a large answer's part in what the next is expected to be."""
-MOST_QUESTIONS = 256
-"""In one request; with the longest paths it stays below the megabyte that ZooKeeper takes."""
+MOST_QUESTIONS = 64
+"""In one request: few enough that lists of a thousand instances, unlooked for, fit in max-reply."""
 REQUESTS = 4
 """Outstanding, so that neither side waits for the other."""
 SINGLE_REQUESTS = 64

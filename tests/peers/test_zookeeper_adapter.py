@@ -166,6 +166,52 @@ async def test_what_nothing_tells_is_named_with_the_ways_out(
         await watched.has(STOCK, there(providers["no-triple"]))
 
 
+async def test_the_group_of_a_registry_is_the_root_of_interfaces_and_applications(
+    zookeeper: ZooKeeper, host: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    registry = f"zookeeper://{zookeeper.address}?group=acme"
+    offer = Offer(name="grouped", host=host, registry=registry, mode="all", protocols=BOTH)
+    try:
+        provider = Provider(tmp_path_factory.mktemp("grouped"), offer)
+    except Missing as missing:
+        unavailable(missing)
+    roots = {"interface-roots": ["/acme"], "application-roots": ["/acme"]}
+    async with watch(zookeeper, **roots) as watched:
+        await watched.listed("/acme")
+        try:
+            await provider.start()
+            await watched.has(GREETER, there(provider))
+            await watched.has("grouped", lambda found: len(found or ()) == 1)
+            assert set(watched.filled()) == {GREETER, STOCK, "grouped"}
+            assert watched.reports == []
+        finally:
+            await provider.kill()
+
+
+async def test_metadata_that_come_late_are_found(
+    zookeeper: ZooKeeper, providers: dict[str, Provider]
+) -> None:
+    """They are asked for again after a while, as nobody is told of them."""
+    source, chroot = "/dubbo/metadata/remote", "/late"
+    async with Session(zookeeper.address) as session, Session(zookeeper.address) as other:
+        (revision,) = await session.children(source)
+        (node,) = await session.children("/services/remote")
+        instance = await session.read(f"/services/remote/{node}")
+        metadata = await session.read(f"{source}/{revision}")
+        async with watch(zookeeper, chroot=chroot) as watched:
+            await watched.listed(SCOPE)
+            await other.write(f"{chroot}/services/remote/{node}", instance)
+            await watched.has("remote", lambda found: len(found or ()) == 1)
+
+            async def look() -> list[str]:
+                return [text for _, text in watched.reports]
+
+            (reason,), _ = await until(look, bool, within=10)
+            assert f"{source}/{revision} is not there" in reason
+            await other.write(f"{chroot}{source}/{revision}", metadata)
+            await watched.has(f"remote@@{GREETER}#1.0", there(providers["remote"]))
+
+
 async def test_a_real_spring_cloud_service_is_known_until_it_goes(
     zookeeper: ZooKeeper, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -47,6 +47,8 @@ class _Client(Protocol):
 
     def exists_async(self, path: str) -> _Result: ...
 
+    def get_async(self, path: str) -> _Result: ...
+
 
 class NotDone(OSError):  # noqa: N818 - it says what happened
     """ZooKeeper did not do it, or did not say so: the connection was lost, or it refused."""
@@ -139,6 +141,11 @@ class Session:
             return cast("list[str]", await _done(self._client.get_children_async(path)))
         except NoNodeError:
             return []
+
+    async def read(self, path: str) -> bytes:
+        """Return what a node holds; raises kazoo's NoNodeError where it is not there."""
+        data, _ = cast("tuple[bytes, object]", await _done(self._client.get_async(path)))
+        return data
 
     async def greet(self) -> None:
         """Wait until the server has answered something."""

@@ -64,8 +64,7 @@ async def ask_any(instances: Sequence[ApplicationInstance], revision: str) -> Ap
                 return metadata
             reasons.append(f"{endpoint}: it knows nothing of revision {revision}")
         except grpc.aio.AioRpcError as error:
-            said = error.details() or error.code().name.replace("_", " ").lower()
-            reasons.append(f"{endpoint}: {' '.join(said.split())[:200]}")
+            reasons.append(f"{endpoint}: {_reason(error)}")
         except BadData as bad:
             reasons.append(f"{endpoint}: {bad}")
     raise NotAnsweredError("; ".join(reasons))
@@ -81,3 +80,11 @@ async def _ask(endpoint: str, revision: str) -> bytes:
         finally:
             # A cancelled call goes on as a task of gRPC's until its status is there.
             await calling.code()
+
+
+def _reason(error: grpc.aio.AioRpcError) -> str:
+    """Return what went wrong, short and on one line."""
+    said = " ".join((error.details() or error.code().name).split())
+    if error.code() is grpc.StatusCode.UNAVAILABLE:
+        said = said.rpartition(": ")[2]  # before it stands the address, once or more often
+    return said[:200]

@@ -240,7 +240,7 @@ async def _connected(
     began = loop.time()
     try:
         async with asyncio.timeout(patience):
-            connection = await _open(server, patience)
+            connection = await reach(server, patience)
     except (OSError, UnicodeError) as error:  # UnicodeError: no name that DNS could know
         raise explain(server, error) from None
     tls = options.tls if isinstance(options.tls, Tls) else None
@@ -257,7 +257,11 @@ async def _connected(
             else None
         ),
     )
-    session = Session(server, options, logger, wire)
+    try:
+        session = Session(server, options, logger, wire)
+    except OSError as error:  # too many files are open
+        connection.close()
+        raise explain(server, error) from None
     try:
         try:
             async with asyncio.timeout_at(began + patience):
@@ -269,24 +273,22 @@ async def _connected(
         await to_the_end(session.close())
 
 
-async def _open(server: Server, patience: float) -> socket.socket:
+async def reach(server: Server, patience: float) -> socket.socket:
     """Return a socket that is connected to one of the server's addresses; raises OSError."""
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
     failure: OSError = TimeoutError()
     for family, kind, protocol, _, address in found:
-        connection = socket.socket(family, kind, protocol)
-        try:
-            connection.settimeout(0)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            async with asyncio.timeout(patience / len(found)):
-                await loop.sock_connect(connection, address)
-        except OSError as error:  # TimeoutError is one
-            connection.close()
-            failure = error
-        except BaseException:
-            connection.close()
-            raise
-        else:
-            return connection
+        with contextlib.ExitStack() as stack:
+            try:
+                connection = stack.enter_context(socket.socket(family, kind, protocol))
+                connection.settimeout(0)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                async with asyncio.timeout(patience / len(found)):
+                    await loop.sock_connect(connection, address)
+            except OSError as error:  # TimeoutError is one
+                failure = error
+            else:
+                stack.pop_all()
+                return connection
     raise failure

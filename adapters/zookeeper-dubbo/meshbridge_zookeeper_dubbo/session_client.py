@@ -115,8 +115,12 @@ class Client(kazoo.Client):
         self._connection = self._wired
 
     def open(self) -> None:
-        """Start its thread."""
-        self.start_async()
+        """Start its thread; raises OSError, and then it holds nothing."""
+        try:
+            self.start_async()
+        except OSError:
+            self._handle.close()
+            raise
 
     def ask(self, request: kazoo.Request, reply: kazoo.Reply) -> None:
         """Send a request; may be called on any thread.

@@ -2,17 +2,20 @@
 
 import asyncio
 import contextlib
+import errno
 import socket
 import ssl
 import threading
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from kazoo.exceptions import SessionClosedRequireSaslError, SystemZookeeperError
 
 from meshbridge import RegistryRejected, RegistryUnavailable
-from meshbridge_zookeeper_dubbo.options import Server
+from meshbridge_zookeeper_dubbo import session
+from meshbridge_zookeeper_dubbo.options import Options, Server
 from meshbridge_zookeeper_dubbo.session_client import TooLargeError
 from meshbridge_zookeeper_dubbo.session_inbox import Inbox, Overrun
 from meshbridge_zookeeper_dubbo.session_kazoo import (
@@ -151,3 +154,38 @@ def test_everything_else_is_an_outage_with_its_reason(error: Exception, reason: 
     assert isinstance(explained, RegistryUnavailable)
     assert str(explained).startswith("zk:2181: ")
     assert reason in str(explained)
+
+
+@pytest.mark.asyncio
+async def test_each_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of a family that this machine does not have, one where nobody listens, and a good one."""
+    loop = asyncio.get_running_loop()
+    unused = socket.socket()
+    unused.bind(("127.0.0.1", 0))
+    async with await loop.create_server(asyncio.Protocol, "127.0.0.1", 0) as server:
+        good = server.sockets[0].getsockname()
+
+        async def found(*_: object, **__: object) -> list[tuple[int, int, int, str, object]]:
+            families = ((999, good), (socket.AF_INET, unused.getsockname()), (socket.AF_INET, good))
+            return [(family, socket.SOCK_STREAM, 0, "", address) for family, address in families]
+
+        monkeypatch.setattr(loop, "getaddrinfo", found)
+        with await session.reach(SERVER, 5) as connection:
+            assert connection.getpeername() == good
+    with unused, pytest.raises(ConnectionRefusedError):
+        await session.reach(SERVER, 5)
+
+
+@pytest.mark.asyncio
+async def test_too_many_open_files_are_an_outage_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    loop = asyncio.get_running_loop()
+    async with await loop.create_server(asyncio.Protocol, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        chosen = Options.model_validate({"servers": [f"127.0.0.1:{port}"]})
+        monkeypatch.setattr(socket, "socketpair", refuse)
+        with pytest.raises(RegistryUnavailable, match="Too many open files"):
+            async with session.connected(chosen, structlog.get_logger()):
+                pass

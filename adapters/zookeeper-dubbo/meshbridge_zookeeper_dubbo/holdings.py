@@ -6,6 +6,7 @@ steps for what there is to say: a step reads one name or works out one interface
 
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple
+from typing import Final
 
 from meshbridge import BadData
 from meshbridge_dubbo import read_mapping
@@ -26,6 +27,9 @@ from meshbridge_zookeeper_dubbo.roots import (
     join,
 )
 from meshbridge_zookeeper_dubbo.said import News, Said
+
+_TELLING: Final = frozenset((Sort.INTERFACE, Sort.APPLICATIONS))
+"""Nodes of which it says something that they have a child, whatever stands in it."""
 
 
 class Holdings:
@@ -69,7 +73,7 @@ class Holdings:
             listed = frozenset(names)
             for name in [each for each in self._known(place, path) if each not in listed]:
                 self.removed(path, name)
-            for name in names:
+            for name in names if place.sort in _TELLING else ():
                 self._list(place, path, name)
 
     def added(self, path: str, name: str) -> None:

@@ -61,6 +61,7 @@ class Telling:
         ``fetch`` is called when there is something to be fetched.
         """
         holdings = self._holdings
+        settle()  # what the process is made of would be looked at again and again
         done = False
         while not done:
             await self._news()

@@ -68,8 +68,9 @@ async def scripted(answer: bytes | grpc.StatusCode | None = REPLY) -> AsyncGener
 
     service, _, name = METHOD[1:].partition("/")
     make = cast("Callable[[object], object]", grpc.unary_unary_rpc_method_handler)
-    handler = cast("dict[str, grpc.RpcMethodHandler]", {name: make(answering)})
-    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, handler)])
+    handler = {name: make(answering)}
+    generic = cast("Callable[..., grpc.GenericRpcHandler]", grpc.method_handlers_generic_handler)
+    server.add_generic_rpc_handlers([generic(service, handler)])
     await server.start()
     try:
         yield it

@@ -64,7 +64,9 @@ class ZooKeeperDubbo:
             tasks.create_task(follow(session, self._roots.all, self._roots, telling))
             tasks.create_task(fetching.run())
             await telling.list_all(fetching.look, after_gap=self._last is not None)
-            self._last = holdings
+            last, self._last = self._last, holdings
+            if last is not None:
+                await telling.free(last)
             await telling.keep_telling(fetching.look)
 
 

@@ -59,7 +59,7 @@ class Applications:
         """By the paths of their nodes."""
         self._before: dict[str, Node] = before.instances if before else {}
         self.revisions: Revisions = Revisions(before.revisions if before else None)
-        self._endpoints = Endpoints()
+        self.endpoints = Endpoints()
         self.stirred: dict[str, None] = {}
         """The paths of instances that may serve something else."""
 
@@ -106,7 +106,7 @@ class Applications:
         if revision := new.revision:
             self.revisions.use(revision, path)
         if isinstance(value, ApplicationInstance):
-            self._endpoints.link(path, value.instance)
+            self.endpoints.link(path, value.instance)
         self.stirred[path] = None
 
     def drop(self, path: str) -> Serves | None:
@@ -143,11 +143,11 @@ class Applications:
 
     def url_came(self, provider: Provider) -> None:
         """Note that an interface's URL tells this."""
-        self._stir(self._endpoints.come(provider))
+        self._stir(self.endpoints.come(provider))
 
     def url_went(self, provider: Provider) -> None:
         """Note that an interface's URL tells this no longer."""
-        self._stir(self._endpoints.go(provider))
+        self._stir(self.endpoints.go(provider))
 
     def wanted(self) -> Iterator[Wanted]:
         """Yield what must be fetched, in the same order each time."""
@@ -231,7 +231,7 @@ class Applications:
         if revision := node.revision:
             self.revisions.leave(revision, path)
         if isinstance(node.value, ApplicationInstance):
-            self._endpoints.unlink(path, node.value.instance)
+            self.endpoints.unlink(path, node.value.instance)
 
     def _stir(self, paths: Iterable[str]) -> None:
         self.stirred.update(dict.fromkeys(paths))
@@ -241,7 +241,7 @@ class Applications:
         if isinstance(value, Fault) or revision is None:
             return _NOTHING
         metadata = self.revisions.known.get(revision)
-        told = self._endpoints.told(value.instance)
+        told = self.endpoints.told(value.instance)
         asked = self._dials and value.answers_over_triple and not told
         lacks = metadata is None and (value.storage == REMOTE or asked)
         self.revisions.lack(revision, path, lacks=lacks)

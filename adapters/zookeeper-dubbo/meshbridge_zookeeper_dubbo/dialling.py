@@ -72,7 +72,8 @@ async def ask_any(instances: Sequence[ApplicationInstance], revision: str) -> Ap
 
 async def _ask(endpoint: str, revision: str) -> bytes:
     """Return the answer of one instance. Raises grpc.aio.AioRpcError."""
-    async with grpc.aio.insecure_channel(endpoint, options=_CHANNEL) as channel:
+    # Without the scheme, gRPC takes an address like unix:1 for a file.
+    async with grpc.aio.insecure_channel(f"dns:///{endpoint}", options=_CHANNEL) as channel:
         method = cast("_Channel", channel).unary_unary(METHOD)
         calling = method(request(revision), timeout=WITHIN)
         try:

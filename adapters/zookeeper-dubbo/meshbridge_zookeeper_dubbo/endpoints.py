@@ -18,7 +18,7 @@ class Endpoints:
 
     def __init__(self) -> None:
         """Begin without any."""
-        self._urls: dict[str, tuple[Provider, ...]] = {}
+        self.urls: dict[str, tuple[Provider, ...]] = {}
         """What URLs tell, by ``protocol://address:port``."""
         self._at: dict[str, set[str]] = {}
         """The instances there, by the paths of their nodes."""
@@ -26,16 +26,16 @@ class Endpoints:
     def come(self, provider: Provider) -> Collection[str]:
         """Take what a URL tells; return the paths of the instances that it tells of."""
         place = _place(provider.instance.id)
-        self._urls[place] = (*self._urls.get(place, ()), provider)
+        self.urls[place] = (*self.urls.get(place, ()), provider)
         return self._at.get(place, _NOBODY)
 
     def go(self, provider: Provider) -> Collection[str]:
         """Let a URL go; return the paths of the instances that it told of."""
         place = _place(provider.instance.id)
-        held = self._urls.pop(place)
+        held = self.urls.pop(place)
         left = tuple(each for each in held if each is not provider)
         if left:
-            self._urls[place] = left
+            self.urls[place] = left
         return self._at.get(place, _NOBODY)
 
     def link(self, path: str, instance: Instance) -> None:
@@ -50,7 +50,7 @@ class Endpoints:
 
     def told(self, instance: Instance) -> list[Provider]:
         """Return what the interfaces' URLs tell of an instance."""
-        return [each for place in _places(instance) for each in self._urls.get(place, ())]
+        return [each for place in _places(instance) for each in self.urls.get(place, ())]
 
 
 def discard(sets: dict[K, set[str]], key: K, path: str) -> None:

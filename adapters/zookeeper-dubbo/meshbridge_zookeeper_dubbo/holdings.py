@@ -63,6 +63,13 @@ class Holdings:
         self.interfaces.forget()
         self.said.forget()
 
+    def dismantle(self) -> Iterator[None]:
+        """Free what is held in small steps, once others know what matters of it."""
+        for held in (self.interfaces.all, self.applications.endpoints.urls, self.said.said):
+            while held:
+                held.popitem()
+                yield
+
     def children(self, path: str, names: Sequence[str]) -> None:
         """Take all children that a node has."""
         self._settled = False

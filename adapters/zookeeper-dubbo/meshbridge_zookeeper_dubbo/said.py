@@ -30,7 +30,8 @@ class Said:
 
     def __init__(self, before: "Said | None" = None) -> None:
         """Nothing was said; what ``before`` has reported holds and is not reported again."""
-        self._said: dict[str, tuple[Told, ...]] = {}
+        self.said: dict[str, tuple[Told, ...]] = {}
+        """By the name of the interface or application."""
         self._reported: frozenset[Fault] = before.faults() if before else frozenset()
 
     def forget(self) -> None:
@@ -40,9 +41,9 @@ class Said:
     def news(self, name: str, interface: Sequence[Told], application: Told | None) -> list[News]:
         """Take what is to be said under a name, and return what of it is new."""
         told = tuple(_united(interface, application))
-        before = {each.service.id: each for each in self._said.pop(name, ())}
+        before = {each.service.id: each for each in self.said.pop(name, ())}
         if told:
-            self._said[name] = told
+            self.said[name] = told
         news: list[News] = []
         for each in told:
             last = before.pop(each.service.id, None)
@@ -55,14 +56,14 @@ class Said:
 
     def listing(self) -> tuple[tuple[RegisteredService, ...], Unreadable]:
         """Return all that was said."""
-        told = [each for said in self._said.values() for each in said]
-        unreadable = tuple(subject for each in told for subject in _unreadable(each))
+        told = [each for said in self.said.values() for each in said]
+        unreadable = tuple(subject for each in told if each.faults for subject in _unreadable(each))
         return tuple(each.service for each in told), unreadable
 
     def faults(self) -> frozenset[Fault]:
         """Return all that is wrong and was reported."""
         return frozenset(
-            fault for said in self._said.values() for each in said for fault in each.faults
+            fault for said in self.said.values() for each in said for fault in each.faults
         )
 
 

@@ -77,6 +77,12 @@ class Telling:
         self._emit(Listing(self._scope, services, unreadable, after_gap=after_gap))
         holdings.forget()
 
+    async def free(self, last: Holdings) -> None:
+        """Let go of what was held before a gap."""
+        pace = _Pace()
+        for _ in last.dismantle():
+            await pace.breathe()
+
     async def keep_telling(self, fetch: Callable[[], None]) -> Never:
         """Tell each service that has become something else."""
         while True:

@@ -50,10 +50,12 @@ class Scripted:
 
 
 @asynccontextmanager
-async def scripted(answer: bytes | grpc.StatusCode | None = REPLY) -> AsyncGenerator[Scripted]:
+async def scripted(
+    answer: bytes | grpc.StatusCode | None = REPLY, at: str = f"{HERE}:0"
+) -> AsyncGenerator[Scripted]:
     """Serve as an instance."""
     server = grpc.aio.server()
-    port = server.add_insecure_port(f"{HERE}:0")
+    port = server.add_insecure_port(at)
     it = Scripted(port, answer)
 
     async def answering(asked: bytes, context: "grpc.aio.ServicerContext[bytes, bytes]") -> bytes:

@@ -5,6 +5,7 @@ Real ones are asked in tests/peers/test_zookeeper_adapter.py.
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import grpc
 import pytest
@@ -72,3 +73,15 @@ async def test_whoever_cancels_leaves_nothing_behind() -> None:
         asking.cancel()
         await asyncio.wait([asking])
         assert asking.cancelled()
+
+
+async def test_an_address_is_a_name_or_a_number_and_never_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with scripted(at="unix:20880") as file:
+        odd = Scripted(20880).instance
+        odd = replace(odd, instance=replace(odd.instance, address="unix"))
+        with pytest.raises(NotAnsweredError):
+            await ask_any([odd], "r1")
+        assert file.asked == []

@@ -593,6 +593,15 @@ def test_nothing_is_said_of_what_has_not_changed() -> None:
     assert registry.news == said
 
 
+def test_what_is_dismantled_leaves_what_took_its_place_whole() -> None:
+    registry = Registry().read(captured("dubbo3-local"))
+    last = registry.holdings
+    registry.read(captured("dubbo3-local"))
+    assert sum(1 for _ in last.dismantle()) > 4
+    registry.become(listing(url(1)))
+    assert registry.shown() == {LIFE: ["dubbo://10.0.0.1:1"]}
+
+
 def test_nothing_is_said_while_what_is_told_is_not_one_state() -> None:
     registry = Registry().read(listing(url(1)))
     registry.tree = listing(url(2))

@@ -31,6 +31,8 @@ _DUBBOS_CLASS: Final = "org.apache.dubbo."
 _SPRINGS_CLASS: Final = "org.springframework."
 _STATUS: Final = "instance_status"
 _MOST_ENDPOINTS: Final = 64
+_LONGEST_REVISION: Final = 100
+"""Characters; Dubbo's is an MD5 sum in hexadecimal (RevisionResolver.java)."""
 _LONGEST_ADDRESS: Final = 255
 """Characters, as DNS allows."""
 
@@ -153,6 +155,8 @@ def dubbo_instance(
         registered_at=base.registered_at,
     )
     revision = pairs.get(_REVISION, "")
+    if len(revision) > _LONGEST_REVISION or not revision.isprintable():
+        raise BadData(f"its {_REVISION} is {shown(revision)}, no revision")
     return ApplicationInstance(
         application,
         instance,

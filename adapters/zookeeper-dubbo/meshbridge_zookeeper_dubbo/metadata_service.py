@@ -20,9 +20,9 @@ _MOST_PARAMETERS: Final = 1_000
 
 
 def request(revision: str) -> bytes:
-    """Return a ``MetadataRequest``; its revision has at most 127 bytes."""
+    """Return a ``MetadataRequest``; the revision is text that can be encoded."""
     text = revision.encode()
-    return bytes((1 << 3 | _BYTES, len(text))) + text
+    return bytes((1 << 3 | _BYTES,)) + _written(len(text)) + text
 
 
 def read_reply(data: bytes) -> ApplicationMetadata:
@@ -89,6 +89,16 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
             at += _SKIPPED[kind]
         else:
             raise BadData("its answer is no protobuf message")
+
+
+def _written(number: int) -> bytes:
+    """Return a number as :func:`_varint` reads it."""
+    written = bytearray()
+    while number > 0x7F:  # noqa: PLR2004 - what one byte holds
+        written.append(number & 0x7F | 0x80)
+        number >>= 7
+    written.append(number)
+    return bytes(written)
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

@@ -263,6 +263,14 @@ def with_endpoints(text: str) -> dict[str, object]:
             "its protocol holds characters that cannot be printed",
         ),
         (
+            curator({"dubbo.metadata.revision": "a" * 101}, ""),
+            f"its dubbo.metadata.revision is '{'a' * 56}..., no revision",
+        ),
+        (
+            curator({"dubbo.metadata.revision": "a\nb"}, ""),
+            r"its dubbo.metadata.revision is 'a\nb', no revision",
+        ),
+        (
             with_endpoints(json.dumps([{"port": 1, "protocol": "tri"}] * 65)),
             "its dubbo.endpoints lists more than 64",
         ),

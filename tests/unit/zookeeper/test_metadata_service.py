@@ -76,7 +76,7 @@ def info(*services: Message) -> bytes:
     return held.SerializeToString()
 
 
-@given(st.text(max_size=30))
+@given(st.text(max_size=30) | st.integers(100, 40_000).map("é".__mul__))
 def test_the_question_is_what_protobuf_writes(revision: str) -> None:
     told = message("MetadataRequest", revision=revision).SerializeToString()
     assert request(revision) == (told or b"\x0a\x00")

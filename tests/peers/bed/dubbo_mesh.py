@@ -45,7 +45,7 @@ class Mesh:
 
     envoy: Envoy
     static: Consumer
-    """Calls the host without a group by dubbo."""
+    """Calls the host without a group by dubbo; it is of Dubbo 2.7, the others are of Dubbo 3."""
     static_tri: Consumer
     """Calls the same host by Triple."""
     redirected: Consumer
@@ -196,7 +196,7 @@ async def _with_callers(
     by_dubbo = {"protocol": "dubbo", **CONNECTIONS}
     return Mesh(
         envoy,
-        inside(need(name="static", url=dubbo, params=CONNECTIONS)),
+        inside(need(name="static", url=dubbo, params=CONNECTIONS, release=2)),
         inside(need(name="static-tri", url=tri)),
         inside(need(name="redirected", registry=registry, mode="interface", params=by_dubbo)),
         inside(need(name="redirected-tri", registry=registry, mode="instance", group="tri")),

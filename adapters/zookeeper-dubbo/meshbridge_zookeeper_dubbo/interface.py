@@ -39,6 +39,12 @@ class Part:
     names: dict[Sort, Names[Record]] = field(default_factory=dict[Sort, Names[Record]])
     """The URLs of each category that has any."""
 
+    @property
+    def spoilt(self) -> bool:
+        """Whether a provider's URL cannot be read."""
+        names = self.names.get(Sort.PROVIDERS)
+        return names is not None and any(isinstance(each, Fault) for each in names.read.values())
+
 
 class Interface:
     """What is known of one interface."""
@@ -98,14 +104,15 @@ class Interface:
         The node of an interface names no group and no version. So one that had a provider while
         this process runs is told on, empty, as long as the interface has a node (or, if it never
         had one, a mapping). An interface that had no provider when the reading began is told as
-        that without group and version, until there is one.
+        that without group and version, until there is one. What cannot be read makes no service
+        beside others unless its group and version can be.
         """
         found: dict[ServiceId, dict[str, Provider]] = {}
         faults: dict[ServiceId, set[Fault]] = {}
         for record in self._records():
             if isinstance(record, Provider):
                 _unite(found.setdefault(record.service, {}), record)
-            elif isinstance(record, Fault):
+            elif isinstance(record, Fault) and not record.vague:
                 faults.setdefault(record.service, set()).add(record)
         known = set(found)
         for path in sorted(self._served):
@@ -138,8 +145,8 @@ class Interface:
         return self.seen if listed or self.mappings else ()
 
     def _unseen(self) -> Collection[ServiceId]:
-        """Return what stands for an interface that had no provider."""
-        old = any(part.listed and part.old for part in self.parts.values())
+        """Return what stands for an interface that had no provider, or none that can be read."""
+        old = any(part.listed and (part.old or part.spoilt) for part in self.parts.values())
         return (plain(self.name),) if old else ()
 
     def _records(self) -> Iterator[Record]:
@@ -152,10 +159,11 @@ class Interface:
         yield from (each for each in self._records() if isinstance(each, Rules))
 
     def _remarks(self, rules: Iterable[Rules]) -> Iterator[Fault]:
-        """Yield what must be said of rules and mappings, which make no service."""
+        """Yield what must be said of what makes no service by itself."""
         for told in rules:
             yield from (Fault(plain(self.name), *astuple(each)) for each in told.remarks)
         yield from self.wrong.values()
+        yield from (each for each in self._records() if isinstance(each, Fault) and each.vague)
 
     def _consumers(self, service: ServiceId) -> tuple[Consumer, ...]:
         callers = (each for each in self._records() if isinstance(each, Caller))

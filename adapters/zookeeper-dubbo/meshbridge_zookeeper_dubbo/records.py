@@ -23,6 +23,8 @@ class Fault(NamedTuple):
     """The instance's id if that can be read, else what names the record."""
     reason: str
     remedy: str
+    vague: bool = False
+    """Whether it may be about another service of the interface: group and version are not known."""
 
 
 class Caller(NamedTuple):
@@ -46,7 +48,7 @@ def provider(interface: str, name: str) -> Provider | Fault | None:
     try:
         url = parse_url(name)
     except BadData as bad:
-        return Fault(plain(interface), name[:_LONGEST], str(bad), AGAIN)
+        return Fault(plain(interface), name[:_LONGEST], str(bad), AGAIN, vague=True)
     if not_a_provider(url) is not None:
         return None
     try:
@@ -56,7 +58,9 @@ def provider(interface: str, name: str) -> Provider | Fault | None:
         reason = f"it stands at {interface} but is one of {read.service.name}: nobody finds it"
     except BadData as bad:
         reason = str(bad)
-    return Fault(_service(interface, url), instance_id(url), reason, AGAIN)
+    service = _service(interface, url)
+    record = instance_id(url)
+    return Fault(service or plain(interface), record, reason, AGAIN, vague=service is None)
 
 
 def caller(interface: str, name: str) -> Caller | Fault:
@@ -64,7 +68,7 @@ def caller(interface: str, name: str) -> Caller | Fault:
     try:
         return Caller(*read_consumer(parse_url(name)))
     except BadData as bad:
-        return Fault(plain(interface), name[:_LONGEST], str(bad), AGAIN)
+        return Fault(plain(interface), name[:_LONGEST], str(bad), AGAIN, vague=True)
 
 
 def configurator(interface: str, name: str) -> Rules | Fault:
@@ -72,7 +76,7 @@ def configurator(interface: str, name: str) -> Rules | Fault:
     try:
         return read_override(parse_url(name), interface)
     except BadData as bad:
-        return Fault(plain(interface), name[:_LONGEST], str(bad), CORRECT)
+        return Fault(plain(interface), name[:_LONGEST], str(bad), CORRECT, vague=True)
 
 
 def rule(key: str, data: bytes) -> Rules | Fault:
@@ -88,9 +92,10 @@ def subject(key: str) -> str:
     return key.removesuffix(SUFFIX).partition(":")[0]
 
 
-def _service(interface: str, url: Url) -> ServiceId:
+def _service(interface: str, url: Url) -> ServiceId | None:
+    """Return which of the interface's services a URL names, if that can be read."""
     try:
         told = identity(url)
     except BadData:
-        return plain(interface)
-    return told if told.name == interface else plain(interface)
+        return None
+    return told if told.name == interface else None

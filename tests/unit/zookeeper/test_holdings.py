@@ -299,6 +299,22 @@ def test_what_can_be_read_of_a_bad_url_names_the_instance_that_was_there_before(
     }
 
 
+@pytest.mark.parametrize("wrong", ["no url at all", url(2, group="x" * 600)])
+def test_a_url_whose_group_is_not_known_makes_no_service_beside_those_there_are(wrong: str) -> None:
+    good = url(1, group="g1")
+    registry = Registry().read(listing(good, wrong))
+    assert registry.shown() == {f"g1@@{LIFE}": ["dubbo://10.0.0.1:1"]}
+    (fault,) = registry.reports
+    assert fault.service == ServiceId("", "g1", LIFE)
+    assert registry.unreadable[fault.service] == ((fault.service, fault.record),)
+    registry.become(listing(wrong))
+    assert registry.shown() == {f"g1@@{LIFE}": []}
+    alone = Registry().read({})
+    alone.become(listing(wrong))
+    assert alone.shown() == {LIFE: []}
+    assert len(alone.reports) == 1
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -328,6 +344,8 @@ def test_a_consumer_that_cannot_be_read_is_named() -> None:
     registry = Registry().read(listing(url(1)) | listing("dubbo://x", category="consumers"))
     assert registry.shown() == {LIFE: ["dubbo://10.0.0.1:1"]}
     assert len(registry.reports) == 1
+    grouped = listing(url(1, group="g1")) | listing("dubbo://x", category="consumers")
+    assert Registry().read(grouped).shown() == {f"g1@@{LIFE}": ["dubbo://10.0.0.1:1"]}
 
 
 def test_an_instance_that_cannot_be_read_spoils_itself() -> None:

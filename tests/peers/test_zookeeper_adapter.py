@@ -18,6 +18,7 @@ from rig.spring import Member, SpringService
 from rig.waiting import until
 from rig.watching import Watched, watching
 from rig.zookeeper import ZooKeeper
+from rig.zookeeper_nodes import provider as url
 from rig.zookeeper_session import Session
 
 pytestmark = pytest.mark.asyncio
@@ -210,6 +211,22 @@ async def test_metadata_that_come_late_are_found(
             assert f"{source}/{revision} is not there" in reason
             await other.write(f"{chroot}{source}/{revision}", metadata)
             await watched.has(f"remote@@{GREETER}#1.0", there(providers["remote"]))
+
+
+async def test_what_is_too_large_together_is_read_one_by_one(zookeeper: ZooKeeper) -> None:
+    """As where each of many interfaces has many providers."""
+    chroot = "/heavy"
+    async with Session(zookeeper.address) as session:
+        methods = ",".join(f"method{number}" for number in range(3000))
+        for number in range(80):
+            node = url(f"com.heavy.S{number}", "dubbo", "10.0.0.1", 20880, {"methods": methods})
+            assert 64 * len(node.path) > 1024 * 1024
+            await session.write(chroot + node.path)
+        async with watch(zookeeper, chroot=chroot, **{"max-reply": "1MiB"}) as watched:
+            listing = await watched.listed(SCOPE)
+            assert sum(len(each.instances) for each in listing.services) == 80
+            assert len(watched.failures) == 1
+            assert "raise max-reply" in str(watched.failures[0])
 
 
 async def test_a_real_spring_cloud_service_is_known_until_it_goes(

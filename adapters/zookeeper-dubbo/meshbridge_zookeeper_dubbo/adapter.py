@@ -11,9 +11,10 @@ from meshbridge import Context, Emit, RegistryRejected, RegistryUnavailable
 from meshbridge_zookeeper_dubbo.fetching import Fetching
 from meshbridge_zookeeper_dubbo.holdings import Holdings
 from meshbridge_zookeeper_dubbo.options import Options as ZooKeeperOptions
-from meshbridge_zookeeper_dubbo.reading import follow
+from meshbridge_zookeeper_dubbo.reading import MOST_QUESTIONS, follow
 from meshbridge_zookeeper_dubbo.roots import Roots
 from meshbridge_zookeeper_dubbo.session import Session, connected
+from meshbridge_zookeeper_dubbo.session_reasons import OversizedAnswer
 from meshbridge_zookeeper_dubbo.telling import Telling
 
 REFILL = timedelta(seconds=15)
@@ -41,6 +42,8 @@ class ZooKeeperDubbo:
         self.scopes = (" ".join(self._roots.all),)
         self._last: Holdings | None = None
         """What was listed last: what comes next comes after a gap."""
+        self._together = MOST_QUESTIONS
+        """Nodes that are asked for in one request."""
 
     async def watch(self, emit: Emit) -> Never:
         """Tell what the roots hold until cancelled.
@@ -51,7 +54,10 @@ class ZooKeeperDubbo:
             async with connected(self._options, self._context.logger) as session:
                 await self._follow(session, emit)
         except ExceptionGroup as failed:
-            raise _foremost(failed) from failed
+            error = _foremost(failed)
+            if isinstance(error, OversizedAnswer):
+                self._together = 1  # alone, each node may be small enough
+            raise error from failed
         raise AssertionError("a tree is followed until that fails")
 
     async def _follow(self, session: Session, emit: Emit) -> None:
@@ -61,7 +67,10 @@ class ZooKeeperDubbo:
             holdings.applications, self._roots, self._options, self._context, telling.look
         )
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(follow(session, self._roots.all, self._roots, telling))
+            reading = follow(
+                session, self._roots.all, self._roots, telling, together=self._together
+            )
+            tasks.create_task(reading)
             tasks.create_task(fetching.run())
             await telling.list_all(fetching.look, after_gap=self._last is not None)
             last, self._last = self._last, holdings

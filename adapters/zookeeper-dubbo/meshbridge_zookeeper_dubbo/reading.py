@@ -42,13 +42,14 @@ SINGLE_REQUESTS = 64
 """Outstanding where each asks one question."""
 
 
-async def follow(
+async def follow(  # noqa: PLR0913 - what is below the star is seldom given
     session: Session,
     roots: Sequence[str],
     interest: Interest,
     listener: Listener,
     *,
     protected: Callable[[str], None] | None = None,
+    together: int = MOST_QUESTIONS,
     single_watches: bool = False,
 ) -> Never:
     """Tell what is below the roots, and then each change, until the connection ends.
@@ -60,13 +61,15 @@ async def follow(
         listener: Is told, on the event loop.
         protected: Is told of a node below a root that may not be read, before the listener is told
             of it as of one that is not there; without it a warning is logged.
+        together: Questions that one request may ask: with one, only what is too large by itself is
+            too large.
         single_watches: Speak as to a server before 3.6, whatever it is: no such server is at hand
             in tests.
 
     Raises RegistryUnavailable once the connection is over or there is too much to be read (see
     reading_state for the bounds), and RegistryRejected if a root may not be read.
     """
-    following = _Following(session, roots, interest, listener, protected)
+    following = _Following(session, roots, interest, listener, protected, together)
     try:
         await following.run(single_watches=single_watches)
     except UnreadableTreeError as error:
@@ -86,8 +89,10 @@ class _Following:
         interest: Interest,
         listener: Listener,
         protected: Callable[[str], None] | None,
+        together: int,
     ) -> None:
         self._session = session
+        self._together = together
         self._roots = roots
         self._interest = interest
         self._listener = listener
@@ -167,7 +172,7 @@ class _Following:
                     self._asked[number] = [question]
             return
         while len(self._asked) < REQUESTS:
-            most = max(1, min(MOST_QUESTIONS, int(REPLY / max(self._weight, 1))))
+            most = max(1, min(self._together, int(REPLY / max(self._weight, 1))))
             reads = state.next_reads(most)
             if not reads:
                 return

@@ -21,12 +21,17 @@ NEEDS_LOGIN = -124
 """``SESSIONCLOSEDREQUIRESASLAUTH``: the server lets nobody in without a login."""
 
 
+class OversizedAnswer(RegistryUnavailable):
+    """An answer is larger than ``max-reply``."""
+
+
 def explain(server: Server, error: BaseException) -> RegistryUnavailable | RegistryRejected:
     """Return the error of the SDK that an end of the connection means."""
     refusal = _refusal(server, error)
     if refusal is not None:
         return RegistryRejected(f"{server}: {refusal}")
-    return RegistryUnavailable(f"{server}: {_outage(error)}")
+    outage = OversizedAnswer if isinstance(error, TooLargeError) else RegistryUnavailable
+    return outage(f"{server}: {_outage(error)}")
 
 
 def _refusal(server: Server, error: BaseException) -> str | None:

@@ -108,12 +108,12 @@ def interest(path: str) -> Want:
     return Want.CHILDREN if path.count("/") < 3 else Want.NOTHING
 
 
-async def follow(server: Scripted) -> Heard:
+async def follow(server: Scripted, together: int = reading.MOST_QUESTIONS) -> Heard:
     """Follow until all is answered."""
     heard = Heard()
     session = cast("Session", server)
     with pytest.raises(RegistryUnavailable, match=ENOUGH):
-        await reading.follow(session, ["/a"], interest, heard)
+        await reading.follow(session, ["/a"], interest, heard, together=together)
     return heard
 
 
@@ -137,6 +137,12 @@ async def test_the_larger_the_answers_the_fewer_are_asked_for_at_once() -> None:
     server = Scripted(wide(200), weight=reading.REPLY // 4)
     assert (await follow(server)).told == 400
     assert {asked for asked, _ in server.asked[-20:]} == {4}
+
+
+async def test_each_node_is_asked_for_by_itself_where_that_is_said() -> None:
+    server = Scripted(wide(200))
+    assert (await follow(server, together=1)).told == 400
+    assert {asked for asked, _ in server.asked} == {1}
 
 
 async def test_a_server_that_knows_no_persistent_watch_is_asked_node_by_node() -> None:

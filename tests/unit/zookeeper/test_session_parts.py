@@ -23,7 +23,7 @@ from meshbridge_zookeeper_dubbo.session_kazoo import (
     ConnectionDropped,
     KazooTimeoutError,
 )
-from meshbridge_zookeeper_dubbo.session_reasons import explain
+from meshbridge_zookeeper_dubbo.session_reasons import OversizedAnswer, explain
 from meshbridge_zookeeper_dubbo.session_sasl import DigestMd5, SaslError
 from meshbridge_zookeeper_dubbo.session_tls import UnusableTlsError
 
@@ -152,6 +152,7 @@ def test_what_only_a_person_can_mend_is_a_refusal_with_a_remedy(
 def test_everything_else_is_an_outage_with_its_reason(error: Exception, reason: str) -> None:
     explained = explain(SERVER, error)
     assert isinstance(explained, RegistryUnavailable)
+    assert isinstance(explained, OversizedAnswer) == isinstance(error, TooLargeError)
     assert str(explained).startswith("zk:2181: ")
     assert reason in str(explained)
 

@@ -6,7 +6,13 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from meshbridge import BadData, Instance
-from meshbridge_dubbo import ApplicationInstance, Provider, Served, read_instance
+from meshbridge_dubbo import (
+    ApplicationInstance,
+    ApplicationMetadata,
+    Provider,
+    Served,
+    read_instance,
+)
 from meshbridge_zookeeper_dubbo.records import AGAIN, Fault, plain
 from meshbridge_zookeeper_dubbo.revisions import Revision
 
@@ -68,6 +74,12 @@ class Node:
     """With what its metadata say of it."""
     unknown: bool = False
     """Whether nothing tells what it serves."""
+    guessed: bool = False
+    """Whether what it serves was guessed last."""
+    by_urls: bool = False
+    """Whether URLs of interfaces have told of it: then what it serves is never guessed."""
+    metadata: ApplicationMetadata | None = None
+    """What told last what it serves; may be of the revision that it had before."""
     faults: tuple[tuple[str, str], ...] = ()
     """What of its metadata cannot be read."""
 
@@ -77,6 +89,15 @@ class Node:
         if isinstance(self.value, Fault) or not self.value.revision:
             return None
         return self.application, self.value.revision
+
+    def follow(self, last: "Node", *, same: bool) -> None:
+        """Take from what stood at the same path what holds until more is known.
+
+        ``same`` says whether that was the same node, and not one that an instance made again.
+        """
+        self.by_urls = same and last.by_urls
+        if _endpoint(self) == _endpoint(last) is not None:
+            self.guessed, self.metadata = last.guessed, last.metadata
 
 
 @dataclass(slots=True)
@@ -104,6 +125,13 @@ def read(application: str, node: str, data: bytes) -> ApplicationInstance | Faul
         return read_instance(application, node, data)
     except BadData as bad:
         return Fault(plain(application), node, str(bad), AGAIN)
+
+
+def _endpoint(node: Node) -> object:
+    """Return where it is served; ``None`` if that cannot be read."""
+    if isinstance(node.value, Fault):
+        return None
+    return node.value.instance.address, node.value.instance.ports
 
 
 def unknown(value: ApplicationInstance, failure: str | None) -> Fault:

@@ -38,6 +38,9 @@ from meshbridge_zookeeper_dubbo.records import AGAIN, Fault, plain
 from meshbridge_zookeeper_dubbo.revisions import Revision, Revisions
 
 REMOTE: Final = "remote"
+STEP: Final = 100
+"""Interfaces of an instance that are worked out at once: in 2 ms."""
+_LATE: Final = "nobody has answered yet"
 _NOTHING: Final = Judged(Served(()))
 
 
@@ -102,6 +105,10 @@ class Applications:
         else:
             value = read(application, node, data)
         self.instances[path] = new = Node(application, key, value, served)
+        if last is not None:
+            new.follow(last, same=True)
+        elif known is not None:
+            new.follow(known, same=known.data == key)
         self._known(application).nodes.add(path)
         if revision := new.revision:
             self.revisions.use(revision, path)
@@ -149,20 +156,21 @@ class Applications:
         """Note that an interface's URL tells this no longer."""
         self._stir(self.endpoints.go(provider))
 
-    def wanted(self) -> Iterator[Wanted]:
-        """Yield what must be fetched, in the same order each time."""
-        for revision, paths in self.revisions.lacking():
-            values = (self.instances[path].value for path in paths)
-            instances = [each for each in values if isinstance(each, ApplicationInstance)]
-            instances.sort(key=lambda each: each.instance.id)
-            remote = any(each.storage == REMOTE for each in instances)
-            yield Wanted(revision, remote, tuple(instances))
+    def wanted(self, revision: Revision) -> Wanted | None:
+        """Return what must be fetched of a revision; ``None`` if that is nothing (any more)."""
+        paths = self.revisions.lacking.get(revision)
+        if paths is None:
+            return None
+        values = (self.instances[path].value for path in paths)
+        instances = [each for each in values if isinstance(each, ApplicationInstance)]
+        instances.sort(key=lambda each: each.instance.id)
+        remote = any(each.storage == REMOTE for each in instances)
+        return Wanted(revision, remote, tuple(instances))
 
-    @property
-    def unfetched(self) -> bool:
-        """Whether something that the registry may hold was not fetched, nor failed to be."""
-        failures = self.revisions.failures
-        return any(each.remote and each.revision not in failures for each in self.wanted())
+    def wait_no_longer(self) -> None:
+        """Take it that who has not answered yet may never do so."""
+        for revision in list(self.revisions.unasked):
+            self.fail(revision, _LATE)
 
     def learn(self, revision: Revision, metadata: ApplicationMetadata) -> None:
         """Take what the instances of a revision export."""
@@ -173,16 +181,34 @@ class Applications:
         self._stir(self.revisions.fail(revision, reason))
         self._changed[revision[0]] = None
 
-    def serving(self) -> Serves | None:
-        """Work out what one more instance serves; ``None`` if that is known of all."""
-        if not self.stirred:
-            return None
+    def serving(self) -> Iterator[Serves | None]:
+        """Yield what one more instance serves, and ``None`` after each step towards it.
+
+        Raises KeyError if that is known of all.
+        """
         path, _ = self.stirred.popitem()
         node = self.instances[path]
-        served, how, agreed = self._judge(path, node)
+        judged = self._judge(path, node)
+        metadata = node.metadata
+        if metadata is not None and isinstance(node.value, ApplicationInstance):
+            providers: list[Provider] = []
+            faults = list(metadata.faults)
+            for at in range(0, len(metadata.exported), STEP):
+                part = ApplicationMetadata("", "", metadata.exported[at : at + STEP], ())
+                served = providers_of(node.value, part)
+                providers += served.providers
+                faults += served.faults
+                yield None
+            judged = Judged(Served(tuple(providers), tuple(faults)), agreed=providers)
+        if self.instances.get(path) is node:  # else it has become another meanwhile
+            yield self._serving(path, node, judged)
+
+    def _serving(self, path: str, node: Node, judged: Judged) -> Serves:
+        served, how, agreed = judged
         if isinstance(node.value, ApplicationInstance):
             node.instance = application_instance(node.value, agreed)
-        node.unknown, node.faults = how is How.UNKNOWN, served.faults
+        node.unknown, node.guessed = how is How.UNKNOWN, how is How.GUESSED
+        node.faults = served.faults
         self._changed[node.application] = None
         interfaces: dict[str, list[Provider]] = {name: [] for name in node.interfaces}
         for each in served.providers:
@@ -237,20 +263,28 @@ class Applications:
         self.stirred.update(dict.fromkeys(paths))
 
     def _judge(self, path: str, node: Node) -> Judged:
+        """Return what an instance serves as far as that is not told by its metadata."""
         value, revision = node.value, node.revision
         if isinstance(value, Fault) or revision is None:
             return _NOTHING
         metadata = self.revisions.known.get(revision)
         told = self.endpoints.told(value.instance)
-        asked = self._dials and value.answers_over_triple and not told
+        node.by_urls = node.by_urls or bool(told)
+        asked = self._dials and value.answers_over_triple and not node.by_urls
         lacks = metadata is None and (value.storage == REMOTE or asked)
-        self.revisions.lack(revision, path, lacks=lacks)
+        if lacks:
+            self.revisions.lack(revision, path, remote=value.storage == REMOTE)
+        else:
+            self.revisions.lack_not(revision, path)
+        comes = lacks and revision not in self.revisions.failures
+        if comes and not told:
+            metadata = node.metadata  # of the revision before, which the same process had
+        node.metadata = metadata
         if metadata is not None:
-            served = providers_of(value, metadata)
-            return Judged(served, agreed=served.providers)
-        if told:
+            return _NOTHING  # besides what they tell
+        if node.by_urls:
             return Judged(Served(_out(value, told)), agreed=told)
-        if lacks and revision not in self.revisions.failures:
+        if comes and not node.guessed:
             return _NOTHING  # it comes in a moment
         mapped = {interface for interface, _ in self._known(node.application).mapped}
         if not mapped:

@@ -1,17 +1,18 @@
 """Works off in slices what is told of a tree, and tells the core what comes of it."""
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Never
 
 from meshbridge import Changed, Context, Emit, Listing, Removed
 from meshbridge.memory import settle
+from meshbridge_zookeeper_dubbo.dialling import WITHIN
 from meshbridge_zookeeper_dubbo.holdings import Holdings
+from meshbridge_zookeeper_dubbo.pace import Pace
 from meshbridge_zookeeper_dubbo.said import News
 
-SLICE: Final = 0.003
-"""Seconds of work after which the loop gets its turn."""
+PATIENCE: Final = 2 * WITHIN
+"""Seconds that instances which are asked get before all is told at first without their answers."""
 LOADED: Final = 500
 """Steps after which what was loaded is put out of the garbage collector's sight."""
 
@@ -56,30 +57,37 @@ class Telling:
         self._woken.set()
 
     async def list_all(self, fetch: Callable[[], None], *, after_gap: bool) -> None:
-        """Tell everything once it has been told and what the registry holds of it is fetched.
+        """Tell everything once it has been told and what belongs to it is fetched.
 
-        ``fetch`` is called when there is something to be fetched.
+        ``fetch`` is called when there is something to be fetched. What the registry holds is
+        waited for until it is there or has failed, an instance that is asked :data:`PATIENCE`.
         """
-        holdings = self._holdings
+        holdings, revisions = self._holdings, self._holdings.applications.revisions
         settle()  # what the process is made of would be looked at again and again
-        done = False
-        while not done:
-            await self._news()
-            if not self._whole:
-                await self._load(holdings.read())
-                continue
-            # Changes go on meanwhile: each service is as it was at some moment since the reading.
-            await self._load(holdings.take(unsettled=True))
-            if holdings.applications.revisions.take_news():
-                fetch()
-            done = not holdings.applications.unfetched and holdings.idle
+        done, late = False, None
+        try:
+            while not done:
+                await self._news()
+                if not self._whole:
+                    await self._load(holdings.read())
+                    continue
+                # Changes go on: each service is as it was at some moment since the reading.
+                await self._load(holdings.take(unsettled=True))
+                if revisions.fresh:
+                    fetch()
+                if not revisions.unread:
+                    late = late or asyncio.create_task(self._wait_no_longer())
+                done = not (revisions.unread or revisions.unasked) and holdings.idle
+        finally:
+            if late is not None:
+                late.cancel()
         services, unreadable = holdings.said.listing()
         self._emit(Listing(self._scope, services, unreadable, after_gap=after_gap))
         holdings.forget()
 
     async def free(self, last: Holdings) -> None:
         """Let go of what was held before a gap."""
-        pace = _Pace()
+        pace = Pace()
         for _ in last.dismantle():
             await pace.breathe()
 
@@ -87,13 +95,18 @@ class Telling:
         """Tell each service that has become something else."""
         while True:
             await self._news()
-            pace = _Pace()
+            pace = Pace()
             for news in self._holdings.take():
                 if news is not None:
                     self._tell(news)
                 await pace.breathe()
-            if self._holdings.applications.revisions.take_news():
+            if self._holdings.applications.revisions.fresh:
                 fetch()
+
+    async def _wait_no_longer(self) -> None:
+        await self._context.sleep(PATIENCE)
+        self._holdings.applications.wait_no_longer()
+        self._woken.set()
 
     async def _news(self) -> None:
         await self._woken.wait()
@@ -101,7 +114,7 @@ class Telling:
 
     async def _load(self, steps: Iterator[News | None]) -> None:
         """Work off what there is at first, which stays, so that no collector need look at it."""
-        pace = _Pace()
+        pace = Pace()
         for number, news in enumerate(steps, 1):
             if news is not None:
                 self._report(news)
@@ -120,16 +133,3 @@ class Telling:
             self._emit(Removed(self._scope, news.id))
         else:
             self._emit(Changed(self._scope, news.service, news.unreadable))
-
-
-class _Pace:
-    """Gives the loop its turn while there is much to do."""
-
-    def __init__(self) -> None:
-        self._until = time.perf_counter() + SLICE
-
-    async def breathe(self) -> None:
-        """Between two steps."""
-        if time.perf_counter() > self._until:
-            await asyncio.sleep(0)
-            self._until = time.perf_counter() + SLICE

@@ -58,7 +58,8 @@ class Fetched:
         context = Context(lambda: 0.0, self.sleep, Recorder().report, logger)
         options = Options.model_validate({"servers": ["127.0.0.1:1"], "dial-instances": True})
         applications = self.registry.holdings.applications
-        return Fetching(applications, self.registry.roots, options, context, self._news.release)
+        done = self._news.release
+        return Fetching(applications, self.registry.roots, options, context, done, lambda: 0.5)
 
 
 @asynccontextmanager
@@ -107,7 +108,7 @@ async def test_what_fails_is_reported_and_tried_again_ever_later() -> None:
             it.answer = REPLY if turn == 2 else it.answer
             fetched.again.set()
         await fetched.news()
-        assert fetched.pauses == [2.0, 4.0, 8.0]
+        assert fetched.pauses == [1.0, 2.0, 4.0]
         assert fetched.registry.shown()["a.B"]
         assert not any(fetched.registry.unreadable.values())
 

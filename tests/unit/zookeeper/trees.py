@@ -45,8 +45,12 @@ def kids(tree: Iterable[str]) -> dict[str, list[str]]:
 class Registry:
     """Holdings, what there is below the roots, and what was said of it."""
 
-    def __init__(self, roots: Roots | None = None, *, dials: bool = False) -> None:
+    def __init__(
+        self, roots: Roots | None = None, *, dials: bool = False, fetches: bool = True
+    ) -> None:
         """Begin with an empty tree that nobody has told of."""
+        self.fetches = fetches
+        """Whether what the registry holds of revisions is fetched at once."""
         self.roots = roots or Roots(["/dubbo"], ["/services"])
         self.dials = dials
         self.tree: Tree = {}
@@ -145,8 +149,9 @@ class Registry:
         """Fetch what the registry holds of revisions; return whether that made a difference."""
         applications = self.holdings.applications
         different = False
-        for wanted in list(applications.wanted()):
-            if not wanted.remote:
+        for revision in list(applications.revisions.lacking) if self.fetches else ():
+            wanted = applications.wanted(revision)
+            if wanted is None or not wanted.remote:
                 continue
             paths = [path for path in self.roots.metadata(*wanted.revision) if path in self.tree]
             reason = "it is not there"

@@ -4,6 +4,7 @@ Triple is gRPC on the wire. Only who configures ``dial-instances`` lets the brid
 that stands in registry data; one instance is asked for all of its revision.
 """
 
+import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import Final, Protocol, cast
 
@@ -59,7 +60,9 @@ async def ask_any(instances: Sequence[ApplicationInstance], revision: str) -> Ap
         host = f"[{address}]" if ":" in address else address
         endpoint = f"{host}:{service.port}"
         try:
-            metadata = read_reply(await _ask(endpoint, revision))
+            answer = await _ask(endpoint, revision)
+            # Of a thousand interfaces it takes longer than others can wait.
+            metadata = await asyncio.to_thread(read_reply, answer)
             if metadata.revision == revision:
                 return metadata
             reasons.append(f"{endpoint}: it knows nothing of revision {revision}")

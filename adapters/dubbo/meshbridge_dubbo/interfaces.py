@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from typing import Final
 
 from meshbridge import BadData, Health, Instance
@@ -156,20 +157,33 @@ def application_instance(instance: ApplicationInstance, providers: Iterable[Prov
 
 
 def read_mapping(data: bytes) -> frozenset[str]:
-    """Read which applications serve an interface: their names with commas. Raises BadData."""
+    """Read which applications serve an interface: their names with commas. Raises BadData.
+
+    An IP address among them is none but that of the client that made the node: Dubbo lets Curator
+    fill nodes with it, also those that it adds names to later.
+    """
     if len(data) > MOST_BYTES:
         raise BadData(f"the mapping is larger than {MOST_BYTES} bytes")
     try:
         text = data.decode()
     except UnicodeDecodeError:
         raise BadData("the mapping is not UTF-8") from None
-    names = frozenset(name for each in text.split(",") if (name := each.strip()))
+    stripped = (each.strip() for each in text.split(","))
+    names = frozenset(name for name in stripped if name and not _is_ip_address(name))
     if len(names) > _MOST_APPLICATIONS:
         raise BadData(f"the mapping names more than {_MOST_APPLICATIONS} applications")
     for name in names:
         if not name.isprintable() or "/" in name:
             raise BadData(f"the mapping names {shown(name)}, no application")
     return names
+
+
+def _is_ip_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _exported(value: object) -> Exported:

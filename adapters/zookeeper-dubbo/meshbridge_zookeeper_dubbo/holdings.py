@@ -8,13 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import astuple
 from typing import Final
 
-from meshbridge import BadData
-from meshbridge_dubbo import read_mapping
 from meshbridge_dubbo.overrides import Rules
 from meshbridge_zookeeper_dubbo import records
 from meshbridge_zookeeper_dubbo.applications import Applications
 from meshbridge_zookeeper_dubbo.interfaces import Interfaces
-from meshbridge_zookeeper_dubbo.records import CORRECT, Fault, plain
+from meshbridge_zookeeper_dubbo.mappings import Mappings
+from meshbridge_zookeeper_dubbo.records import Fault, plain
 from meshbridge_zookeeper_dubbo.roots import (
     CATEGORIES,
     CONFIG,
@@ -52,8 +51,7 @@ class Holdings:
         self.said: Said = Said(before.said if before else None)
         self._roots = roots
         self._settled = False
-        self._mapped: dict[str, tuple[Place, frozenset[str]]] = {}
-        """The mappings, by their paths, and the applications that each names."""
+        self._mappings = Mappings(self.interfaces, self.applications)
         self._ruled: dict[str, Place] = {}
         """The rules of the configuration centre, by their paths."""
 
@@ -77,6 +75,9 @@ class Holdings:
             if place.sort in CATEGORIES:
                 self.interfaces.replace(place, names)
                 continue
+            if place.sort is Sort.MAPPING:
+                self._mappings.children(place, path, names)
+                continue
             listed = frozenset(names)
             for name in [each for each in self._known(place, path) if each not in listed]:
                 self.removed(path, name)
@@ -89,6 +90,8 @@ class Holdings:
         for place in self._roots.places(path):
             if place.sort in CATEGORIES:
                 self.interfaces.add(place, name)
+            elif place.sort is Sort.MAPPING:
+                self._mappings.add(place, path, name)
             else:
                 self._list(place, path, name)
 
@@ -98,6 +101,8 @@ class Holdings:
         for place in self._roots.places(path):
             if place.sort in CATEGORIES:
                 self.interfaces.remove(place, name)
+            elif place.sort is Sort.MAPPING:
+                self._mappings.remove(place, path, name)
         gone = join(path, name)
         for each in (*self._roots.below(gone), gone):
             for place in self._roots.places(each):
@@ -107,12 +112,12 @@ class Holdings:
         """Take a node's data, or that it is not there."""
         self._settled = False
         for place in self._roots.places(path):
-            if data is None:
+            if place.sort is Sort.MAPPING:
+                self._mappings.data(place, path, data)
+            elif data is None:
                 self._clear(place, path)
             elif place.sort is Sort.INSTANCE:
                 self.applications.put(place.name, place.node, path, data)
-            elif place.sort is Sort.MAPPING:
-                self._map(place, path, data)
             else:
                 self._rule(place, path, records.rule(place.name, data))
 
@@ -139,8 +144,11 @@ class Holdings:
         while self._settled or unsettled:
             if self.interfaces.read_one():
                 pass
-            elif serves := self.applications.serving():
-                self.interfaces.serve(serves)
+            elif self.applications.stirred:
+                for serves in self.applications.serving():
+                    if serves is not None:
+                        self.interfaces.serve(serves)
+                    yield None
             elif self._changed:
                 name, _ = self._changed.popitem()
                 yield from self.said.news(
@@ -165,9 +173,9 @@ class Holdings:
             case Sort.INTERFACE:
                 yield from CATEGORIES.values()
             case Sort.CONFIG:
-                yield RULES
+                yield from (RULES, MAPPING)
             case Sort.RULES | Sort.MAPPINGS:
-                held = (*self._ruled, *self._mapped)
+                held = (*self._ruled, *self._mappings.paths())
                 yield from (each.rpartition("/")[2] for each in held if _is_in(each, path))
             case Sort.APPLICATIONS:
                 yield from self.applications.names()
@@ -190,7 +198,7 @@ class Holdings:
             case Sort.RULE:
                 self._rule(place, path, None)
             case Sort.MAPPING:
-                self._map(place, path, None)
+                self._mappings.clear(place, path)
             case Sort.INSTANCE:
                 self._drop(path)
             case Sort.APPLICATION:
@@ -208,21 +216,6 @@ class Holdings:
     def _drop(self, path: str) -> None:
         if serves := self.applications.drop(path):
             self.interfaces.serve(serves)
-
-    def _map(self, place: Place, path: str, data: bytes | None) -> None:
-        """Take which applications serve an interface; ``None``: nobody says."""
-        _, before = self._mapped.pop(path, (place, frozenset[str]()))
-        now: frozenset[str] = frozenset()
-        fault = None
-        if data is not None:
-            try:
-                now = read_mapping(data)
-            except BadData as bad:
-                fault = Fault(plain(place.name), path, str(bad), CORRECT)
-            self._mapped[path] = (place, now)
-        self.interfaces.map(place.name, path, mapped=data is not None)
-        self.interfaces.mind(place.name, path, fault)
-        self.applications.map(place.name, path, before - now, now - before)
 
     def _rule(self, place: Place, path: str, told: Rules | Fault | None) -> None:
         """Take what the configuration centre says; ``None``: nothing."""

@@ -41,7 +41,7 @@ class Sort(enum.Enum):
     CONSUMERS = enum.auto()
     CONFIGURATORS = enum.auto()
     CONFIG = enum.auto()
-    """Rules stand two levels below."""
+    """Rules and Dubbo 2.7's mappings stand two levels below."""
     RULES = enum.auto()
     """Its children are rules of the configuration centre."""
     RULE = enum.auto()
@@ -49,7 +49,7 @@ class Sort(enum.Enum):
     MAPPINGS = enum.auto()
     """Its children are named as interfaces."""
     MAPPING = enum.auto()
-    """Its data names the applications that offer an interface."""
+    """Its data and its children name the applications that offer an interface."""
     APPLICATIONS = enum.auto()
     """An application root: its children are applications."""
     APPLICATION = enum.auto()
@@ -76,7 +76,12 @@ CATEGORIES: Final = {
 }
 """What stands below an interface and is read; the names of its children are URLs."""
 _SORTS: Final = {name: sort for sort, name in CATEGORIES.items()}
-_DATA: Final = frozenset((Sort.RULE, Sort.MAPPING, Sort.INSTANCE))
+_WANTS: Final = {
+    Sort.RULE: Want.DATA,
+    Sort.MAPPING: Want.DATA | Want.CHILDREN,
+    Sort.INSTANCE: Want.DATA,
+}
+"""What is wanted of a node; of those not named here it is the children."""
 
 
 class Roots:
@@ -98,7 +103,7 @@ class Roots:
     def __call__(self, path: str) -> Want:
         """Return what is wanted of a node."""
         for place in self.places(path):  # if there are two, the same is wanted of both
-            return Want.DATA if place.sort in _DATA else Want.CHILDREN
+            return _WANTS.get(place.sort, Want.CHILDREN)
         return Want.NOTHING
 
     def places(self, path: str) -> list[Place]:
@@ -183,9 +188,9 @@ def _of_others(root: str, parts: list[str]) -> Place | None:
             return Place(Sort.RULES, root)
         case ["config", "dubbo", key] if key.endswith(_RULE):
             return Place(Sort.RULE, root, key)
-        case ["mapping"]:
+        case ["mapping"] | ["config", "mapping"]:
             return Place(Sort.MAPPINGS, root)
-        case ["mapping", interface]:
+        case ["mapping", interface] | ["config", "mapping", interface]:
             return Place(Sort.MAPPING, root, unquote(interface), interface)
         case _:
             return None

@@ -114,6 +114,12 @@ async def _dubbo2(folder: Path, shelf: Shelf) -> None:
             async with Consumer(scene.folder, need):
                 await scene.keep("dubbo2-consumer", 3, "The same, and a Dubbo 2.7 consumer of one.")
         await scene.keep("dubbo2-gone", 0, "What is left of these two when both have gone.")
+    async with _scene(folder, shelf, "dubbo2-instance") as scene:
+        registry = f"{scene.registry}?registry-type=service"
+        offer = Offer(name="provider", host=HOST, release=2, registry=registry)
+        async with Provider(scene.folder, offer):
+            what = "A Dubbo 2.7 provider with two interfaces that registers its application only."
+            await scene.keep("dubbo2-instance", 1, what)
 
 
 async def _spring_cloud(folder: Path, shelf: Shelf) -> None:

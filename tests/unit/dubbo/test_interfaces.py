@@ -252,6 +252,11 @@ def test_a_mapping_names_applications() -> None:
     assert read_mapping(b"") == frozenset()
 
 
+def test_the_address_of_the_client_that_made_a_mapping_is_no_application() -> None:
+    assert read_mapping(b"10.0.0.9") == read_mapping(b"fe80::1") == frozenset()
+    assert read_mapping(b"10.0.0.9,shop") == {"shop"}
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [

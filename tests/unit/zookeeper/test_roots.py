@@ -23,6 +23,8 @@ NOTHING = Want.NOTHING
         ("/dubbo/config/dubbo/a.configurators", Place(Sort.RULE, "/dubbo", "a.configurators")),
         ("/dubbo/mapping", Place(Sort.MAPPINGS, "/dubbo")),
         ("/dubbo/mapping/a%24B", Place(Sort.MAPPING, "/dubbo", "a$B", "a%24B")),
+        ("/dubbo/config/mapping", Place(Sort.MAPPINGS, "/dubbo")),
+        ("/dubbo/config/mapping/a%24B", Place(Sort.MAPPING, "/dubbo", "a$B", "a%24B")),
         ("/services", Place(Sort.APPLICATIONS, "/services")),
         ("/services/shop", Place(Sort.APPLICATION, "/services", "shop")),
         ("/services/shop/providers", Place(Sort.INSTANCE, "/services", "shop", "providers")),
@@ -30,8 +32,11 @@ NOTHING = Want.NOTHING
 )
 def test_what_a_node_is(path: str, place: Place) -> None:
     assert ROOTS.places(path) == [place]
-    data = place.sort in (Sort.RULE, Sort.MAPPING, Sort.INSTANCE)
-    assert ROOTS(path) is (Want.DATA if data else Want.CHILDREN)
+    data = place.sort in (Sort.RULE, Sort.INSTANCE)
+    both = place.sort is Sort.MAPPING
+    assert ROOTS(path) is (
+        Want.DATA if data else Want.DATA | Want.CHILDREN if both else Want.CHILDREN
+    )
 
 
 @pytest.mark.parametrize(
@@ -46,6 +51,7 @@ def test_what_a_node_is(path: str, place: Place) -> None:
         "/dubbo/config/dubbo/a.tag-router",
         "/dubbo/config/dubbo/a.configurators/b",
         "/dubbo/mapping/a.B/c",
+        "/dubbo/config/mapping/a.B/c",
         "/dubbo/metadata",
         "/dubbo/metadata/a.B/provider/shop",
         "/dubbo/metadata/shop/0123456789abcdef0123456789abcdef",

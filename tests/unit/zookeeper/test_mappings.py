@@ -1,0 +1,79 @@
+"""Which applications serve an interface, as Dubbo 3 and Dubbo 2.7 write it."""
+
+import json
+
+from unit.zookeeper.trees import Registry, Tree
+
+LIFE = "com.acme.Life"
+DATA = f"/dubbo/mapping/{LIFE}"
+CONFIGURED = f"/dubbo/config/mapping/{LIFE}"
+ADDRESS = b"10.0.0.9"
+"""What a node's data are if its client gave none."""
+
+
+def shop(port: int = 20880, application: str = "shop") -> Tree:
+    """Return an instance of Dubbo 3 that keeps its interfaces to itself."""
+    metadata = {
+        "dubbo.endpoints": json.dumps([{"port": port, "protocol": "dubbo"}]),
+        "dubbo.metadata.revision": "4f2a",
+        "dubbo.metadata.storage-type": "local",
+    }
+    told = {"address": "10.0.0.1", "port": port, "payload": {"metadata": metadata}}
+    return {f"/services/{application}/10.0.0.1:{port}": json.dumps(told).encode()}
+
+
+def serving(tree: Tree) -> list[str]:
+    """Return who serves the interface; the same when it has come node by node."""
+    whole = Registry().read(tree)
+    slowly = Registry().read({})
+    slowly.become(tree)
+    assert slowly.shown() == whole.shown()
+    return whole.shown().get(LIFE, [])
+
+
+def test_the_nodes_below_a_mapping_name_applications() -> None:
+    for mapping in (CONFIGURED, DATA):
+        tree = shop() | {mapping: ADDRESS, f"{mapping}/shop": b"1767225600000"}
+        assert serving(tree) == ["dubbo://10.0.0.1:20880"]
+
+
+def test_what_data_and_nodes_name_is_joined() -> None:
+    """Where Dubbo 2.7 and Dubbo 3 have written to the same node."""
+    tree = shop(1) | shop(2, "stall") | shop(3, "pier")
+    tree |= {DATA: b"10.0.0.9,shop", f"{DATA}/stall": b"", f"{CONFIGURED}/pier": b""}
+    assert serving(tree) == [f"dubbo://10.0.0.1:{port}" for port in (1, 2, 3)]
+
+
+def test_an_address_in_a_mapping_is_no_application() -> None:
+    assert serving(shop(application="10.0.0.9") | {DATA: ADDRESS}) == []
+    assert serving(shop(application="10.0.0.9") | {CONFIGURED: ADDRESS}) == []
+
+
+def test_a_mapping_is_taken_back_with_the_last_that_tells_it() -> None:
+    both = shop() | {DATA: b"shop", f"{DATA}/shop": b""}
+    registry = Registry().read(both)
+    registry.become(shop() | {DATA: b"shop"})
+    assert registry.shown()[LIFE] == ["dubbo://10.0.0.1:20880"]
+    registry.become(both)
+    registry.become(shop() | {DATA: b"", f"{DATA}/shop": b""})
+    assert registry.shown()[LIFE] == ["dubbo://10.0.0.1:20880"]
+    registry.become(shop() | {DATA: b""})
+    assert LIFE not in registry.shown()
+
+
+def test_nobody_is_named_by_a_mapping_that_is_not_there_when_it_is_read() -> None:
+    registry = Registry().read(shop() | {DATA: b"shop", f"{DATA}/shop": b""})
+    registry.holdings.data(DATA, None)
+    registry.settle()
+    assert registry.shown()[LIFE] == ["dubbo://10.0.0.1:20880"]
+    registry.holdings.children(DATA, ())
+    registry.settle()
+    assert LIFE not in registry.shown()
+
+
+def test_mappings_go_with_the_nodes_that_they_stand_below() -> None:
+    for gone in ("/dubbo/config", "/dubbo/config/mapping", CONFIGURED):
+        registry = Registry().read(shop() | {f"{CONFIGURED}/shop": b""})
+        registry.vanish(gone)
+        registry.settle()
+        assert LIFE not in registry.shown()

@@ -78,6 +78,11 @@ class ApplicationInstance:
     """2.0.0 where MetadataServiceV2 answers over Triple, else 1.0.0 (``meta-v``)."""
     metadata_service: MetadataService | None = None
     """Where the registration tells it; with remote storage Dubbo does not."""
+    exports: bool = False
+    """Whether it may export interfaces: one of Dubbo's that does not say that it exports nothing.
+
+    Dubbo 2.7.23 with ``registry-type=service`` tells no revision, whatever it exports.
+    """
 
     @property
     def answers_over_triple(self) -> bool:
@@ -165,6 +170,7 @@ def dubbo_instance(
         pairs.get(_STORAGE, ""),
         pairs.get(_META_VERSION, ""),
         service,
+        exports=revision != _NO_REVISION,
     )
 
 

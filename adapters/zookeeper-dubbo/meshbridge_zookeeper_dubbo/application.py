@@ -18,6 +18,8 @@ from meshbridge_zookeeper_dubbo.revisions import Revision
 
 _KEPT: Final = "the application keeps them to itself, and no mapping names any"
 _WAYS: Final = "let it register with metadata-type=remote or register-mode=all"
+_UNNAMED: Final = "the application tells no revision of them, and no mapping names any"
+_ALSO: Final = "let it register its interfaces, too, as without registry-type=service"
 _DIALS: Final = f"set dial-instances: true, or {_WAYS}"
 
 
@@ -140,6 +142,8 @@ def unknown(value: ApplicationInstance, failure: str | None) -> Fault:
     ``failure`` is why its metadata could not be fetched, if that was tried.
     """
     name = plain(value.application)
+    if not value.revision:
+        return Fault(name, "interfaces", _UNNAMED, _ALSO)
     record = f"interfaces of revision {value.revision}"
     if failure is not None:
         return Fault(name, record, f"they cannot be fetched: {failure}", _WAYS)

@@ -264,19 +264,13 @@ class Applications:
 
     def _judge(self, path: str, node: Node) -> Judged:
         """Return what an instance serves as far as that is not told by its metadata."""
-        value, revision = node.value, node.revision
-        if isinstance(value, Fault) or revision is None:
+        value = node.value
+        if isinstance(value, Fault) or not value.exports:
             return _NOTHING
-        metadata = self.revisions.known.get(revision)
         told = self.endpoints.told(value.instance)
         node.by_urls = node.by_urls or bool(told)
-        asked = self._dials and value.answers_over_triple and not node.by_urls
-        lacks = metadata is None and (value.storage == REMOTE or asked)
-        if lacks:
-            self.revisions.lack(revision, path, remote=value.storage == REMOTE)
-        else:
-            self.revisions.lack_not(revision, path)
-        comes = lacks and revision not in self.revisions.failures
+        comes = self._comes(path, node, value)
+        metadata = self.revisions.known.get(node.revision) if node.revision else None
         if comes and not told:
             metadata = node.metadata  # of the revision before, which the same process had
         node.metadata = metadata
@@ -290,6 +284,18 @@ class Applications:
         if not mapped:
             return Judged(Served(()), How.UNKNOWN)
         return Judged(guessed_providers(value, mapped), How.GUESSED)
+
+    def _comes(self, path: str, node: Node, value: ApplicationInstance) -> bool:
+        """Have an instance's metadata fetched if they must be; return whether they may come."""
+        revision = node.revision
+        if revision is None:
+            return False
+        asked = self._dials and value.answers_over_triple and not node.by_urls
+        if revision in self.revisions.known or not (value.storage == REMOTE or asked):
+            self.revisions.lack_not(revision, path)
+            return False
+        self.revisions.lack(revision, path, remote=value.storage == REMOTE)
+        return revision not in self.revisions.failures
 
 
 def _out(value: ApplicationInstance, told: Iterable[Provider]) -> tuple[Provider, ...]:

@@ -81,6 +81,7 @@ def test_an_instance_of_dubbo_is_read_whole() -> None:
         "local",
         "2.0.0",
         MetadataService(50051, "tri", "2.0.0"),
+        exports=True,
     )
 
 
@@ -164,7 +165,14 @@ def test_endpoints_that_are_told_twice_are_one() -> None:
 
 
 def test_revision_zero_means_that_nothing_is_exported() -> None:
-    assert dubbos(DUBBOS | {"dubbo.metadata.revision": "0"}).revision == ""
+    nothing = dubbos(DUBBOS | {"dubbo.metadata.revision": "0"})
+    assert (nothing.revision, nothing.exports) == ("", False)
+
+
+def test_without_a_revision_it_may_export_something() -> None:
+    """As Dubbo 2.7.23 registers an application."""
+    kept = {key: value for key, value in DUBBOS.items() if key != "dubbo.metadata.revision"}
+    assert (dubbos(kept).revision, dubbos(kept).exports) == ("", True)
 
 
 @pytest.mark.parametrize(

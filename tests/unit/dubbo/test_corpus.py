@@ -174,6 +174,7 @@ def test_an_application_of_dubbo_3_tells_both_ports_and_its_metadata_service(nam
             "local",
             "2.0.0",
             MetadataService(20020, "tri", "2.0.0"),
+            exports=True,
         )
     ]
 

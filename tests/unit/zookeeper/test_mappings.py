@@ -2,7 +2,9 @@
 
 import json
 
-from unit.zookeeper.trees import Registry, Tree
+from unit.zookeeper.trees import Registry, Tree, captured
+
+from meshbridge import ServiceId
 
 LIFE = "com.acme.Life"
 DATA = f"/dubbo/mapping/{LIFE}"
@@ -35,6 +37,21 @@ def test_the_nodes_below_a_mapping_name_applications() -> None:
     for mapping in (CONFIGURED, DATA):
         tree = shop() | {mapping: ADDRESS, f"{mapping}/shop": b"1767225600000"}
         assert serving(tree) == ["dubbo://10.0.0.1:20880"]
+
+
+def test_an_application_of_dubbo_2_7_is_known_by_the_mapping_alone() -> None:
+    """It tells no revision of what it exports, so that its metadata are nobody's."""
+    names = ("meshbridge.peers.Greeter", "meshbridge.peers.Stock")
+    tree = captured("dubbo2-instance")
+    registry = Registry().read(tree)
+    served = {name: ["dubbo://10.99.0.1:20010"] for name in names}
+    assert registry.shown() == {**served, "provider": ["10.99.0.1:20010"]}
+    assert registry.reports == []
+    unmapped = Registry().read({path: tree[path] for path in tree if "/mapping" not in path})
+    assert unmapped.shown() == {"provider": ["10.99.0.1:20010"]}
+    (fault,) = unmapped.reports
+    assert (fault.service, fault.record) == (ServiceId("", "", "provider"), "interfaces")
+    assert "no mapping names any" in fault.reason
 
 
 def test_what_data_and_nodes_name_is_joined() -> None:

@@ -14,6 +14,7 @@ from meshbridge_zookeeper_dubbo.options import Options as ZooKeeperOptions
 from meshbridge_zookeeper_dubbo.reading import MOST_QUESTIONS, follow
 from meshbridge_zookeeper_dubbo.roots import Roots
 from meshbridge_zookeeper_dubbo.session import Session, connected
+from meshbridge_zookeeper_dubbo.session_client import check_version
 from meshbridge_zookeeper_dubbo.session_reasons import OversizedAnswer
 from meshbridge_zookeeper_dubbo.telling import Telling
 
@@ -33,9 +34,11 @@ class ZooKeeperDubbo:
     settle = REFILL
 
     def __init__(self, name: str, options: BaseModel, context: Context) -> None:
+        """Raise ConfigurationError where another kazoo than the repaired one is installed."""
         if not isinstance(options, ZooKeeperOptions):
             found = type(options).__name__
             raise TypeError(f"{name}: needs zookeeper-dubbo options, got {found}")
+        check_version()
         self._options = options
         self._context = context
         self._roots = Roots(options.interface_roots, options.application_roots)
@@ -57,7 +60,10 @@ class ZooKeeperDubbo:
             error = _foremost(failed)
             if isinstance(error, OversizedAnswer):
                 self._together = 1  # alone, each node may be small enough
-            raise error from failed
+            if not isinstance(error, RegistryRejected | RegistryUnavailable):
+                raise error from failed
+            _forget_frames(failed)
+            raise error from None
         raise AssertionError("a tree is followed until that fails")
 
     async def _follow(self, session: Session, emit: Emit) -> None:
@@ -88,6 +94,21 @@ def _foremost(failed: ExceptionGroup[Exception]) -> Exception:
         return int(isinstance(leaf, RegistryRejected))
 
     return min(_leaves(failed), key=rank)
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Let go of what the frames of an outage hold: all that was read, in a circle with the error.
+
+    What was loaded is out of the collector's sight (meshbridge.memory), so a circle would stay.
+    """
+    if error is None or error.__traceback__ is None:
+        return
+    error.__traceback__ = None
+    for each in (error.__cause__, error.__context__):
+        _forget_frames(each)
+    if isinstance(error, BaseExceptionGroup):
+        for leaf in cast("BaseExceptionGroup[BaseException]", error).exceptions:
+            _forget_frames(leaf)
 
 
 def _leaves(failed: ExceptionGroup[Exception]) -> Iterator[Exception]:

@@ -149,7 +149,7 @@ async def with_istiod(
         await until(seen, lambda count: count >= changes, within=changes * 1.5 + 30)
         counted = dict(arrived)
         run.istiod = (_cpu(process) - before) / len(counted)
-        await asyncio.sleep(2)  # the last of them may not be acknowledged yet
+        await asyncio.sleep(8)  # the last of them may not be acknowledged yet
         if wrong := istiod.warnings():
             raise AssertionError(f"istiod refused something: {wrong[0]}")
     return counted

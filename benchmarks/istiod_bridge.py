@@ -9,7 +9,8 @@ anew, as the other bridges have it).
 import json
 import sys
 import time
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,7 @@ from meshbridge_mcp.resource import Document, Encoded, encode
 from meshbridge_xds.exchange import Answer, Response
 from meshbridge_xds.requests import write_response
 from meshbridge_xds.resources import Message, ResourceType
-from meshbridge_xds.server import DiscoveryServer
+from meshbridge_xds.server import DiscoveryServer, GrpcWire
 from meshbridge_xds.stream import Stream
 
 _KIND = "ServiceEntry"
@@ -41,9 +42,10 @@ class Probe:
     def __init__(self, notes: TextIO) -> None:
         """Put the probe where responses are made, sent and answered."""
         self._notes = notes
-        self._joining = 0.0
+        self._joining = self._handing = 0.0
         self._sent, self._answered = DiscoveryServer.sent, DiscoveryServer.answered
         self._write: Callable[..., Message] = write_response
+        self._hand: Callable[..., Coroutine[object, object, None]] = GrpcWire.write
 
     def joined(self, url: str, response: Response, *, delta: bool) -> Message:
         """Make a response, and note the processor time of that."""
@@ -51,6 +53,21 @@ class Probe:
         message = self._write(url, response, delta=delta)
         self._joining += time.thread_time() - begun
         return message
+
+    @types.coroutine
+    def handed(self, wire: GrpcWire, message: bytes) -> Generator[object, object, None]:
+        """Hand a response to gRPC, and note the processor time of that, not what it waits."""
+        handing = self._hand(wire, message)
+        received: object = None
+        while True:
+            begun = time.thread_time()
+            try:
+                awaited = handing.send(received)
+            except StopIteration:
+                return
+            finally:
+                self._handing += time.thread_time() - begun
+            received = yield awaited
 
     def sent(self, server: DiscoveryServer, stream: Stream, kind: ResourceType, size: int) -> None:
         """Note a response."""
@@ -71,8 +88,8 @@ class Probe:
             "at": time.monotonic(),
             "sent": sent,
             "cpu": time.process_time(),
-            "loop": time.thread_time(),
             "joining": self._joining,
+            "handing": self._handing,
         }
         self._notes.write(json.dumps(line) + "\n")
 
@@ -102,6 +119,7 @@ def main() -> None:
             stack.enter_context(patch.object(where, name, what))
 
         put(meshbridge_xds.stream, "write_response", probe.joined)
+        put(GrpcWire, "write", _method(probe.handed))
         put(DiscoveryServer, "sent", _method(probe.sent))
         put(DiscoveryServer, "answered", _method(probe.answered))
         if mode != "stubs":
@@ -111,11 +129,11 @@ def main() -> None:
         command()
 
 
-def _method(probe: Callable[..., None]) -> Callable[..., None]:
-    """Return a function, which unlike a bound method is given the server that it is called on."""
+def _method(probe: Callable[..., object]) -> Callable[..., object]:
+    """Return a function, which unlike a bound method is given the object that it is called on."""
 
-    def noting(*words: object) -> None:
-        probe(*words)
+    def noting(*words: object) -> object:
+        return probe(*words)
 
     return noting
 

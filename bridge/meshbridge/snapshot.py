@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from meshbridge.copied import copied
+from meshbridge.layered import Layered
 from meshbridge.service import Service
 
 _REMEMBERED = 64
@@ -59,14 +59,10 @@ class Snapshot:
 
     def with_changes(self, touched: Mapping[str, Service | None]) -> "Snapshot":
         """Return the snapshot after this one, in which ``None`` takes a host away."""
-        services = copied(self.services)
-        for host, service in touched.items():
-            if service is None:
-                services.pop(host, None)
-            else:
-                services[host] = service
+        before = self.services
+        layered = before if isinstance(before, Layered) else Layered(before)
         recent = (*self.recent[-(_REMEMBERED - 1) :], frozenset(touched))
-        return Snapshot(MappingProxyType(services), self.number + 1, recent)
+        return Snapshot(layered.changed(touched), self.number + 1, recent)
 
 
 EMPTY = Snapshot(MappingProxyType({}))

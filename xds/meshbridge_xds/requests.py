@@ -104,6 +104,6 @@ def _with_stubs(
 ) -> bytes:
     """Return the ``resources`` of a response: some in full, then a stub of each other one."""
     fields = [wire.message_field(2, each.body) for each in full.values()]
-    others = (resources[name] for name in names if name not in full)
-    fields.extend(each.stub or wire.message_field(2, each.body) for each in others)
+    others = [resources[name] for name in names if name not in full]
+    fields += [each.stub or wire.message_field(2, each.body) for each in others]
     return b"".join(fields)

@@ -137,14 +137,14 @@ class ResourceSet:
         ``demanded`` are the names for which ``demand`` may answer differently than before.
         """
         listed = copied(self.listed)
-        names = self._names.copy() if self._names and len(touched) <= _FEW else None
+        names = self._names if len(touched) <= _FEW else None
         digest = self._digest
         for name, resource in touched.items():
             before = listed.pop(name, None) if resource is None else listed.get(name)
             if resource is not None:
                 listed[name] = resource
             if names is not None:
-                _put(names, name, there=resource is not None)
+                names = _put(names, name, there=resource is not None)
             if digest is not None:
                 digest += _digest(resource) - _digest(before)
         # A subscriber that does not read keeps the set it was offered: megabytes that nobody else
@@ -256,14 +256,12 @@ class Run(NamedTuple):
     end: int
 
 
-def _put(names: list[str], name: str, *, there: bool) -> None:
-    """Let a name be, or not be, among sorted ones."""
+def _put(names: list[str], name: str, *, there: bool) -> list[str]:
+    """Return sorted names with or without this one: the same list if it was so already."""
     place = bisect_left(names, name)
-    found = place < len(names) and names[place] == name
-    if there and not found:
-        names.insert(place, name)
-    elif found and not there:
-        del names[place]
+    if there == (place < len(names) and names[place] == name):
+        return names
+    return [*names[:place], name, *names[place:]] if there else names[:place] + names[place + 1 :]
 
 
 def _digest(resource: Resource | None) -> int:

@@ -227,7 +227,7 @@ class DiscoveryServer:
         self._streams[stream] = defaultdict(Pace)
         self._metrics.streams.inc()
         try:
-            await stream.run(_GrpcWire(context))
+            await stream.run(GrpcWire(context))
         except RequestRefused as refused:
             self._metrics.aborted.inc()
             self._context.logger.warning(
@@ -257,7 +257,7 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 6)
 
 
-class _GrpcWire:
+class GrpcWire:
     """A stream of grpc.aio as :class:`meshbridge_xds.stream.Wire`."""
 
     def __init__(self, context: ServicerContext[object, bytes]) -> None:

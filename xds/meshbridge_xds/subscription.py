@@ -238,7 +238,8 @@ class Subscription:
     def _accept(self, sent: Response) -> None:
         """Let the subscriber hold what was sent, but for what it has dropped since."""
         self.accepted_version = sent.version
-        self._unknown.difference_update(sent.resources)
+        if self._unknown:  # seldom, and what was sent may be all there is
+            self._unknown.difference_update(sent.resources)
         if sent.complete and self._interest.is_all(sent.complete):
             self._holding.share(sent.complete.listed)
             return

@@ -38,7 +38,9 @@ def packed_any(type_url: str, value: bytes) -> bytes:
 
 def state_response(type_url: str, version: str, nonce: str, resources: bytes) -> bytes:
     """Return a ``DiscoveryResponse``; ``resources`` are its field 2, joined."""
-    return text_field(1, version) + resources + text_field(4, type_url) + text_field(5, nonce)
+    return b"".join(
+        (text_field(1, version), resources, text_field(4, type_url), text_field(5, nonce))
+    )
 
 
 def delta_resource(name: str, version: str, body: bytes) -> bytes:
@@ -60,7 +62,9 @@ def delta_resource(name: str, version: str, body: bytes) -> bytes:
 
 def delta_response(type_url: str, version: str, nonce: str, resources: bytes) -> bytes:
     """Return a ``DeltaDiscoveryResponse``; ``resources`` are its fields 2 and 6, joined."""
-    return text_field(1, version) + resources + text_field(4, type_url) + text_field(5, nonce)
+    return b"".join(
+        (text_field(1, version), resources, text_field(4, type_url), text_field(5, nonce))
+    )
 
 
 def delta_removed(name: str) -> bytes:

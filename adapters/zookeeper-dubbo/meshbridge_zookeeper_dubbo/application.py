@@ -1,11 +1,11 @@
 """What is kept of one application and of each of its instances; pure."""
 
 import enum
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from meshbridge import BadData, Instance
+from meshbridge import BadData, Health, Instance
 from meshbridge_dubbo import (
     ApplicationInstance,
     ApplicationMetadata,
@@ -150,3 +150,10 @@ def unknown(value: ApplicationInstance, failure: str | None) -> Fault:
     if value.answers_over_triple:
         return Fault(name, record, _KEPT, _DIALS)
     return Fault(name, record, f"{_KEPT}; without Triple it cannot be asked", _WAYS)
+
+
+def out(value: ApplicationInstance, told: Iterable[Provider]) -> tuple[Provider, ...]:
+    """Return what the URLs tell of an instance that is out of use as out of use, too."""
+    if value.instance.health is not Health.DISABLED:
+        return ()
+    return tuple(replace(p, instance=replace(p.instance, health=Health.DISABLED)) for p in told)

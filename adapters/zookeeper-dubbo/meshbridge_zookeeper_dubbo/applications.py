@@ -9,10 +9,9 @@ An instance does not say what it serves. That is told, the surest first, by
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import replace
 from typing import Final
 
-from meshbridge import Health, Instance, RegisteredService
+from meshbridge import Instance, RegisteredService
 from meshbridge_dubbo import (
     ApplicationInstance,
     ApplicationMetadata,
@@ -29,6 +28,7 @@ from meshbridge_zookeeper_dubbo.application import (
     Node,
     Serves,
     Wanted,
+    out,
     read,
     unknown,
 )
@@ -277,7 +277,7 @@ class Applications:
         if metadata is not None:
             return _NOTHING  # besides what they tell
         if node.by_urls:
-            return Judged(Served(_out(value, told)), agreed=told)
+            return Judged(Served(out(value, told)), agreed=told)
         if comes and not node.guessed:
             return _NOTHING  # it comes in a moment
         mapped = {interface for interface, _ in self._known(node.application).mapped}
@@ -296,10 +296,3 @@ class Applications:
             return False
         self.revisions.lack(revision, path, remote=value.storage == REMOTE)
         return revision not in self.revisions.failures
-
-
-def _out(value: ApplicationInstance, told: Iterable[Provider]) -> tuple[Provider, ...]:
-    """Return what the URLs tell of an instance that is out of use as out of use, too."""
-    if value.instance.health is not Health.DISABLED:
-        return ()
-    return tuple(replace(p, instance=replace(p.instance, health=Health.DISABLED)) for p in told)

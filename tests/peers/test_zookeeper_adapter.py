@@ -189,6 +189,33 @@ async def test_the_group_of_a_registry_is_the_root_of_interfaces_and_application
             await provider.kill()
 
 
+async def test_a_port_of_two_protocols_is_one_endpoint(
+    zookeeper: ZooKeeper, host: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Though the application's metadata tell the second one by itself, too."""
+    offer = Offer(
+        name="two",
+        host=host,
+        registry=f"zookeeper://{zookeeper.address}",
+        mode="instance",
+        metadata="remote",
+        group="two",
+        params={"ext.protocol": "tri"},
+    )
+    try:
+        provider = Provider(tmp_path_factory.mktemp("two"), offer)
+    except Missing as missing:
+        unavailable(missing)
+    async with watch(zookeeper) as watched:
+        try:
+            await provider.start()
+            await watched.has(f"two@@{GREETER}", there(provider))
+            (instance,) = only(watched, f"two@@{GREETER}")
+            assert [port.protocol for port in instance.ports] == ["dubbo", "tri"]
+        finally:
+            await provider.kill()
+
+
 async def test_metadata_that_come_late_are_found(
     zookeeper: ZooKeeper, providers: dict[str, Provider]
 ) -> None:

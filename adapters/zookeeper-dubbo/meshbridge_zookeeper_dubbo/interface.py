@@ -130,7 +130,7 @@ class Interface:
             Told(
                 RegisteredService(
                     name,
-                    _instances(found.get(name, {}).values(), rules),
+                    _instances(_once(found.get(name, {}).values()), rules),
                     consumers=self._consumers(name),
                     kind=Kind.DUBBO_INTERFACE,
                 ),
@@ -200,6 +200,28 @@ def _join(providers: dict[str, Provider], served: Provider) -> None:
     elif served.instance.health is Health.DISABLED is not known.instance.health:
         out = replace(known.instance, health=Health.DISABLED)
         providers[served.instance.id] = replace(known, instance=out)
+
+
+def _once(providers: Collection[Provider]) -> Collection[Provider]:
+    """Return the providers without those that another one names in its ``ext.protocol``.
+
+    Dubbo 3.3 exports each protocol that a port understands by itself, too, and an application's
+    metadata tell both (ServiceConfig.java, exportUrl: ``isExtra``).
+    """
+    further = {
+        (each.instance.address, port.number, port.protocol)
+        for each in providers
+        if len(each.instance.ports) > 1
+        for port in each.instance.ports[1:]
+    }
+    if not further:
+        return providers
+    return [each for each in providers if not _is_named(each.instance, further)]
+
+
+def _is_named(instance: Instance, further: Collection[tuple[str, int, str]]) -> bool:
+    port, *others = instance.ports
+    return not others and (instance.address, port.number, port.protocol) in further
 
 
 def _instances(providers: Iterable[Provider], told: Sequence[Rules]) -> tuple[Instance, ...]:

@@ -234,6 +234,17 @@ def test_an_address_told_twice_is_one_instance_and_the_newer_registration_counts
         assert instance.weight == 0.8
 
 
+def test_a_further_protocol_of_a_port_is_one_endpoint_though_it_registers_by_itself() -> None:
+    """As Dubbo 3.3 does; two that name each other are both kept."""
+    main, extra = url(1, ext_protocol="tri"), url(1, scheme="tri", isExtra="true")
+    registry = Registry().read(listing(extra, main, url(2, scheme="tri")))
+    assert registry.shown()[LIFE] == ["dubbo://10.0.0.1:1", "tri://10.0.0.1:2"]
+    registry.become(listing(extra, url(2, scheme="tri")))
+    assert registry.shown()[LIFE] == ["tri://10.0.0.1:1", "tri://10.0.0.1:2"]
+    registry.become(listing(main, url(1, scheme="tri", ext_protocol="dubbo")))
+    assert registry.shown()[LIFE] == ["dubbo://10.0.0.1:1", "tri://10.0.0.1:1"]
+
+
 def test_two_roots_are_one_world() -> None:
     tree = listing(url(1)) | {
         f"/eu/dubbo/{LIFE}/providers/{quote(url(2), safe='')}": b"",

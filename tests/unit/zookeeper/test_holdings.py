@@ -224,6 +224,9 @@ def test_an_instance_that_urls_told_of_is_not_guessed_about_when_they_go_first()
         registry.become(grouped)
         if not dials:
             assert registry.shown()[GREETER] == [DUBBO, TRI], "a new node is another life"
+            registry = Registry().read(both)
+            registry.read(moved(grouped, b"r2"))
+            assert registry.shown()[GREETER] == [DUBBO, TRI], "so is one that came in a gap"
 
 
 def test_an_address_told_twice_is_one_instance_and_the_newer_registration_counts() -> None:

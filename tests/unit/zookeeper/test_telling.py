@@ -37,7 +37,8 @@ class Listed:
 
     async def listing(self, task: asyncio.Task[None]) -> dict[str, int]:
         """Return how many instances each service has in the first listing."""
-        await task
+        async with asyncio.timeout(5):
+            await task
         (listing,) = self.told
         assert isinstance(listing, Listing)
         return {str(each.id): len(each.instances) for each in listing.services}

@@ -1,7 +1,6 @@
 """Turns the URL of a provider or a consumer into what the core knows; pure."""
 
 import enum
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -208,7 +207,7 @@ def _ports(url: Url) -> tuple[InstancePort, ...]:
 
 @lru_cache(maxsize=16_384)
 def _port(number: int, protocol: str, *, secure: bool) -> InstancePort:
-    return InstancePort(number, sys.intern(protocol), secure or protocol in _SECURE)
+    return InstancePort(number, protocol, secure or protocol in _SECURE)
 
 
 def weight_of(text: str) -> float:
@@ -222,7 +221,16 @@ def weight_of(text: str) -> float:
 
 
 def _short(text: str, longest: int) -> str:
-    return sys.intern(text) if len(text) <= longest else ""
+    return _shared(text) if len(text) <= longest else ""
+
+
+@lru_cache(maxsize=16_384)
+def _shared(text: str) -> str:
+    """Return a text equal to this, the same each time: providers of one application repeat it.
+
+    ``sys.intern`` would keep whatever a registry ever held: Python 3.12 never lets such a text go.
+    """
+    return text
 
 
 def bounded_name(text: str, what: str) -> str:
@@ -231,4 +239,4 @@ def bounded_name(text: str, what: str) -> str:
         raise BadData(f"its {what} is longer than {_LONGEST} characters")
     if not text.isprintable():
         raise BadData(f"its {what} holds characters that cannot be printed")
-    return sys.intern(text)
+    return _shared(text)

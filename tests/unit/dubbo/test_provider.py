@@ -1,5 +1,7 @@
 """A provider's URL becomes an instance of its interface; a consumer's says who asks for what."""
 
+import sys
+
 import pytest
 
 from meshbridge import BadData, Consumer, Health, Instance, InstancePort, ServiceId
@@ -160,6 +162,19 @@ def test_equal_metadata_of_two_providers_are_one_value() -> None:
     one = instance("application=shop&owner=ann")
     other = instance("owner=ann&application=shop", "tri://10.0.0.2:1/com.acme.Stock")
     assert one.metadata is other.metadata
+
+
+def test_a_text_that_providers_repeat_is_one_value_and_none_of_the_interpreters_own() -> None:
+    """Python 3.12 keeps what is interned for ever, and registries hold ever new texts."""
+    parameters = "application=shop&methods=ever,new&prefer.serialization=ever-new"
+    address = "dubbo://10.0.0.{}:1/com.acme.Orders"
+    one, other = (read(parameters, address.format(each)) for each in (1, 2))
+    assert one.application is other.application
+    assert one.methods is other.methods
+    assert one.serialization is other.serialization
+    for text in (one.methods, one.serialization):
+        copy = "".join(list(text))
+        assert sys.intern(copy) is copy, "it was not interned before"
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ class Telling:
                 await self._load(holdings.take(unsettled=True))
                 if revisions.fresh:
                     fetch()
-                if not revisions.unread:
+                if revisions.unasked and not revisions.unread:
                     late = late or asyncio.create_task(self._wait_no_longer())
                 done = not (revisions.unread or revisions.unasked) and holdings.idle
         finally:

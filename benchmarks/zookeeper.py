@@ -64,6 +64,9 @@ class Counting:
     def data(self, path: str, data: bytes | None) -> None:
         """Do nothing: no node's data is any providers'."""
 
+    def guarded(self, path: str) -> None:
+        """Do nothing: all may be read."""
+
     def settled(self) -> None:
         """Know that all was told."""
         self.whole.set()

@@ -9,8 +9,9 @@ import pytest
 from peers.conftest import unavailable
 from peers.zookeeper_watch_law import SERVICES, Estate, hold_to_the_law
 
-from meshbridge import Adapter, Context, Instance
-from meshbridge_zookeeper_dubbo import Options, ZooKeeperDubbo
+from meshbridge import Adapter, Changed, Context, Instance, ServiceId
+from meshbridge.testing import FaultProxy, Reset
+from meshbridge_zookeeper_dubbo import Options, ZooKeeperDubbo, reading
 from rig.bed import Missing
 from rig.dubbo import Offer, Provider
 from rig.server import Server
@@ -19,6 +20,7 @@ from rig.waiting import until
 from rig.watching import Watched, watching
 from rig.zookeeper import ZooKeeper
 from rig.zookeeper_nodes import provider as url
+from rig.zookeeper_nodes import spring
 from rig.zookeeper_session import Session
 
 pytestmark = pytest.mark.asyncio
@@ -238,6 +240,61 @@ async def test_metadata_that_come_late_are_found(
             assert f"{source}/{revision} is not there" in reason
             await other.write(f"{chroot}{source}/{revision}", metadata)
             await watched.has(f"remote@@{GREETER}#1.0", there(providers["remote"]))
+
+
+async def test_what_may_not_be_read_any_more_stays_as_it_was(
+    zookeeper: ZooKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the connection lasts and after it, until it may be read again."""
+    monkeypatch.setattr(reading, "CHECK_EVERY", 0.05)
+    monkeypatch.setattr(reading, "CHECKED_WITHIN", 0.5)
+    chroot, grouped = "/guarded", "blue@@com.guarded.A#1.0"
+    words = {"group": "blue", "version": "1.0"}
+    nodes = [url("com.guarded.A", "dubbo", f"10.0.0.{at}", 20880, words) for at in (1, 2, 3)]
+    nodes += [url("com.guarded.B", "dubbo", "10.0.0.1", 20880), spring("shop", "10.0.0.9", 80)]
+    closed = [chroot + "/dubbo/com.guarded.A/providers", chroot + nodes[-1].path]
+
+    async def allow(what: str) -> None:
+        for path in closed:
+            await zookeeper.shell("setAcl", path, f"world:anyone:{what}")
+
+    async with (
+        Session(zookeeper.address) as session,
+        FaultProxy("127.0.0.1", zookeeper.port) as proxy,
+    ):
+        for node in nodes:
+            await session.write(chroot + node.path, node.data)
+        server = {"servers": [f"127.0.0.1:{proxy.port}"]}
+        async with watch(zookeeper, chroot=chroot, **server) as watched:
+            await watched.listed(SCOPE)
+            before = watched.filled()
+            assert len(before[grouped]) == 3
+            await allow("cdwa")
+
+            async def look() -> int:
+                return len(watched.reports)
+
+            await until(look, bool, within=10)  # of the list; data are read when they change
+            assert watched.filled() == before
+            await proxy.inject(Reset())
+            await proxy.mend()
+            listing = await watched.listed(SCOPE, times=2)
+            assert watched.filled() == before
+            instance = nodes[-1].path.rpartition("/")[2]
+            shop = ServiceId("", "", "shop")
+            named = {ServiceId("", "blue", "com.guarded.A", "1.0"), (shop, instance)}
+            assert set(listing.unreadable) == {subject for subject, _ in watched.reports} == named
+            await session.write(
+                chroot + url("com.guarded.A", "dubbo", "10.0.0.4", 20880, words).path
+            )
+            await allow("cdrwa")
+            await watched.has(grouped, lambda found: len(found or ()) == 4)
+
+            async def readable() -> bool:
+                said = (each for each in watched.said if isinstance(each, Changed))
+                return any(each.service.id == shop and not each.unreadable for each in said)
+
+            await until(readable, bool, within=10)
 
 
 async def test_what_is_too_large_together_is_read_one_by_one(zookeeper: ZooKeeper) -> None:

@@ -65,6 +65,11 @@ class Heard:
         self.contents[path] = data
         self._news.set()
 
+    def guarded(self, path: str) -> None:
+        """Note it."""
+        self.protected.append(path)
+        self._news.set()
+
     def settled(self) -> None:
         """Count it."""
         self.settlings += 1
@@ -131,7 +136,6 @@ async def following(
                 roots or chosen.roots,
                 interest,
                 heard,
-                protected=heard.protected.append,
                 single_watches=single,
             )
 

@@ -11,6 +11,7 @@ from meshbridge_dubbo import (
     ApplicationMetadata,
     Provider,
     Served,
+    application_instance,
     read_instance,
 )
 from meshbridge_zookeeper_dubbo.records import AGAIN, Fault, plain
@@ -100,6 +101,20 @@ class Node:
         self.by_urls = same and last.by_urls
         if _endpoint(self) == _endpoint(last) is not None:
             self.guessed, self.metadata = last.guessed, last.metadata
+
+    def serve(self, path: str, judged: Judged) -> Serves:
+        """Take what it serves, and return what of that may be news."""
+        served, how, agreed = judged
+        if isinstance(self.value, ApplicationInstance):
+            self.instance = application_instance(self.value, agreed)
+        self.unknown, self.guessed = how is How.UNKNOWN, how is How.GUESSED
+        self.faults = served.faults
+        interfaces: dict[str, list[Provider]] = {name: [] for name in self.interfaces}
+        for each in served.providers:
+            interfaces.setdefault(each.service.name, []).append(each)
+        self.interfaces = frozenset(name for name, told in interfaces.items() if told)
+        by_name = {name: tuple(told) for name, told in interfaces.items()}
+        return Serves(path, by_name, how is How.GUESSED)
 
 
 @dataclass(slots=True)

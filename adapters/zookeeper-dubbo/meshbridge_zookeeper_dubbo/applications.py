@@ -17,7 +17,6 @@ from meshbridge_dubbo import (
     ApplicationMetadata,
     Provider,
     Served,
-    application_instance,
     guessed_providers,
     providers_of,
 )
@@ -104,17 +103,22 @@ class Applications:
             value = known.value
         else:
             value = read(application, node, data)
-        self.instances[path] = new = Node(application, key, value, served)
+        new = Node(application, key, value, served)
         if last is not None:
             new.follow(last, same=True)
         elif known is not None:
             new.follow(known, same=known.data == key)
-        self._known(application).nodes.add(path)
-        if revision := new.revision:
-            self.revisions.use(revision, path)
-        if isinstance(value, ApplicationInstance):
-            self.endpoints.link(path, value.instance)
-        self.stirred[path] = None
+        self._link(path, new)
+
+    def keep(self, path: str, *, below: bool = False) -> None:
+        """Take it that an instance's node, or all below one, are as before a gap, if not known."""
+        paths = [each for each in self._before if each.startswith(f"{path}/")] if below else [path]
+        for each in paths:
+            known = self._before.get(each)
+            if known is not None and each not in self.instances:
+                new = Node(known.application, known.data, known.value)
+                new.follow(known, same=True)
+                self._link(each, new)
 
     def drop(self, path: str) -> Serves | None:
         """Let an instance's node go; return what it serves no longer."""
@@ -201,21 +205,8 @@ class Applications:
                 yield None
             judged = Judged(Served(tuple(providers), tuple(faults)), agreed=providers)
         if self.instances.get(path) is node:  # else it has become another meanwhile
-            yield self._serving(path, node, judged)
-
-    def _serving(self, path: str, node: Node, judged: Judged) -> Serves:
-        served, how, agreed = judged
-        if isinstance(node.value, ApplicationInstance):
-            node.instance = application_instance(node.value, agreed)
-        node.unknown, node.guessed = how is How.UNKNOWN, how is How.GUESSED
-        node.faults = served.faults
-        self._changed[node.application] = None
-        interfaces: dict[str, list[Provider]] = {name: [] for name in node.interfaces}
-        for each in served.providers:
-            interfaces.setdefault(each.service.name, []).append(each)
-        node.interfaces = frozenset(name for name, told in interfaces.items() if told)
-        by_name = {name: tuple(told) for name, told in interfaces.items()}
-        return Serves(path, by_name, how is How.GUESSED)
+            self._changed[node.application] = None
+            yield node.serve(path, judged)
 
     def service(self, application: str) -> Told | None:
         """Return what is said of an application, ``None`` if there is none."""
@@ -252,6 +243,15 @@ class Applications:
         known = self._known(application)
         if not (known.exists or known.mapped or known.wrong):
             del self._applications[application]
+
+    def _link(self, path: str, node: Node) -> None:
+        self.instances[path] = node
+        self._known(node.application).nodes.add(path)
+        if revision := node.revision:
+            self.revisions.use(revision, path)
+        if isinstance(node.value, ApplicationInstance):
+            self.endpoints.link(path, node.value.instance)
+        self.stirred[path] = None
 
     def _unlink(self, path: str, node: Node) -> None:
         if revision := node.revision:

@@ -11,6 +11,7 @@ from typing import Final
 from meshbridge_dubbo.overrides import Rules
 from meshbridge_zookeeper_dubbo import records
 from meshbridge_zookeeper_dubbo.applications import Applications
+from meshbridge_zookeeper_dubbo.guarded import Guarded
 from meshbridge_zookeeper_dubbo.interfaces import Interfaces
 from meshbridge_zookeeper_dubbo.mappings import Mappings
 from meshbridge_zookeeper_dubbo.records import Fault, plain
@@ -52,6 +53,7 @@ class Holdings:
         self._roots = roots
         self._settled = False
         self._mappings = Mappings(self.interfaces, self.applications)
+        self._guarded = Guarded(roots, self.interfaces, self.applications)
         self._ruled: dict[str, Place] = {}
         """The rules of the configuration centre, by their paths."""
 
@@ -68,9 +70,15 @@ class Holdings:
                 held.popitem()
                 yield
 
+    def guarded(self, path: str) -> bool:
+        """Take it that a node may not be read; return whether it is known of what it would tell."""
+        self._settled = False
+        return self._guarded.close(path)
+
     def children(self, path: str, names: Sequence[str]) -> None:
         """Take all children that a node has."""
         self._settled = False
+        self._guarded.open(path)
         for place in self._roots.places(path):
             if place.sort in CATEGORIES:
                 self.interfaces.replace(place, names)
@@ -79,7 +87,8 @@ class Holdings:
                 self._mappings.children(place, path, names)
                 continue
             listed = frozenset(names)
-            for name in [each for each in self._known(place, path) if each not in listed]:
+            known = (*self._known(place, path), *self._guarded.names(path))
+            for name in [each for each in known if each not in listed]:
                 self.removed(path, name)
             for name in names if place.sort in _TELLING else ():
                 self._list(place, path, name)
@@ -104,6 +113,7 @@ class Holdings:
             elif place.sort is Sort.MAPPING:
                 self._mappings.remove(place, path, name)
         gone = join(path, name)
+        self._guarded.leave(gone)
         for each in (*self._roots.below(gone), gone):
             for place in self._roots.places(each):
                 self._clear(place, each)
@@ -111,6 +121,7 @@ class Holdings:
     def data(self, path: str, data: bytes | None) -> None:
         """Take a node's data, or that it is not there."""
         self._settled = False
+        self._guarded.open(path)
         for place in self._roots.places(path):
             if place.sort is Sort.MAPPING:
                 self._mappings.data(place, path, data)

@@ -14,11 +14,15 @@ from meshbridge import Consumer, Health, Instance, Kind, RegisteredService, Serv
 from meshbridge_dubbo import Provider, asks_for
 from meshbridge_dubbo.overrides import Rules, apply
 from meshbridge_zookeeper_dubbo.names import Names
-from meshbridge_zookeeper_dubbo.records import Caller, Fault, Record, plain
+from meshbridge_zookeeper_dubbo.records import Caller, Fault, Record, plain, unreadable
 from meshbridge_zookeeper_dubbo.roots import Sort
 
 MOST_EMPTY: Final = 16
 """Groups and versions without a provider that are remembered of one interface."""
+
+
+_HIDING: Final = frozenset((Sort.INTERFACE, Sort.PROVIDERS))
+"""Nodes without which it is not known which providers there are."""
 
 
 class Told(NamedTuple):
@@ -49,7 +53,17 @@ class Part:
 class Interface:
     """What is known of one interface."""
 
-    __slots__ = ("_guessed", "_served", "mappings", "name", "parts", "rules", "seen", "wrong")
+    __slots__ = (
+        "_guessed",
+        "_served",
+        "guarded",
+        "mappings",
+        "name",
+        "parts",
+        "rules",
+        "seen",
+        "wrong",
+    )
 
     def __init__(self, name: str) -> None:
         """Begin with nothing; ``name`` is decoded."""
@@ -62,6 +76,8 @@ class Interface:
         """What the configuration centre says of it, by the path of the rule."""
         self.wrong: dict[str, Fault] = {}
         """What is wrong with rules and mappings, by their paths."""
+        self.guarded: dict[str, Sort] = {}
+        """The nodes that would tell of it and may not be read, by their paths."""
         self._served: dict[str, tuple[Provider, ...]] = {}
         self._guessed: set[str] = set()
         self.seen: dict[ServiceId, None] = {}
@@ -96,7 +112,9 @@ class Interface:
     @property
     def empty(self) -> bool:
         """Whether nothing at all is known of it."""
-        return not (self.parts or self.mappings or self.rules or self.wrong or self._served)
+        return not (
+            self.parts or self.mappings or self.rules or self.wrong or self.guarded or self._served
+        )
 
     def services(self) -> list[Told]:
         """Return what is said of each of its services, none if there is no such interface.
@@ -122,10 +140,15 @@ class Interface:
                     known.add(each.service)
         self._see(known)
         names = sorted({*found, *faults, *self._left()} or self._unseen())
+        hiding = self._hiding(names)
+        if hiding:
+            names = sorted({*names, *self.seen} or {plain(self.name)})
+        for name in names:
+            faults.setdefault(name, set()).update(each._replace(service=name) for each in hiding)
         rules = tuple(self._rules())
         for fault in self._remarks(rules) if names else ():
             name = fault.service if fault.service in names else names[0]
-            faults.setdefault(name, set()).add(fault._replace(service=name))
+            faults[name].add(fault._replace(service=name))
         return [
             Told(
                 RegisteredService(
@@ -134,10 +157,19 @@ class Interface:
                     consumers=self._consumers(name),
                     kind=Kind.DUBBO_INTERFACE,
                 ),
-                tuple(sorted(faults.get(name, ()))),
+                tuple(sorted(faults[name])),
             )
             for name in names
         ]
+
+    def _hiding(self, names: Collection[ServiceId]) -> list[Fault]:
+        """Return what of it cannot be read, so that services may have instances not told here.
+
+        A mapping adds nothing to what is told of an interface otherwise.
+        """
+        hiding = _HIDING if names else _HIDING | {Sort.MAPPING}
+        paths = (path for path, sort in self.guarded.items() if sort in hiding)
+        return [unreadable(plain(self.name), path)._replace(whole=True) for path in paths]
 
     def _left(self) -> Collection[ServiceId]:
         """Return what had a provider and is told on without one."""
@@ -163,6 +195,8 @@ class Interface:
         for told in rules:
             yield from (Fault(plain(self.name), *astuple(each)) for each in told.remarks)
         yield from self.wrong.values()
+        beside = (path for path, sort in self.guarded.items() if sort not in _HIDING)
+        yield from (unreadable(plain(self.name), path) for path in beside)
         yield from (each for each in self._records() if isinstance(each, Fault) and each.vague)
 
     def _consumers(self, service: ServiceId) -> tuple[Consumer, ...]:

@@ -102,6 +102,24 @@ class Interfaces:
                 self._went(each)
             self._note(place, names)
 
+    def guard(self, place: Place, path: str) -> None:
+        """Take it that a node may not be read: what it told before a gap stays."""
+        interface = self._changing(place.name)
+        interface.guarded[path] = place.sort
+        before = self._before.get(place.name)
+        if before is not None and path in before.rules:
+            interface.rules.setdefault(path, before.rules[path])
+        for sort in _READ if place.sort is Sort.INTERFACE else _READ.keys() & {place.sort}:
+            category = place._replace(sort=sort)
+            known = self._known(category)
+            if known and not self._held(category):
+                for each in self._names(category).keep(known):
+                    self._came(each)
+
+    def unguard(self, place: Place, path: str) -> None:
+        """Take it that a node was read or is not there."""
+        self._changing(place.name).guarded.pop(path, None)
+
     def drop(self, place: Place) -> None:
         """Take it that an interface's node is not there."""
         if self._nodes.get(place.root, {}).pop(place.node, None) is None:

@@ -42,6 +42,11 @@ class Names(Generic[T]):
         known = self.read[key] = before.read[key]
         return known
 
+    def keep(self, before: "Names[T]") -> list[T]:
+        """Take what was read before of names that cannot be listed now, and return it."""
+        self.read = dict(before.read)
+        return list(self.read.values())
+
     def remove(self, name: str) -> T | None:
         """Let a name go; return what it told, if it was read."""
         key = hash(name)

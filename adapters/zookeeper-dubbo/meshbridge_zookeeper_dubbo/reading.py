@@ -6,7 +6,7 @@ its own.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Never
 
 from meshbridge import memory
@@ -42,13 +42,12 @@ SINGLE_REQUESTS = 64
 """Outstanding where each asks one question."""
 
 
-async def follow(  # noqa: PLR0913 - what is below the star is seldom given
+async def follow(
     session: Session,
     roots: Sequence[str],
     interest: Interest,
     listener: Listener,
     *,
-    protected: Callable[[str], None] | None = None,
     together: int = MOST_QUESTIONS,
     single_watches: bool = False,
 ) -> Never:
@@ -59,8 +58,6 @@ async def follow(  # noqa: PLR0913 - what is below the star is seldom given
         roots: Paths to read from, each once. One that does not exist holds nothing until it does.
         interest: Says what to read of them and of what is below.
         listener: Is told, on the event loop.
-        protected: Is told of a node below a root that may not be read, before the listener is told
-            of it as of one that is not there; without it a warning is logged.
         together: Questions that one request may ask: with one, only what is too large by itself is
             too large.
         single_watches: Speak as to a server before 3.6, whatever it is: no such server is at hand
@@ -69,7 +66,7 @@ async def follow(  # noqa: PLR0913 - what is below the star is seldom given
     Raises RegistryUnavailable once the connection is over or there is too much to be read (see
     reading_state for the bounds), and RegistryRejected if a root may not be read.
     """
-    following = _Following(session, roots, interest, listener, protected, together)
+    following = _Following(session, roots, interest, listener, together)
     try:
         await following.run(single_watches=single_watches)
     except UnreadableTreeError as error:
@@ -88,7 +85,6 @@ class _Following:
         roots: Sequence[str],
         interest: Interest,
         listener: Listener,
-        protected: Callable[[str], None] | None,
         together: int,
     ) -> None:
         self._session = session
@@ -96,8 +92,6 @@ class _Following:
         self._roots = roots
         self._interest = interest
         self._listener = listener
-        self._protected = protected or self._note
-        self._guarded: list[str] = []
         self._asked: dict[int, list[tuple[Node, Read]]] = {}
         self._weight = REPLY / FIRST_QUESTIONS
         """Bytes that an answer to one question is expected to have."""
@@ -109,9 +103,7 @@ class _Following:
     async def run(self, *, single_watches: bool) -> Never:
         await self._catch_up()
         recursive = not single_watches and await self._watch()
-        state = State(
-            self._roots, self._interest, self._listener, self._protected, recursive=recursive
-        )
+        state = State(self._roots, self._interest, self._listener, recursive=recursive)
         loop = asyncio.get_running_loop()
         self._since = check_at = self._clock()
         waking: asyncio.TimerHandle | None = None
@@ -188,17 +180,13 @@ class _Following:
             self._since = now
             self._listener.settled()
 
-    def _note(self, path: str) -> None:
-        self._guarded.append(path)
-
     def _warn(self, state: State) -> None:
-        for event, paths in (
-            ("registry-nodes-protected", self._guarded),
-            ("registry-changes-overlooked", state.overlooked),
-        ):
-            if paths:
-                self._session.logger.warning(event, first=paths[0], count=len(paths), remedy=REMEDY)
-                paths.clear()
+        paths = state.overlooked
+        if paths:
+            self._session.logger.warning(
+                "registry-changes-overlooked", first=paths[0], count=len(paths), remedy=REMEDY
+            )
+            paths.clear()
 
     async def _catch_up(self) -> None:
         """Have a follower learn first what its leader knows."""

@@ -137,10 +137,13 @@ class Nodes:
     def check(self, share: float) -> None:
         """Read the children of some nodes again, each in its turn, to see whether all was told.
 
-        They are one more than this share of all that are read.
+        They are one more than this share of all that are read. Of one that might not be read, all
+        that is wanted is read again, as no watch tells that it may be.
         """
         if not self._round:
-            self._round = [node for node in self._nodes.values() if Want.CHILDREN in node.want]
+            self._round = [
+                node for node in self._nodes.values() if Want.CHILDREN in node.want or node.guarded
+            ]
         most = int(share * len(self._nodes)) + 1
         for node in self._round[-most:]:
             if not (node.gone or node.queued or node.open):
@@ -160,7 +163,7 @@ class Nodes:
             if node.gone:
                 continue
             wants = _LOOKING if look and node.missing else WANTS[node.want]
-            if node.checking:
+            if node.checking and not node.guarded:
                 wants = _CHECKING
             reads.extend((node, Read(node.path, want)) for want in wants)
             node.open = len(wants)

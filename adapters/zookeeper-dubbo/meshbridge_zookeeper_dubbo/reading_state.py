@@ -9,7 +9,7 @@ its name stands in its parent's list. So the lists are read again in turn, and w
 what was told is told then.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from meshbridge_zookeeper_dubbo.persistent import (
@@ -43,7 +43,6 @@ class State:
         roots: Sequence[str],
         interest: Interest,
         listener: Listener,
-        protected: Callable[[str], None],
         *,
         recursive: bool,
     ) -> None:
@@ -53,14 +52,11 @@ class State:
             roots: Paths to read from.
             interest: Says what to read of them and of what is below.
             listener: Is told.
-            protected: Is told once of a node below a root that may not be read, before the
-                listener is told of it as of one that is not there, which it is if it never could.
             recursive: Whether events come for every node below the roots, each naming the node
                 itself; otherwise once for each node that was read, and for children without a name.
         """
         self._interest = interest
         self._listener = listener
-        self._protected = protected
         self._recursive = recursive
         self.nodes = Nodes()
         self.told = True
@@ -103,7 +99,7 @@ class State:
         elif result == NO_NODE:
             self._is_missing(node, read.want)
         elif result == NO_AUTH:
-            self._is_guarded(node, read.want)
+            self._is_guarded(node)
         elif result == EXISTING:
             node.missing = False
             node.again = True
@@ -176,9 +172,10 @@ class State:
         self.told = True
 
     def _has_children(self, node: Node, names: list[str]) -> None:
+        guarded = node.guarded
         node.missing = node.guarded = False
         size, found = sum(map(len, names)), mark(names)
-        if node.checking:
+        if node.checking and not guarded:
             if node.known and (size, found) == (node.names_size, node.mark):
                 return
             self.overlooked.append(node.path)
@@ -206,14 +203,13 @@ class State:
         else:
             self.nodes.remove(node)  # its parent's event comes, and then it is found or not
 
-    def _is_guarded(self, node: Node, want: Want) -> None:
+    def _is_guarded(self, node: Node) -> None:
         if node.path in self._roots:
             raise ProtectedRootError(node.path)
         if not node.guarded:
             node.guarded = True
-            self._protected(node.path)
-        if not node.checking:  # what was told of it before may still hold
-            self._is_empty(node, want)
+            self._listener.guarded(node.path)
+            self.told = True
 
     def _has_gone(self, node: Node) -> None:
         if node.path not in self._roots:

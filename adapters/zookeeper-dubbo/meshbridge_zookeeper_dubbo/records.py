@@ -11,6 +11,7 @@ from meshbridge_dubbo.provider import identity, instance_id
 _LONGEST: Final = 200
 """Characters of a node's name that stand for a record which cannot be read."""
 AGAIN: Final = "register it again, or delete its node in ZooKeeper"
+READABLE: Final = "let the bridge's user read all that is below the roots"
 CORRECT: Final = "correct the rule where it was written"
 
 
@@ -25,6 +26,13 @@ class Fault(NamedTuple):
     remedy: str
     vague: bool = False
     """Whether it may be about another service of the interface: group and version are not known."""
+    whole: bool = False
+    """Whether nothing of the service can be read."""
+
+    @property
+    def subject(self) -> ServiceId | tuple[ServiceId, str]:
+        """What the core is told of as unreadable."""
+        return self.service if self.whole else (self.service, self.record)
 
 
 class Caller(NamedTuple):
@@ -41,6 +49,11 @@ Record = Provider | Caller | Rules | Fault | None
 def plain(interface: str) -> ServiceId:
     """Return an interface without group and version."""
     return ServiceId("", "", interface)
+
+
+def unreadable(service: ServiceId, path: str) -> Fault:
+    """Return what is said of a node that may not be read."""
+    return Fault(service, path, f"{path} may not be read", READABLE)
 
 
 def provider(interface: str, name: str) -> Provider | Fault | None:

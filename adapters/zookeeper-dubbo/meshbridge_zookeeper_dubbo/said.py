@@ -81,4 +81,4 @@ def _united(interface: Sequence[Told], application: Told | None) -> Iterable[Tol
 
 
 def _unreadable(told: Told) -> Unreadable:
-    return tuple(dict.fromkeys((each.service, each.record) for each in told.faults))
+    return tuple(dict.fromkeys(each.subject for each in told.faults))

@@ -9,6 +9,7 @@ from meshbridge.memory import settle
 from meshbridge_zookeeper_dubbo.dialling import WITHIN
 from meshbridge_zookeeper_dubbo.holdings import Holdings
 from meshbridge_zookeeper_dubbo.pace import Pace
+from meshbridge_zookeeper_dubbo.records import READABLE
 from meshbridge_zookeeper_dubbo.said import News
 
 PATIENCE: Final = 2 * WITHIN
@@ -49,6 +50,11 @@ class Telling:
     def data(self, path: str, data: bytes | None) -> None:
         """Take a node's data."""
         self._holdings.data(path, data)
+
+    def guarded(self, path: str) -> None:
+        """Take it that a node may not be read."""
+        if not self._holdings.guarded(path):
+            self._context.logger.warning("registry-node-guarded", path=path, remedy=READABLE)
 
     def settled(self) -> None:
         """Take it that what was told so far is one state."""
@@ -124,8 +130,7 @@ class Telling:
 
     def _report(self, news: News) -> None:
         for fault in news.reports:
-            subject = (fault.service, fault.record)
-            self._context.report(self._scope, subject, fault.reason, fault.remedy)
+            self._context.report(self._scope, fault.subject, fault.reason, fault.remedy)
 
     def _tell(self, news: News) -> None:
         self._report(news)

@@ -47,7 +47,14 @@ class Listener(Protocol):
         ...
 
     def data(self, path: str, data: bytes | None) -> None:
-        """Take a node's data; ``None``: there is no such node, or nobody may read it."""
+        """Take a node's data; ``None``: there is no such node."""
+        ...
+
+    def guarded(self, path: str) -> None:
+        """Take it that a node below a root may not be read: what was told of it may hold or not.
+
+        That ends when more is told of it, or when it goes.
+        """
         ...
 
     def settled(self) -> None:

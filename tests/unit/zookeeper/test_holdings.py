@@ -440,7 +440,7 @@ def test_an_instance_that_cannot_be_read_spoils_itself() -> None:
     assert registry.unreadable[shop] == ()
 
 
-def test_a_node_that_may_not_be_read_any_more_tells_nothing() -> None:
+def test_an_instance_whose_node_was_not_there_when_it_was_read_tells_nothing() -> None:
     registry = Registry().read({"/services/shop/a": b'{"address":"10.0.0.1","port":80}'})
     registry.holdings.data("/services/shop/a", None)
     registry.settle()

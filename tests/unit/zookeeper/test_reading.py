@@ -100,6 +100,9 @@ class Heard:
     def data(self, path: str, data: bytes | None) -> None:
         raise AssertionError(path, data)
 
+    def guarded(self, path: str) -> None:
+        raise AssertionError(path)
+
     def settled(self) -> None:
         self.settlings += 1
 

@@ -70,6 +70,9 @@ class View:
     def data(self, path: str, data: bytes | None) -> None:
         self.contents[path] = data
 
+    def guarded(self, path: str) -> None:
+        raise AssertionError(path)
+
     def settled(self) -> None:
         """Hear it."""
 
@@ -112,10 +115,7 @@ class Server(RuleBasedStateMachine):
             self.creates(path)
         self.wire.clear()
         self.view = View()
-        self.state = State(ROOTS, interest, self.view, self.fail, recursive=self.recursive)
-
-    def fail(self, path: str) -> None:
-        raise AssertionError(path)
+        self.state = State(ROOTS, interest, self.view, recursive=self.recursive)
 
     @rule(path=PATHS)
     def creates(self, path: str) -> None:

@@ -27,7 +27,7 @@ class Reader:
     ) -> None:
         self.said: list[Said] = []
         self.answers = dict(answers)
-        self.state = State(roots or ("/a",), interest, self, self.protected, recursive=recursive)
+        self.state = State(roots or ("/a",), interest, self, recursive=recursive)
         self.state.nodes.most = most
 
     def children(self, path: str, names: Sequence[str]) -> None:
@@ -45,8 +45,8 @@ class Reader:
     def settled(self) -> None:
         raise AssertionError("it is for those to say who do the reading")
 
-    def protected(self, path: str) -> None:
-        self.said.append(("protected", path))
+    def guarded(self, path: str) -> None:
+        self.said.append(("guarded", path))
 
     def read(self) -> list[Said]:
         """Answer all questions; return what was said since this was asked last."""
@@ -169,28 +169,34 @@ def test_an_old_server_is_asked_to_look_out_for_a_root() -> None:
 
 def test_a_node_that_may_not_be_read_is_told_apart_once() -> None:
     reader = Reader({**TREE, "/a/x/providers": NO_AUTH, "/a/x/data": NO_AUTH})
-    assert reader.read()[-4:] == [
-        ("protected", "/a/x/providers"),
-        ("children", "/a/x/providers"),
-        ("protected", "/a/x/data"),
-        ("data", "/a/x/data", "None"),
-    ]
+    assert reader.read()[-2:] == [("guarded", "/a/x/providers"), ("guarded", "/a/x/data")]
     reader.state.nodes.check(1)
     assert reader.read() == []
     reader.answers = dict(TREE)
     for _ in range(2):
         reader.state.nodes.check(1)
-    assert reader.read() == [("children", "/a/x/providers", "url")]
+    assert sorted(reader.read()) == [
+        ("children", "/a/x/providers", "url"),
+        ("data", "/a/x/data", "b'content'"),
+    ]
+    assert reader.state.overlooked == []
 
 
 def test_what_may_no_longer_be_read_keeps_what_was_told() -> None:
-    """It may still hold, and nobody would say so again."""
+    """It may still hold, also where a change is seen; and it is told again once it may be read."""
     reader = Reader(TREE)
     reader.read()
-    reader.answers["/a/x/providers"] = NO_AUTH
+    reader.state.told = False
+    reader.answers["/a/x/providers"] = reader.answers["/a/x/data"] = NO_AUTH
     for _ in range(2):
         reader.state.nodes.check(1)
-    assert reader.read() == [("protected", "/a/x/providers")]
+    assert reader.read() == [("guarded", "/a/x/providers")]
+    assert reader.state.told
+    assert reader.happens(Happened.CHANGED, "/a/x/data") == [("guarded", "/a/x/data")]
+    reader.answers = dict(TREE)
+    for _ in range(2):
+        reader.state.nodes.check(1)
+    assert ("children", "/a/x/providers", "url") in reader.read()
 
 
 def test_a_check_tells_what_no_watch_has_told_and_nothing_else() -> None:

@@ -54,6 +54,8 @@ class Registry:
         self.roots = roots or Roots(["/dubbo"], ["/services"])
         self.dials = dials
         self.tree: Tree = {}
+        self.guarded: set[str] = set()
+        """Paths of nodes that may not be read."""
         self.holdings = Holdings(self.roots, dials=dials)
         self.services: dict[ServiceId, RegisteredService] = {}
         self.unreadable: dict[ServiceId, Unreadable] = {}
@@ -95,6 +97,9 @@ class Registry:
 
     def tell(self, path: str) -> None:
         """Tell all that is at a node and below it, as when it is read."""
+        if path in self.guarded:
+            self.holdings.guarded(path)
+            return
         want = self.roots(path)
         if Want.DATA in want:
             self.hold(path)
@@ -121,6 +126,19 @@ class Registry:
         """Tell what a node holds."""
         if Want.DATA in self.roots(path):
             self.holdings.data(path, self.tree.get(path, b""))
+
+    def guard(self, path: str) -> bool:
+        """Tell that a node may not be read any more; return whether that is said of a service."""
+        self.guarded.add(path)
+        known = self.holdings.guarded(path)
+        self.settle()
+        return known
+
+    def admit(self, path: str) -> None:
+        """Tell that a node may be read again."""
+        self.guarded.discard(path)
+        self.tell(path)
+        self.settle()
 
     def settle(self) -> None:
         """End what was told, and take what there is to say."""

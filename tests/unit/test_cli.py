@@ -118,6 +118,7 @@ def test_adapters_lists_what_is_installed_with_every_option() -> None:
     assert headings == [
         f"adapter file  {own}",
         f"adapter nacos  {own}",
+        f"adapter zookeeper-dubbo  {own}",
         f"outlet mcp  {own}",
         f"outlet xds  {own}",
     ]

@@ -156,6 +156,8 @@ def _folded(older: Changed | Removed | None, newer: Changed) -> Changed | Remove
     if older is None or not newer.unreadable:
         return newer
     service = newer.service
+    if isinstance(older, Changed) and service.id in older.unreadable:
+        return newer  # the older one says nothing of its own
     if service.id in newer.unreadable:
         return older
     if isinstance(older, Removed):  # nothing is left that could be kept

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Never
+from typing import Never, TypeVar
 
 import pytest
 
@@ -19,6 +19,9 @@ from rig.envoy import NoEnvoy, find_envoy
 from rig.nacos import Nacos
 from rig.server import Server
 from rig.starts import table
+from rig.zookeeper import ZooKeeper
+
+AnyServer = TypeVar("AnyServer", bound=Server)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -44,8 +47,16 @@ def make_nacos(directory: Path, *, password: str = "") -> Nacos:
         unavailable(missing)
 
 
+def make_zookeeper(directory: Path, **settings: str) -> ZooKeeper:
+    """Return a ZooKeeper of one's own, not started; ``settings`` are further lines of its own."""
+    try:
+        return ZooKeeper(directory, settings=settings)
+    except Missing as missing:
+        unavailable(missing)
+
+
 @contextmanager
-def shared(server: Nacos) -> Generator[Nacos]:
+def shared(server: AnyServer) -> Generator[AnyServer]:
     """Run a server beyond the event loop of one test."""
     try:
         asyncio.run(server.start())
@@ -58,6 +69,13 @@ def shared(server: Nacos) -> Generator[Nacos]:
 def nacos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nacos]:
     """Return a running Nacos; whoever uses it leaves it running and names services uniquely."""
     with shared(make_nacos(tmp_path_factory.mktemp("nacos"))) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def zookeeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZooKeeper]:
+    """Return a running ZooKeeper; whoever uses it leaves it running, with a tree of his own."""
+    with shared(make_zookeeper(tmp_path_factory.mktemp("zookeeper"))) as server:
         yield server
 
 

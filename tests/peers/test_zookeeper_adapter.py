@@ -41,20 +41,6 @@ def watch(server: ZooKeeper, **options: object) -> AbstractAsyncContextManager[W
     return watching(adapter(server, **options))
 
 
-@pytest.fixture(scope="module")
-def zookeeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZooKeeper]:
-    """Return a running ZooKeeper."""
-    try:
-        server = ZooKeeper(tmp_path_factory.mktemp("zookeeper"))
-    except Missing as missing:
-        unavailable(missing)
-    try:
-        asyncio.run(server.start())
-        yield server
-    finally:
-        asyncio.run(server.stop())
-
-
 async def _all(servers: Sequence[Server], *, start: bool) -> None:
     slots = asyncio.Semaphore(AT_ONCE)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import uuid
-from collections.abc import Iterator
 from typing import ClassVar, Protocol, cast
 
 import pytest
@@ -10,7 +9,6 @@ from kazoo.client import KazooClient
 from kazoo.security import (
     make_digest_acl,  # pyright: ignore[reportUnknownVariableType] - kazoo does not say its types
 )
-from peers.conftest import unavailable
 
 from meshbridge import Adapter, Context
 from meshbridge.testing import (
@@ -22,7 +20,6 @@ from meshbridge.testing import (
     Reset,
 )
 from meshbridge_zookeeper_dubbo import Options, ZooKeeperDubbo
-from rig.bed import Missing
 from rig.zookeeper import ZooKeeper
 from rig.zookeeper_nodes import Node, provider, spring
 from rig.zookeeper_session import Session
@@ -141,20 +138,6 @@ class Applications(Tree):
     async def spoil(self, service: str, address: str, port: int) -> None:
         path = self.node(service, address, port).path
         await self._session.write(self._chroot + path, b"no JSON")
-
-
-@pytest.fixture(scope="module")
-def zookeeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZooKeeper]:
-    """Return a running ZooKeeper."""
-    try:
-        server = ZooKeeper(tmp_path_factory.mktemp("zookeeper"))
-    except Missing as missing:
-        unavailable(missing)
-    try:
-        asyncio.run(server.start())
-        yield server
-    finally:
-        asyncio.run(server.stop())
 
 
 class TestInterfaces(AdapterContract):

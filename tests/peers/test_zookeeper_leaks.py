@@ -6,17 +6,15 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from peers.conftest import unavailable
+from peers.conftest import make_zookeeper
 
 from meshbridge import Adapter, Context
 from meshbridge.testing import FaultProxy, Reset
 from meshbridge_zookeeper_dubbo import Options, ZooKeeperDubbo
 from meshbridge_zookeeper_dubbo.interface import Interface
 from meshbridge_zookeeper_dubbo.reading_state import State
-from rig.bed import Missing
 from rig.waiting import until
 from rig.watching import watching
-from rig.zookeeper import ZooKeeper
 from rig.zookeeper_nodes import provider
 from rig.zookeeper_session import Session
 
@@ -35,10 +33,7 @@ def there() -> Counter[type]:
 
 async def test_nothing_is_left_of_what_lost_connections_had_read(tmp_path: Path) -> None:
     """Not even what only a collector would find: it never looks at what was loaded."""
-    try:
-        server = ZooKeeper(tmp_path)
-    except Missing as missing:
-        unavailable(missing)
+    server = make_zookeeper(tmp_path)
     gc.unfreeze()
     gc.collect()  # what other tests of this process have left
     before = there()

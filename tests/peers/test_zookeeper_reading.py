@@ -5,33 +5,16 @@ Each test runs with persistent watches and as if the server were older than 3.6.
 
 import asyncio
 import random
-from collections.abc import Iterator
 
 import pytest
-from peers.conftest import unavailable
 from peers.zookeeper_following import following, options, read_all
 
 from meshbridge import RegistryUnavailable
 from meshbridge.testing import FaultProxy, Reset
-from rig.bed import Missing
 from rig.zookeeper import ZooKeeper
 from rig.zookeeper_session import Session
 
 pytestmark = pytest.mark.asyncio
-
-
-@pytest.fixture(scope="module")
-def zookeeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZooKeeper]:
-    """Return a running ZooKeeper; each test has its own chroot there."""
-    try:
-        server = ZooKeeper(tmp_path_factory.mktemp("zookeeper"))
-    except Missing as missing:
-        unavailable(missing)
-    try:
-        asyncio.run(server.start())
-        yield server
-    finally:
-        asyncio.run(server.stop())
 
 
 @pytest.fixture

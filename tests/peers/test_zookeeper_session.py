@@ -5,19 +5,17 @@ import base64
 import hashlib
 import struct
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import structlog
-from peers.conftest import unavailable
+from peers.conftest import make_zookeeper
 from peers.zookeeper_following import following, options
 
 from meshbridge import RegistryRejected, RegistryUnavailable
 from meshbridge.testing import Corrupt, Direction, FaultProxy, Hang
 from meshbridge_zookeeper_dubbo import reading
 from meshbridge_zookeeper_dubbo.session import connected
-from rig.bed import Missing
 from rig.ports import free_port
 from rig.zookeeper import ZooKeeper
 from rig.zookeeper_session import Session
@@ -27,27 +25,8 @@ pytestmark = pytest.mark.asyncio
 PASSWORD = "hunter2"  # noqa: S105 - nobody's
 
 
-def make(directory: Path, **settings: str) -> ZooKeeper:
-    """Return a ZooKeeper of one's own, not started."""
-    try:
-        return ZooKeeper(directory, settings=settings)
-    except Missing as missing:
-        unavailable(missing)
-
-
-@pytest.fixture(scope="module")
-def zookeeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZooKeeper]:
-    """Return a running ZooKeeper; each test has its own paths there."""
-    server = make(tmp_path_factory.mktemp("zookeeper"))
-    try:
-        asyncio.run(server.start())
-        yield server
-    finally:
-        asyncio.run(server.stop())
-
-
 async def test_the_end_of_the_server_is_noticed_at_once(tmp_path: Path) -> None:
-    async with make(tmp_path) as server, Session(server.address) as writer:
+    async with make_zookeeper(tmp_path) as server, Session(server.address) as writer:
         await writer.write("/dubbo/a")
         async with following(options(server.address)) as heard:
             await heard.is_whole()
@@ -66,7 +45,7 @@ async def test_the_end_of_the_server_is_noticed_at_once(tmp_path: Path) -> None:
 
 
 async def test_a_silent_server_is_given_up_within_two_thirds_of_the_session(tmp_path: Path) -> None:
-    async with make(tmp_path) as server:
+    async with make_zookeeper(tmp_path) as server:
         async with following(options(server.address, **{"session-timeout": "3s"})) as heard:
             await heard.is_whole()
             server.pause()
@@ -77,7 +56,7 @@ async def test_a_silent_server_is_given_up_within_two_thirds_of_the_session(tmp_
 
 
 async def test_a_silent_server_is_left_quickly(tmp_path: Path) -> None:
-    async with make(tmp_path) as server:
+    async with make_zookeeper(tmp_path) as server:
         async with following(options(server.address)) as heard:
             await heard.is_whole()
             server.pause()

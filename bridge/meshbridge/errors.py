@@ -1,5 +1,8 @@
 """Every exception that crosses a seam of the bridge, told apart by what can be done about it."""
 
+from collections.abc import Iterator
+from typing import cast
+
 
 class MeshbridgeError(Exception):
     """The base of all errors the bridge raises on purpose."""
@@ -28,3 +31,25 @@ class ConfigurationError(MeshbridgeError):
         """Keep the faults as separate lines."""
         super().__init__("\n".join(faults))
         self.faults = faults
+
+
+def foremost(failed: ExceptionGroup[Exception]) -> Exception:
+    """Return what the user should hear of several failures: a bug, else a refusal, else an outage.
+
+    For adapters whose tasks end together: one error leaves ``watch``.
+    """
+
+    def rank(leaf: Exception) -> int:
+        if isinstance(leaf, RegistryUnavailable):
+            return 2
+        return int(isinstance(leaf, RegistryRejected))
+
+    return min(_leaves(failed), key=rank)
+
+
+def _leaves(failed: ExceptionGroup[Exception]) -> Iterator[Exception]:
+    for each in failed.exceptions:
+        if isinstance(each, ExceptionGroup):
+            yield from _leaves(cast("ExceptionGroup[Exception]", each))
+        else:
+            yield each

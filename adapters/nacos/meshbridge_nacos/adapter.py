@@ -2,14 +2,15 @@
 
 import asyncio
 import warnings
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, ClassVar, Never, cast
+from typing import TYPE_CHECKING, ClassVar, Never
 
 from pydantic import BaseModel
 
-from meshbridge import Context, Emit, RegistryRejected, RegistryUnavailable
+from meshbridge import Context, Emit, RegistryUnavailable
+from meshbridge.errors import foremost
 from meshbridge_nacos.inbox import Inbox
 from meshbridge_nacos.login import Login
 from meshbridge_nacos.options import Options as NacosOptions
@@ -69,7 +70,7 @@ class Nacos:
                 for namespace in self._options.namespaces:
                     tasks.create_task(self._watch_namespace(namespace, emit))
         except ExceptionGroup as failed:
-            raise _foremost(failed) from failed
+            raise foremost(failed) from failed
         raise AssertionError("a namespace is watched until that fails")
 
     async def _watch_namespace(self, namespace: str, emit: Emit) -> None:
@@ -108,22 +109,3 @@ class Nacos:
                 yield session
                 return
         raise RegistryUnavailable("; ".join(reasons))
-
-
-def _foremost(failed: ExceptionGroup[Exception]) -> Exception:
-    """Return what the user should hear of: a bug, else a refusal, else an outage."""
-
-    def rank(leaf: Exception) -> int:
-        if isinstance(leaf, RegistryUnavailable):
-            return 2
-        return int(isinstance(leaf, RegistryRejected))
-
-    return min(_leaves(failed), key=rank)
-
-
-def _leaves(failed: ExceptionGroup[Exception]) -> Iterator[Exception]:
-    for each in failed.exceptions:
-        if isinstance(each, ExceptionGroup):
-            yield from _leaves(cast("ExceptionGroup[Exception]", each))
-        else:
-            yield each

@@ -1,13 +1,13 @@
 """Watches the configured roots of a ZooKeeper ensemble over one session, as one scope."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import ClassVar, Never, cast
 
 from pydantic import BaseModel
 
 from meshbridge import Context, Emit, RegistryRejected, RegistryUnavailable
+from meshbridge.errors import foremost
 from meshbridge_zookeeper_dubbo.fetching import Fetching
 from meshbridge_zookeeper_dubbo.holdings import Holdings
 from meshbridge_zookeeper_dubbo.options import Options as ZooKeeperOptions
@@ -57,7 +57,7 @@ class ZooKeeperDubbo:
             async with connected(self._options, self._context.logger) as session:
                 await self._follow(session, emit)
         except ExceptionGroup as failed:
-            error = _foremost(failed)
+            error = foremost(failed)
             if isinstance(error, OversizedAnswer):
                 self._together = 1  # alone, each node may be small enough
             if not isinstance(error, RegistryRejected | RegistryUnavailable):
@@ -85,17 +85,6 @@ class ZooKeeperDubbo:
             await telling.keep_telling(fetching.look)
 
 
-def _foremost(failed: ExceptionGroup[Exception]) -> Exception:
-    """Return what the user should hear of: a bug, else a refusal, else an outage."""
-
-    def rank(leaf: Exception) -> int:
-        if isinstance(leaf, RegistryUnavailable):
-            return 2
-        return int(isinstance(leaf, RegistryRejected))
-
-    return min(_leaves(failed), key=rank)
-
-
 def _forget_frames(error: BaseException | None) -> None:
     """Let go of what the frames of an outage hold: all that was read, in a circle with the error.
 
@@ -109,11 +98,3 @@ def _forget_frames(error: BaseException | None) -> None:
     if isinstance(error, BaseExceptionGroup):
         for leaf in cast("BaseExceptionGroup[BaseException]", error).exceptions:
             _forget_frames(leaf)
-
-
-def _leaves(failed: ExceptionGroup[Exception]) -> Iterator[Exception]:
-    for each in failed.exceptions:
-        if isinstance(each, ExceptionGroup):
-            yield from _leaves(cast("ExceptionGroup[Exception]", each))
-        else:
-            yield each

@@ -380,6 +380,7 @@ async def test_a_busy_istiod_shows_a_lag_that_grows_and_then_what_its_answer_too
             return outlet.metric("meshbridge_mcp_unanswered_seconds", type="ServiceEntry")
 
         async with istiod.connected():
+            await istiod.until(acknowledged(istiod))
             await istiod.until(lambda: entries().ack_seconds == 0.0)
             assert (entries().responses, entries().unanswered_seconds, lag()) == (1, None, 0.0)
             async with istiod.busy():

@@ -1,5 +1,6 @@
 """What Dubbo means, whichever registry holds it: URLs, instances, metadata and rules; pure."""
 
+from meshbridge_dubbo.alike import provider_named
 from meshbridge_dubbo.application import (
     ApplicationInstance,
     Framework,
@@ -53,6 +54,7 @@ __all__ = [
     "is_dubbos",
     "not_a_provider",
     "parse_url",
+    "provider_named",
     "providers_of",
     "read_configurators",
     "read_consumer",

@@ -195,18 +195,19 @@ def _ports(url: Url) -> tuple[InstancePort, ...]:
     """
     secure = flag(url.parameters, "ssl-enabled", default=False)
     more = url.parameters.get("ext.protocol", "")
-    first = _port(url.port, url.protocol, secure=secure)
+    first = port(url.port, url.protocol, secure=secure)
     if not more:
         return (first,)
     others = dict.fromkeys(name for name in more.split(",") if name and name != url.protocol)
     return (
         first,
-        *(_port(url.port, bounded_name(each, "protocol"), secure=secure) for each in others),
+        *(port(url.port, bounded_name(each, "protocol"), secure=secure) for each in others),
     )
 
 
 @lru_cache(maxsize=16_384)
-def _port(number: int, protocol: str, *, secure: bool) -> InstancePort:
+def port(number: int, protocol: str, *, secure: bool) -> InstancePort:
+    """Return a port, the same each time: most providers listen on the same one."""
     return InstancePort(number, protocol, secure or protocol in _SECURE)
 
 

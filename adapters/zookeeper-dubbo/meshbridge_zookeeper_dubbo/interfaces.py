@@ -154,7 +154,7 @@ class Interfaces:
         """Read one name that was not read yet; return whether there was one."""
         if not self.unread:
             return False
-        key = next(iter(self.unread))
+        key = next(reversed(self.unread))  # the first would be searched for where others stood
         names = self.unread[key]
         root, sort, node = key
         interface = self._nodes[root][node]

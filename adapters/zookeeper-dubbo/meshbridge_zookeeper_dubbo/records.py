@@ -3,7 +3,15 @@
 from typing import Final, NamedTuple
 
 from meshbridge import BadData, Consumer, ServiceId
-from meshbridge_dubbo import Provider, Url, not_a_provider, parse_url, read_consumer, read_provider
+from meshbridge_dubbo import (
+    Provider,
+    Url,
+    not_a_provider,
+    parse_url,
+    provider_named,
+    read_consumer,
+    read_provider,
+)
 from meshbridge_dubbo.configurators import SUFFIX, read_configurators, read_override
 from meshbridge_dubbo.overrides import Rules
 from meshbridge_dubbo.provider import identity, instance_id
@@ -58,6 +66,9 @@ def unreadable(service: ServiceId, path: str) -> Fault:
 
 def provider(interface: str, name: str) -> Provider | Fault | None:
     """Return what a node below an interface's providers tells; ``None``: it is no provider."""
+    known = provider_named(name)
+    if known is not None and known.service.name == interface:
+        return known
     try:
         url = parse_url(name)
     except BadData as bad:

@@ -21,6 +21,7 @@ from meshbridge_dubbo import (
     guessed_providers,
     not_a_provider,
     parse_url,
+    provider_named,
     providers_of,
     read_configurators,
     read_consumer,
@@ -140,10 +141,12 @@ def bounded(instance: Instance) -> None:
 
 
 def read_url(text: bytes) -> Provider:
-    url = parse_url(text.decode(errors="surrogateescape"))  # as no ZooKeeper client hands it on
+    name = text.decode(errors="surrogateescape")  # as no ZooKeeper client hands it on
+    url = parse_url(name)
     assert len(str(url)) <= 1_024
     provider = read_provider(url)
     bounded(provider.instance)
+    assert provider_named(name) in {None, provider}
     return provider
 
 

@@ -122,7 +122,7 @@ def versioned(service: Service) -> Service:
     order in which they learned it. ``sources`` count, because istiod is told of them: a change of
     them alone must not be skipped. What a proxy gets has versions of its own bytes.
     """
-    bare = replace(service, version="")
+    bare = replace(service, version="") if service.version else service
     digest = hashlib.blake2b(msgspec.msgpack.encode(bare), digest_size=8)
     return replace(service, version=digest.hexdigest())
 

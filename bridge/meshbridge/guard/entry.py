@@ -140,6 +140,8 @@ class _Known:
 
     def find(self, instance: Instance) -> Instance | None:
         """Return the same instance as it is here."""
+        if not self._by_id:
+            return None
         return self._by_id.get(instance.id) or self._by_place.get(place(instance))
 
 
@@ -150,7 +152,8 @@ def compare(before: Entry, said: RegisteredService | None, moment: Moment) -> Ou
     order. New instances stand in one for one: for the oldest that are held, then for those that
     vanish now; one that finds nobody may yet let one older instance go within the window.
     """
-    now_listed = _Known(said.instances if said else ())
+    sought = before.held or before.instances
+    now_listed = _Known(said.instances if said and sought else ())
     held: list[Held] = []
     returned, no_loss = False, 0
     for each in before.held:

@@ -152,6 +152,8 @@ class Step:
 
         Not where several services were served: Dubbo's interfaces share one address and port.
         """
+        if not any(scope.missing.instances for scope in self._draft.all()):
+            return
         taken: dict[tuple[str, int], set[tuple[str, ServiceId]]] = {}
         for service, instance in new:
             taken.setdefault(place(instance), set()).add((name, service))

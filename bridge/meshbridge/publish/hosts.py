@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import ne
 from typing import Final
 
 from meshbridge.registration import Kind, ServiceId
@@ -25,6 +26,22 @@ _RENAMED_LABEL: Final = LONGEST_LABEL - len("-x12345678")
 
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _LEGAL: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
+
+
+def _spelt(sign: str) -> str:
+    lower = sign.lower()
+    return lower if lower in _LEGAL else "-"
+
+
+class _Spelling(dict[int, str]):
+    """What each sign becomes in a host, one for one: a table for ``str.translate``."""
+
+    def __missing__(self, code: int) -> str:
+        return _spelt(chr(code))
+
+
+_WITHOUT_DOTS: Final = _Spelling({code: _spelt(chr(code)) for code in range(128)})
+_WITH_DOTS: Final = _Spelling({**_WITHOUT_DOTS, ord("."): "."})
 _PIECE: Final = re.compile(r"\{([a-z]+)(\?)?\}|([a-z0-9-]+)")
 _WHEN_EMPTY: Final[Mapping[str, str]] = {
     "group": "default-group",
@@ -244,17 +261,12 @@ def as_label(raw: str) -> str:
 
 def _clean(raw: str, *, dots: bool) -> tuple[str, int]:
     """Return legal labels made of registry data, and how many characters that changed."""
-    signs: list[str] = []
-    changes = 0
-    for sign in raw:
-        lower = sign.lower()
-        legal = lower if lower in _LEGAL or (dots and lower == ".") else "-"
-        changes += legal != sign
-        signs.append(legal)
-    labels = [label.strip("-") for label in "".join(signs).split(".")]
+    spelt = raw.translate(_WITH_DOTS if dots else _WITHOUT_DOTS)
+    changes = sum(map(ne, raw, spelt))
+    labels = [label.strip("-") for label in spelt.split(".")]
     cleaned = ".".join(label for label in labels if label)
     fitted, cut = _fit(cleaned)
-    return fitted, changes + len(signs) - len(cleaned) + cut
+    return fitted, changes + len(spelt) - len(cleaned) + cut
 
 
 def _fit(host: str) -> tuple[str, int]:

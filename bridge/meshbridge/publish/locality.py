@@ -35,7 +35,7 @@ class LocalityTable:
 
     def find(self, address: str) -> Locality:
         """Return the locality of the most specific network that holds this address; names: none."""
-        parsed = parse(address)
+        parsed = parse(address) if self.rows else None
         for network, locality in self.rows:
             if parsed is not None and parsed in network:
                 return locality

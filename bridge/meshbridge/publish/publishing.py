@@ -46,7 +46,8 @@ def publish(registration: RegisteredService, registry: Registry, scope: str) -> 
     chosen = selected(registration, registry)
     if chosen is None:
         return None
-    findings = Findings(registry.name, printable(str(chosen.id)))
+    name = printable(str(chosen.id))
+    findings = Findings(registry.name, name)
     protocol = "dubbo" if chosen.kind is Kind.DUBBO_INTERFACE else registry.rules.protocol
     wanted = wanted_host(chosen.id, chosen.kind, registry.rules.host, registry.domain)
     if wanted.host is None:
@@ -74,7 +75,7 @@ def publish(registration: RegisteredService, registry: Registry, scope: str) -> 
         export_to=_export_to(registry),
         keep_last=registry.rules.keep_last,
         addresses=registry.rules.addresses,
-        source=Source(registry.name, printable(str(chosen.id))),
+        source=Source(registry.name, name),
         problems=findings.problems(),
     )
 

@@ -9,24 +9,18 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from meshbridge.protos.gen.envoy.config.core.v3.address_pb2 import Address, SocketAddress
-from meshbridge.protos.gen.envoy.config.core.v3.base_pb2 import Locality as LocalityMessage
 from meshbridge.protos.gen.envoy.config.core.v3.health_check_pb2 import HealthStatus
 from meshbridge.protos.gen.envoy.config.endpoint.v3.endpoint_components_pb2 import (
-    Endpoint as EndpointMessage,
-)
-from meshbridge.protos.gen.envoy.config.endpoint.v3.endpoint_components_pb2 import (
-    LbEndpoint,
     LocalityLbEndpoints,
 )
 from meshbridge.protos.gen.envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
-from meshbridge.protos.gen.google.protobuf.wrappers_pb2 import UInt32Value
 from meshbridge.registration import Health
 from meshbridge.service import Endpoint, Locality, Port, Service
 from meshbridge_xds.envoy.names import cluster_name, encoded
 from meshbridge_xds.resources import Resource
 
 _HIGHEST_PORT = 65535
+_HEALTHY, _DEGRADED = HealthStatus.HEALTHY, HealthStatus.DEGRADED
 _MOST_WEIGHT = 2**32 - 1
 """Envoy refuses a cluster whose weights add up to more."""
 
@@ -55,10 +49,9 @@ def encode_endpoints(service: Service, port: Port) -> tuple[Resource, tuple[Omis
     by_locality: dict[Locality, list[_Target]] = {}
     for target in _bounded(targets):
         by_locality.setdefault(target.locality, []).append(target)
-    assignment = ClusterLoadAssignment(
-        cluster_name=name,
-        endpoints=[_group(locality, by_locality[locality]) for locality in sorted(by_locality)],
-    )
+    assignment = ClusterLoadAssignment(cluster_name=name)
+    for locality in sorted(by_locality):
+        _fill(assignment.endpoints.add(), locality, by_locality[locality])
     return Resource.of(name, encoded(assignment)), omissions
 
 
@@ -117,23 +110,18 @@ def _bounded(targets: list[_Target]) -> list[_Target]:
     ]
 
 
-def _group(locality: Locality, targets: list[_Target]) -> LocalityLbEndpoints:
-    """Return one locality; its weight is its endpoints' sum, because gRPC chooses it first."""
-    return LocalityLbEndpoints(
-        locality=LocalityMessage(
-            region=locality.region, zone=locality.zone, sub_zone=locality.sub_zone
-        ),
-        load_balancing_weight=UInt32Value(value=sum(each.weight for each in targets)),
-        lb_endpoints=[
-            LbEndpoint(
-                endpoint=EndpointMessage(
-                    address=Address(
-                        socket_address=SocketAddress(address=each.address, port_value=each.port)
-                    )
-                ),
-                health_status=HealthStatus.DEGRADED if each.degraded else HealthStatus.HEALTHY,
-                load_balancing_weight=UInt32Value(value=each.weight),
-            )
-            for each in targets
-        ],
-    )
+def _fill(group: LocalityLbEndpoints, locality: Locality, targets: list[_Target]) -> None:
+    """Make it one locality; its weight is its endpoints' sum, because gRPC chooses it first.
+
+    Everything is set where it stands: messages made by themselves and then put into others take
+    three times as long.
+    """
+    place = group.locality
+    place.region, place.zone, place.sub_zone = locality.region, locality.zone, locality.sub_zone
+    place.SetInParent()  # one that is empty is a locality too
+    group.load_balancing_weight.value = sum(each.weight for each in targets)
+    for each in targets:
+        endpoint = group.lb_endpoints.add(health_status=_DEGRADED if each.degraded else _HEALTHY)
+        socket_address = endpoint.endpoint.address.socket_address
+        socket_address.address, socket_address.port_value = each.address, each.port
+        endpoint.load_balancing_weight.value = each.weight

@@ -64,9 +64,14 @@ class ServiceId:
         return f"{namespace}{group}{_escape(self.name)}{version}"
 
 
+_ESCAPES = tuple((sign, f"%{ord(sign):02X}") for sign in "%/@#")
+"""The per cent sign first: the others' escapes begin with it."""
+
+
 def _escape(part: str) -> str:
-    for sign in "%/@#":
-        part = part.replace(sign, f"%{ord(sign):02X}")
+    for sign, escape in _ESCAPES:
+        if sign in part:
+            part = part.replace(sign, escape)
     return part
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from meshbridge.problems import ProblemKind
@@ -56,7 +57,7 @@ def sort_out(
     candidates: list[Candidate] = []
     ports: list[OwnPorts] = []
     shadowed: dict[str, tuple[int, str]] = {}
-    for instance in sorted(instances, key=lambda each: each.id):
+    for instance in sorted(instances, key=attrgetter("id")):
         own = own_ports(instance.ports, protocol)
         ports.append(own)
         if instance.health not in _SERVED or instance.weight == 0:

@@ -8,6 +8,7 @@ same address.
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from meshbridge.protos.gen.envoy.config.core.v3.health_check_pb2 import HealthStatus
 from meshbridge.protos.gen.envoy.config.endpoint.v3.endpoint_components_pb2 import (
@@ -33,8 +34,7 @@ class Omission:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
+class _Target(NamedTuple):
     locality: Locality
     address: str
     port: int
@@ -60,10 +60,10 @@ def _targets(
 ) -> tuple[list[_Target], tuple[Omission, ...]]:
     found: dict[tuple[str, int], _Target] = {}
     omissions: list[Omission] = []
-    for endpoint in endpoints:
-        number = dict(endpoint.ports).get(port.name)
-        if number is None:
-            continue
+    numbers = (
+        (each, number) for each in endpoints for name, number in each.ports if name == port.name
+    )
+    for endpoint, number in numbers:
         key = (endpoint.address, number)
         if reason := _refusal(endpoint.address, number) or _twice(found, key):
             omissions.append(Omission(f"{endpoint.address}:{number}", reason))
@@ -75,7 +75,7 @@ def _targets(
             max(1, endpoint.weight),
             degraded=endpoint.health is Health.DEGRADED,
         )
-    return sorted(found.values(), key=lambda each: (each.address, each.port)), tuple(omissions)
+    return [found[key] for key in sorted(found)], tuple(omissions)
 
 
 def _twice(found: Iterable[tuple[str, int]], key: tuple[str, int]) -> str:

@@ -7,12 +7,13 @@ either says so.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import astuple, dataclass, field
 from typing import Final, NamedTuple
 
-from meshbridge import Consumer, Health, Instance, Kind, RegisteredService, ServiceId
+from meshbridge import Consumer, Instance, Kind, RegisteredService, ServiceId
 from meshbridge_dubbo import Provider, asks_for
 from meshbridge_dubbo.overrides import Rules, apply
+from meshbridge_dubbo.uniting import join, once, unite
 from meshbridge_zookeeper_dubbo.names import Names
 from meshbridge_zookeeper_dubbo.records import Caller, Fault, Record, plain, unreadable
 from meshbridge_zookeeper_dubbo.roots import Sort
@@ -129,13 +130,13 @@ class Interface:
         faults: dict[ServiceId, set[Fault]] = {}
         for record in self._records():
             if isinstance(record, Provider):
-                _unite(found.setdefault(record.service, {}), record)
+                unite(found.setdefault(record.service, {}), record)
             elif isinstance(record, Fault) and not record.vague:
                 faults.setdefault(record.service, set()).add(record)
         known = set(found)
         for path in sorted(self._served):
             for each in self._served[path]:
-                _join(found.setdefault(each.service, {}), each)
+                join(found.setdefault(each.service, {}), each)
                 if path not in self._guessed:
                     known.add(each.service)
         self._see(known)
@@ -153,7 +154,7 @@ class Interface:
             Told(
                 RegisteredService(
                     name,
-                    _instances(_once(found.get(name, {}).values()), rules),
+                    _instances(once(found.get(name, {}).values()), rules),
                     consumers=self._consumers(name),
                     kind=Kind.DUBBO_INTERFACE,
                 ),
@@ -211,51 +212,6 @@ class Interface:
         empty = [name for name in self.seen if name not in known]
         for name in empty[:-MOST_EMPTY]:
             del self.seen[name]
-
-
-def _unite(providers: dict[str, Provider], told: Provider) -> None:
-    """Take what a URL tells; of two about one address the newer: a restart leaves both a while."""
-    known = providers.get(told.instance.id)
-    if known is None or _age(known) < _age(told):
-        providers[told.instance.id] = told
-
-
-def _age(provider: Provider) -> tuple[float, str]:
-    """Return what orders providers of one id the same way however they came."""
-    instance = provider.instance
-    return instance.registered_at or 0.0, repr(instance)
-
-
-def _join(providers: dict[str, Provider], served: Provider) -> None:
-    """Take what an application's instance serves besides what the URLs tell."""
-    known = providers.get(served.instance.id)
-    if known is None:
-        providers[served.instance.id] = served
-    elif served.instance.health is Health.DISABLED is not known.instance.health:
-        out = replace(known.instance, health=Health.DISABLED)
-        providers[served.instance.id] = replace(known, instance=out)
-
-
-def _once(providers: Collection[Provider]) -> Collection[Provider]:
-    """Return the providers without those that another one names in its ``ext.protocol``.
-
-    Dubbo 3.3 exports each protocol that a port understands by itself, too, and an application's
-    metadata tell both (ServiceConfig.java, exportUrl: ``isExtra``).
-    """
-    further = {
-        (each.instance.address, port.number, port.protocol)
-        for each in providers
-        if len(each.instance.ports) > 1
-        for port in each.instance.ports[1:]
-    }
-    if not further:
-        return providers
-    return [each for each in providers if not _is_named(each.instance, further)]
-
-
-def _is_named(instance: Instance, further: Collection[tuple[str, int, str]]) -> bool:
-    port, *others = instance.ports
-    return not others and (instance.address, port.number, port.protocol) in further
 
 
 def _instances(providers: Iterable[Provider], told: Sequence[Rules]) -> tuple[Instance, ...]:

@@ -1,0 +1,196 @@
+"""Makes registrations of what a Nacos group holds, its Dubbo interfaces and applications; pure.
+
+Nacos knows one kind of service. Dubbo registers interfaces (``providers:interface:version:group``),
+applications whose instances serve interfaces, and consumers; so one service of Nacos' may tell of
+several services, and several of one. A scope hands in whatever it reads of the group's services,
+Dubbo's or not, and is told which services that makes::
+
+    registrations = Registrations(namespace, group)     # lives as long as the scope's name
+    registrations.put(name, reading)                    # what subscribe or a push has told
+    registrations.refuse(name, reason)                  # it cannot be read: what it held holds
+    registrations.drop(name)                            # it is no longer listed
+    for news in registrations.take(): ...               # None: a moment to let others go on
+    services, unreadable = registrations.listing()      # for a Listing, after take() has ended
+
+Names for which :func:`meshbridge_nacos.dubbo_names.is_read` does not hold need no subscription.
+
+What an application has left in Nacos' configuration is read by
+:class:`meshbridge_nacos.dubbo_configs.Configs`, over the session of the scope. Before the first
+Listing of a session it is waited for, then it runs beside all else::
+
+    configs = Configs(registrations, questions, context, on_news)
+    await configs.complete()
+    tasks.create_task(configs.run())       # calls on_news() when take() has something to say
+
+A Dubbo interface is known by its own group and version, as in every registry, so that the same
+provider has the same host whichever one it uses. In which namespace and group of Nacos it stands
+is its :attr:`ServiceId.namespace`: empty for ``public`` and ``DEFAULT_GROUP``.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from meshbridge import BadData, RegisteredService, ServiceId
+from meshbridge.adapter import Unreadable
+from meshbridge_nacos.dubbo_applications import Applications
+from meshbridge_nacos.dubbo_interfaces import Interfaces, Told
+from meshbridge_nacos.dubbo_names import DubboName, is_dubbos_name, read_name
+from meshbridge_nacos.dubbo_records import Fault
+from meshbridge_nacos.options import DEFAULT_GROUP, PUBLIC
+from meshbridge_nacos.parse import Reading, service_id
+
+_NAMESAKE: Final = "an interface has the same name as this application, and is told in its place"
+_RENAME: Final = "give one of them another name"
+
+
+class News(NamedTuple):
+    """What there is to say of one service."""
+
+    id: ServiceId
+    service: RegisteredService | None
+    """``None``: there is no such service any more."""
+    unreadable: Unreadable = ()
+    reports: tuple[Fault, ...] = ()
+    """What is to be reported first; what was reported before is not among it."""
+
+
+class Registrations:
+    """What one group of one namespace holds."""
+
+    def __init__(self, namespace: str, group: str) -> None:
+        """Begin with nothing."""
+        self._namespace, self._group = namespace, group
+        self._place = _place(namespace, group)
+        self._changed: dict[ServiceId, None] = {}
+        """Interfaces' services that may have changed, known without the namespace."""
+        self._changed_names: dict[str, None] = {}
+        """Other services that may have changed."""
+        self.interfaces = Interfaces(self._changed)
+        self.applications = Applications(self._changed_names)
+        self._waiting: dict[str, Reading | str | None] = {}
+        """What was handed in and not worked off; a reason for what cannot be read."""
+        self._said: dict[ServiceId, Told] = {}
+
+    def put(self, name: str, reading: Reading) -> None:
+        """Take what a service of the group holds now."""
+        self._waiting[name] = reading
+
+    def refuse(self, name: str, reason: str) -> None:
+        """Take it that a service cannot be read now: what it held holds."""
+        self._waiting[name] = reason
+
+    def drop(self, name: str) -> None:
+        """Let a service go that is no longer listed."""
+        self._waiting[name] = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to say."""
+        return not (
+            self._waiting or self._changed or self._changed_names or self.applications.stirred
+        )
+
+    def take(self) -> Iterator[News | None]:
+        """Yield what has changed, and ``None`` after each step towards it, until all is said."""
+        while not self.idle:
+            if self._waiting:
+                name = next(iter(self._waiting))
+                yield from self._work_off(name, self._waiting.pop(name))
+            elif self.applications.stirred:
+                for serves in self.applications.serving():
+                    if serves is not None:
+                        self.interfaces.serve(serves)
+                    yield None
+            elif self._changed:
+                yield self._news(self._interface_id(self._changed.popitem()[0]))
+            else:
+                yield self._news(self._service_id(self._changed_names.popitem()[0]))
+
+    def listing(self) -> tuple[tuple[RegisteredService, ...], Unreadable]:
+        """Return all that was said, in the order of the services' identities."""
+        told = [self._said[each] for each in sorted(self._said)]
+        subjects = (subject for each in told for subject in _unreadable(each))
+        return tuple(each.service for each in told), tuple(subjects)
+
+    def _work_off(self, name: str, told: Reading | str | None) -> Iterator[None]:
+        """Take one service, in steps."""
+        dubbos = _dubbos(name)
+        if isinstance(dubbos, str):  # Dubbo would not find it either, under such a name
+            yield from self._put_other(name, None if told is None else dubbos)
+        elif dubbos is None:
+            yield from self._put_other(name, told)
+        elif isinstance(told, Reading):
+            self.applications.hear(*(yield from self.interfaces.put(name, dubbos, told)))
+        elif told is None:
+            self.applications.hear(*self.interfaces.drop(name))
+        else:
+            self.interfaces.refuse(name, dubbos, told)
+        yield None
+
+    def _put_other(self, name: str, told: Reading | str | None) -> Iterator[None]:
+        if isinstance(told, str):
+            self.applications.refuse(name, self._service_id(name), told)
+            return
+        if told is None:
+            gone = self.applications.drop(name)
+        else:
+            gone = yield from self.applications.put(name, told)
+        for serves in gone:
+            self.interfaces.serve(serves)
+
+    def _service_id(self, name: str) -> ServiceId:
+        return service_id(self._namespace, self._group, name)
+
+    def _interface_id(self, service: ServiceId) -> ServiceId:
+        """Return the service of an interface as others know it."""
+        return replace(service, namespace=self._place) if self._place else service
+
+    def _news(self, service: ServiceId) -> News | None:
+        """Return what there is to say of a service that may have changed."""
+        told = self._told(service)
+        last = self._said.pop(service, None)
+        if told is not None:
+            self._said[service] = told
+        if told == last:
+            return None
+        if told is None:
+            return News(service, None)
+        known = last.faults if last else ()
+        fresh = tuple(each for each in told.faults if each not in known)
+        return News(service, told.service, _unreadable(told), fresh)
+
+    def _told(self, service: ServiceId) -> Told | None:
+        """Return what is said of a service: an interface goes before what has its identity."""
+        interface = application = None
+        if service.namespace == self._place:
+            interface = self.interfaces.told(replace(service, namespace=""))
+        if service == self._service_id(service.name):
+            application = self.applications.told(service.name)
+        if interface is None:
+            return application
+        faults = [each._replace(service=service) for each in interface.faults]
+        if application is not None:
+            faults.append(Fault(service, "application", _NAMESAKE, _RENAME))
+        return Told(replace(interface.service, id=service), tuple(faults))
+
+
+def _place(namespace: str, group: str) -> str:
+    """Return where an interface stands, empty for Nacos' defaults: ``prod``, ``prod/blue``."""
+    if group == DEFAULT_GROUP:
+        return "" if namespace == PUBLIC else namespace
+    return f"{namespace}/{group}"
+
+
+def _dubbos(name: str) -> DubboName | str | None:
+    """Return what a name of Dubbo's says, or why it cannot be read; ``None``: it is none."""
+    if not is_dubbos_name(name):
+        return None
+    try:
+        return read_name(name)
+    except BadData as bad:
+        return str(bad)
+
+
+def _unreadable(told: Told) -> Unreadable:
+    return tuple(dict.fromkeys(each.subject for each in told.faults))

@@ -1,0 +1,231 @@
+"""Keeps what a Nacos group tells of Dubbo's interfaces, and makes services of it; pure.
+
+An interface's service is told by the Nacos services of its name, in either form, and by the
+instances of applications that serve it. Services are known here without a namespace.
+"""
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from meshbridge import BadData, Consumer, Instance, Kind, RegisteredService, ServiceId
+from meshbridge_dubbo import Provider, asks_for
+from meshbridge_dubbo.uniting import join, once, unite
+from meshbridge_nacos.dubbo_instance import Serves
+from meshbridge_nacos.dubbo_names import CONSUMERS, DubboName
+from meshbridge_nacos.dubbo_records import Caller, Fault, Path, caller, provider
+from meshbridge_nacos.parse import Reading
+
+STEP: Final = 200
+"""Instances that are read before others get a turn."""
+
+Record = Provider | Caller | Fault
+"""What an instance of a Nacos service of Dubbo's is."""
+Records = dict[str, tuple[int, Record]]
+"""By the ids of the instances; with the hash of what was read, which needs no second look."""
+
+
+class Told(NamedTuple):
+    """What is said of one service."""
+
+    service: RegisteredService
+    faults: tuple[Fault, ...] = ()
+
+
+class News(NamedTuple):
+    """What a Nacos service has told that matters to applications."""
+
+    come: tuple[Provider, ...]
+    gone: tuple[Provider, ...]
+
+
+@dataclass(slots=True)
+class _Held:
+    """What a Nacos service of Dubbo's holds."""
+
+    name: DubboName
+    records: Records = field(default_factory=dict[str, tuple[int, Record]])
+    faults: tuple[Fault, ...] = ()
+    """What of it cannot be read."""
+    services: frozenset[ServiceId] = frozenset()
+    """Those that it tells of."""
+
+    def providers(self, service: ServiceId) -> Iterator[Provider]:
+        """Yield those of a service that it tells."""
+        for _, record in self.records.values():
+            if isinstance(record, Provider) and record.service == service:
+                yield record
+
+    def callers(self) -> Iterator[Caller]:
+        """Yield the consumers that it tells."""
+        for _, record in self.records.values():
+            if isinstance(record, Caller):
+                yield record
+
+
+@dataclass(slots=True)
+class _Service:
+    """Who tells of a service."""
+
+    names: dict[str, _Held] = field(default_factory=dict[str, _Held])
+    served: dict[Path, tuple[Provider, ...]] = field(
+        default_factory=dict[Path, tuple[Provider, ...]]
+    )
+
+
+class Interfaces:
+    """All interfaces of a group."""
+
+    def __init__(self, changed: dict[ServiceId, None]) -> None:
+        """Begin without any; ``changed`` is where services are put that may have changed."""
+        self._changed = changed
+        self._held: dict[str, _Held] = {}
+        """By the whole name of the Nacos service."""
+        self._interfaces: dict[str, dict[ServiceId, _Service]] = {}
+        """The services of each interface."""
+        self._consumers: dict[str, dict[str, _Held]] = {}
+        """What stands below ``consumers:``, by the interface and the whole name."""
+
+    def put(self, whole: str, name: DubboName, reading: Reading) -> Generator[None, None, News]:
+        """Take what a Nacos service holds; pause after each step."""
+        held = self._held.setdefault(whole, _Held(name))
+        before, now = held.records, Records()
+        faults = [Fault(name.service, *each) for each in reading.faults]
+        for position, instance in enumerate(reading.service.instances, 1):
+            key = hash(instance)
+            known = before.get(instance.id)
+            if known is None or known[0] != key:
+                known = key, _record(name, instance)
+            now[instance.id] = known
+            if isinstance(known[1], Fault):
+                faults.append(known[1])
+            if not position % STEP:
+                yield
+        held.records, held.faults = now, tuple(faults)
+        self._place(whole, held)
+        return News(_lacking(now, before), _lacking(before, now))
+
+    def refuse(self, whole: str, name: DubboName, reason: str) -> None:
+        """Take it that a Nacos service cannot be read: what it held holds."""
+        held = self._held.setdefault(whole, _Held(name))
+        held.faults = (Fault(name.service, "", reason),)
+        self._place(whole, held)
+
+    def drop(self, whole: str) -> News:
+        """Let a Nacos service go."""
+        held = self._held.pop(whole, None)
+        if held is None:
+            return News((), ())
+        self._unplace(whole, held)
+        return News((), _lacking(held.records, Records()))
+
+    def serve(self, serves: Serves) -> None:
+        """Take what an instance of an application serves."""
+        for service, providers in serves.services.items():
+            known = self._service(service)
+            if known.served.get(serves.path, ()) != providers:
+                self._changed[service] = None
+            if providers:
+                known.served[serves.path] = providers
+            else:
+                known.served.pop(serves.path, None)
+                self._dispose(service)
+
+    def told(self, service: ServiceId) -> Told | None:
+        """Return what is said of a service; ``None`` if there is none."""
+        known = self._interfaces.get(service.name, {}).get(service)
+        if known is None:
+            return None
+        providers: dict[str, Provider] = {}
+        for whole in sorted(known.names):
+            for each in known.names[whole].providers(service):
+                unite(providers, each)
+        for path in sorted(known.served):
+            for each in known.served[path]:
+                join(providers, each)
+        registered = RegisteredService(
+            service,
+            tuple(sorted((each.instance for each in once(providers.values())), key=_id)),
+            consumers=self._callers(service),
+            kind=Kind.DUBBO_INTERFACE,
+        )
+        faults = {
+            fault._replace(service=service)
+            for held in (*known.names.values(), *self._consumers.get(service.name, {}).values())
+            for fault in held.faults
+        }
+        return Told(registered, tuple(sorted(faults)))
+
+    def names(self) -> frozenset[str]:
+        """Return the names of all interfaces."""
+        return frozenset(self._interfaces)
+
+    def _service(self, service: ServiceId) -> _Service:
+        return self._interfaces.setdefault(service.name, {}).setdefault(service, _Service())
+
+    def _dispose(self, service: ServiceId) -> None:
+        """Forget a service of which nobody tells."""
+        known = self._service(service)
+        if not (known.names or known.served):
+            del self._interfaces[service.name][service]
+            if not self._interfaces[service.name]:
+                del self._interfaces[service.name]
+
+    def _place(self, whole: str, held: _Held) -> None:
+        """Note of which services a name tells now."""
+        if held.name.category == CONSUMERS:
+            interface = held.name.service.name
+            self._consumers.setdefault(interface, {})[whole] = held
+            self._changed.update(dict.fromkeys(self._interfaces.get(interface, ())))
+            return
+        told = {each.service for _, each in held.records.values() if isinstance(each, Provider)}
+        services = frozenset(told or {held.name.service})
+        for service in services:
+            self._service(service).names[whole] = held
+            self._changed[service] = None
+        self._leave(whole, held.services - services)
+        held.services = services
+
+    def _unplace(self, whole: str, held: _Held) -> None:
+        interface = held.name.service.name
+        if held.name.category == CONSUMERS:
+            del self._consumers[interface][whole]
+            if not self._consumers[interface]:
+                del self._consumers[interface]
+            self._changed.update(dict.fromkeys(self._interfaces.get(interface, ())))
+        self._leave(whole, held.services)
+
+    def _leave(self, whole: str, services: frozenset[ServiceId]) -> None:
+        for service in services:
+            del self._service(service).names[whole]
+            self._changed[service] = None
+            self._dispose(service)
+
+    def _callers(self, service: ServiceId) -> tuple[Consumer, ...]:
+        asking = [
+            each.consumer
+            for held in self._consumers.get(service.name, {}).values()
+            for each in held.callers()
+            if asks_for(each.asked, service)
+        ]
+        return tuple({each.id: each for each in sorted(asking, key=repr)}.values())
+
+
+def _record(name: DubboName, instance: Instance) -> Record:
+    try:
+        return caller(instance) if name.category == CONSUMERS else provider(name, instance)
+    except BadData as bad:
+        return Fault(name.service, instance.id, str(bad))
+
+
+def _lacking(some: Records, others: Records) -> tuple[Provider, ...]:
+    """Return the providers among some that are not among the others, as they are."""
+    return tuple(
+        record
+        for key, (number, record) in some.items()
+        if isinstance(record, Provider) and (key not in others or others[key][0] != number)
+    )
+
+
+def _id(instance: Instance) -> str:
+    return instance.id

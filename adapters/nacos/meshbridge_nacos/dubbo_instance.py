@@ -141,13 +141,14 @@ class Node:
 
     def unknown(self, service: ServiceId, revisions: Revisions) -> Iterator[Fault]:
         """Yield what is to be said of an instance of which nothing tells what it serves."""
-        if self.how is not How.UNKNOWN:
-            return
         revision = self.revision
+        failure = revisions.failures.get(revision) if revision else None
+        outdated = failure is not None and self.metadata is not None
+        if self.how is not How.UNKNOWN and not outdated:
+            return
         if revision is None:
             yield Fault(service, "interfaces", _UNNAMED, _ALSO)
             return
-        failure = revisions.failures.get(revision)
         reason = _KEPT if failure is None else f"they cannot be read: {failure}"
         yield Fault(service, f"interfaces of revision {revision[1]}", reason, _WAYS)
 
@@ -160,13 +161,15 @@ class Node:
         self.by_names = self.by_names or bool(told)
         revision = self.revision
         known = revisions.known.get(revision) if revision else None
-        comes = revision in revisions.wanted and revision not in revisions.failures
-        if known is not None or not comes or told:
+        wanted = revision in revisions.wanted
+        if known is not None or told or not wanted:
             self.metadata = known  # else that of the revision before, which the same process had
-        if self.metadata is not None or (comes and not self.by_names):
-            return _NOTHING  # besides what they tell, or will in a moment
+        if self.metadata is not None:
+            return _NOTHING  # besides what they tell
         if self.by_names:
             return _Judged(_out(self.value, told), agreed=told)
+        if wanted and revision not in revisions.failures and self.how is not How.GUESSED:
+            return _NOTHING  # it comes in a moment
         return self._guess(mapped)
 
     def _guess(self, mapped: Collection[str]) -> _Judged:
@@ -197,7 +200,8 @@ def read_node(application: str, instance: Instance, before: Node | None) -> Node
         return None
     node = Node(key, value, instance.weight, replace(value.instance, weight=instance.weight))
     if before is not None:
-        node.by_names, node.services, node.ripe = before.by_names, before.services, before.ripe
+        node.by_names, node.services = before.by_names, before.services
+        node.how, node.ripe = before.how, before.ripe
         if before.value.instance.ports == value.instance.ports:
             node.metadata = before.metadata
     return node

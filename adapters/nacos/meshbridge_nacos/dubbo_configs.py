@@ -1,0 +1,228 @@
+"""Reads what Dubbo applications have left in Nacos' configuration, beside all else.
+
+The metadata of a revision are the configuration ``<application>`` of the group ``<revision>``, and
+never change. Which applications serve an interface is the configuration ``<interface>`` of the
+group ``mapping``: it is read only while nothing else tells what some instance serves. Which of
+these there are only HTTP tells, to whom it may be told (Nacos 3: to administrators); without that
+the mappings of those interfaces are read of which the group has heard.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Final, Never
+
+from meshbridge import BadData, Context, RegistryRejected, RegistryUnavailable
+from meshbridge_dubbo import ApplicationMetadata, read_mapping, read_metadata
+from meshbridge_nacos.asking import Questions
+from meshbridge_nacos.dubbo import Registrations
+from meshbridge_nacos.dubbo_records import Path
+from meshbridge_nacos.dubbo_revisions import Revision
+from meshbridge_nacos.options import PUBLIC
+from meshbridge_nacos.parse import Record
+
+MAPPING: Final = "mapping"
+AT_ONCE: Final = 16
+"""Configurations that are asked for at the same time."""
+RIPE: Final = 10.0
+"""Seconds that an instance is given to be told of by its interfaces' services."""
+AGAIN: Final = 60.0
+"""Seconds after which mappings are read again, while there is need of them."""
+SOONEST, LATEST = 2.0, 60.0
+"""Most seconds until what could not be read is tried again, at first and at last."""
+_LARGE: Final = 65_536
+"""Characters of metadata that take so long to read that others get a turn."""
+_NOBODY: Final[frozenset[str]] = frozenset()
+_PAGE: Final = 500
+_MOST_PAGES: Final = 200
+_LISTS: Final = (
+    ("/v3/admin/cs/config/list", "groupName", "namespaceId"),
+    ("/v1/cs/configs", "group", "tenant"),
+)
+"""Where configurations are listed, in Nacos 3 and 2, and how group and namespace are called."""
+
+
+class Configs:
+    """Works for one group of a namespace while a session lasts."""
+
+    def __init__(
+        self,
+        registrations: Registrations,
+        questions: Questions,
+        context: Context,
+        on_news: Callable[[], None],
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """Be ready; ``on_news`` is called when :meth:`Registrations.take` has something to say.
+
+        ``chance`` returns what part of a pause is waited, from 0 to 1: replicas do not march.
+        """
+        self._applications = registrations.applications
+        self._interfaces = registrations.interfaces
+        self._questions = questions
+        self._context = context
+        self._on_news = on_news
+        self._chance = chance
+        self._woken = asyncio.Event()
+        self._waiting: frozenset[Path] = frozenset()
+        """Instances that were not told of when that was looked at last."""
+        self._mapped_for: frozenset[str] = frozenset()
+        """The applications for which mappings were read last."""
+        self._read_at = -AGAIN
+        self._mappings: dict[str, frozenset[str]] = {}
+        """The applications that serve each interface, as was read last."""
+
+    def look(self) -> None:
+        """Look, soon, whether there is something to be read: after each ``take``."""
+        if self._applications.revisions.wanted:
+            self._woken.set()
+
+    async def complete(self) -> None:
+        """Read all that is to be read, once, before all is told for the first time."""
+        await self._read_all(list(self._applications.revisions.wanted))
+        doubtful = self._applications.doubtful()
+        if doubtful:
+            self._applications.ripen(doubtful)
+            await self._read_mappings(doubtful)
+
+    async def run(self) -> Never:
+        """Read what becomes needed, and try again what could not be read, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_reading())
+            tasks.create_task(self._keep_trying())
+            tasks.create_task(self._keep_mapping())
+        raise AssertionError("it runs until it is cancelled")
+
+    async def _keep_reading(self) -> Never:
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            revisions = self._applications.revisions
+            await self._read_all([r for r in revisions.wanted if r not in revisions.failures])
+            self._on_news()
+
+    async def _keep_trying(self) -> Never:
+        """Try again what could not be read, the longer that lasts the less often."""
+        longest = SOONEST
+        while True:
+            await self._context.sleep(longest * self._chance())
+            failed = list(self._applications.revisions.failures)
+            if not failed:
+                longest = SOONEST
+                continue
+            longest = min(2 * longest, LATEST)
+            await self._read_all(failed)
+            self._on_news()
+
+    async def _keep_mapping(self) -> Never:
+        while True:
+            await self._context.sleep(RIPE)
+            doubtful = self._applications.doubtful()
+            self._applications.ripen(doubtful & self._waiting)
+            self._waiting = doubtful
+            late = self._context.clock() - self._read_at >= AGAIN
+            if doubtful and (late or not _names(doubtful) <= self._mapped_for):
+                await self._read_mappings(doubtful)
+            if doubtful:
+                self._on_news()
+
+    async def _read_all(self, revisions: Collection[Revision]) -> None:
+        waiting = iter(revisions)
+
+        async def work() -> None:
+            for revision in waiting:
+                read = await self._read(revision)
+                if isinstance(read, str):
+                    self._applications.fail(revision, read)
+                else:
+                    self._applications.learn(revision, read)
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(min(AT_ONCE, len(revisions))):
+                tasks.create_task(work())
+
+    async def _read(self, revision: Revision) -> ApplicationMetadata | str:
+        """Return what the instances of a revision export, or why that is not known."""
+        application, group = revision
+        try:
+            text = await self._questions.read_config(group, application)
+            if text is None:
+                return f"there is no configuration {application} in the group {group}"
+            data = text.encode()
+            if len(data) < _LARGE:
+                return read_metadata(data)
+            return await asyncio.to_thread(read_metadata, data)
+        except (RegistryUnavailable, RegistryRejected, BadData) as error:
+            return str(error)
+
+    async def _read_mappings(self, doubtful: Iterable[Path]) -> None:
+        """Take which interfaces the applications serve of which nothing else is known."""
+        self._read_at, self._mapped_for = self._context.clock(), _names(doubtful)
+        listed = await self._listed()
+        interfaces = listed if listed is not None else self._interfaces.names()
+        held = {name: self._mappings.get(name, _NOBODY) for name in sorted(interfaces)}
+        waiting = iter(held)
+
+        async def work() -> None:
+            for interface in waiting:
+                read = await self._mapping(interface)
+                held[interface] = held[interface] if read is None else read
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(AT_ONCE):
+                tasks.create_task(work())
+        self._mappings = held
+        mapped: dict[str, set[str]] = {}
+        for interface, applications in held.items():
+            for application in applications:
+                mapped.setdefault(application, set()).add(interface)
+        self._applications.map({name: frozenset(some) for name, some in mapped.items()})
+
+    async def _mapping(self, interface: str) -> frozenset[str] | None:
+        """Return the applications that serve an interface; ``None`` if it cannot be read now."""
+        try:
+            text = await self._questions.read_config(MAPPING, interface)
+            return _NOBODY if text is None else read_mapping(text.encode())
+        except (RegistryUnavailable, RegistryRejected, BadData) as error:
+            self._context.logger.debug("mapping-unread", interface=interface, reason=str(error))
+            return None
+
+    async def _listed(self) -> frozenset[str] | None:
+        """Return the interfaces that have a mapping, ``None`` where nobody tells."""
+        for path, group, namespace in _LISTS:
+            query = {"search": "accurate", "dataId": "", group: MAPPING, namespace: self._tenant}
+            try:
+                return await self._names_at(path, query)
+            except (RegistryUnavailable, RegistryRejected, BadData) as error:
+                self._context.logger.debug("mappings-not-listed", path=path, reason=str(error))
+        return None
+
+    async def _names_at(self, path: str, query: Mapping[str, str]) -> frozenset[str]:
+        names: set[str] = set()
+        for number in range(1, _MOST_PAGES + 1):
+            page = {"pageNo": str(number), "pageSize": str(_PAGE)}
+            more = _data_ids(await self._questions.fetch(path, {**query, **page}))
+            names |= more
+            if len(more) < _PAGE:
+                break
+        return frozenset(names)
+
+    @property
+    def _tenant(self) -> str:
+        """The namespace as configurations know it."""
+        namespace = self._questions.namespace
+        return "" if namespace == PUBLIC else namespace
+
+
+def _names(paths: Iterable[Path]) -> frozenset[str]:
+    return frozenset(each.application for each in paths)
+
+
+def _data_ids(answer: Record) -> frozenset[str]:
+    """Return the names on a page. Raises BadData."""
+    data = answer.get("data", answer)
+    items = data.get("pageItems") if isinstance(data, dict) else None
+    if not isinstance(items, list):
+        raise BadData("it lists no configurations")
+    ids = (each.get("dataId") if isinstance(each, dict) else None for each in items)
+    return frozenset(each for each in ids if isinstance(each, str) and each)

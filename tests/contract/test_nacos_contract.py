@@ -8,7 +8,7 @@ from typing import ClassVar
 from meshbridge import Adapter, Context
 from meshbridge.testing import Ability, AdapterContract, RegistryUnderTest
 from meshbridge_nacos import Nacos, Options
-from meshbridge_nacos.repairs import LARGEST_MESSAGE
+from meshbridge_nacos.link import LARGEST_MESSAGE
 from rig.scripted_nacos import ScriptedNacos
 
 
@@ -29,7 +29,7 @@ class Scripted(RegistryUnderTest):
         await self._server.stop()
 
     def adapter(self, context: Context) -> Adapter:
-        fields = {"servers": [self._server.address], "list-interval": "1s"}
+        fields = {"servers": [self._server.address], "discover-every": "1s"}
         return Nacos("contract", Options.model_validate(fields), context)
 
     async def add(self, service: str, address: str, port: int) -> None:

@@ -109,11 +109,11 @@ def meshbridge(
                         "name": "shop",
                         "adapter": "nacos",
                         "servers": ["127.0.0.1:8848"],
-                        "list-interval": "10 sec",
+                        "discover-every": "10 sec",
                     }
                 ]
             ),
-            'registries[0].list-interval: found "10 sec"; must be a duration like 500ms, 10s',
+            'registries[0].discover-every: found "10 sec"; must be a duration like 500ms, 10s',
         ),
         (registry(path="${env:MESHBRIDGE_NOT_SET}"), "variable MESHBRIDGE_NOT_SET is not set"),
         (registry(path="${file:/nope}"), "the file /nope cannot be read: No such file"),

@@ -22,7 +22,7 @@ PUSHED = 3.0
 
 
 def adapter(server: Nacos, **options: object) -> Callable[[Context], Adapter]:
-    fields = {"servers": [server.address], "list-interval": "1s"} | options
+    fields = {"servers": [server.address], "discover-every": "1s"} | options
     return lambda context: NacosAdapter("shop", Options.model_validate(fields), context)
 
 

@@ -51,7 +51,7 @@ class Namespace(RegistryUnderTest):
         fields = {
             "servers": [self._address],
             "namespaces": [self._namespace],
-            "list-interval": "1s",
+            "discover-every": "1s",
         }
         return NacosAdapter("contract", Options.model_validate(fields), context)
 

@@ -67,7 +67,7 @@ async def mesh(nacos: Nacos, directory: Path) -> AsyncGenerator[Mesh]:
         "name": "shop",
         "adapter": "nacos",
         "servers": [nacos.address],
-        "list-interval": "1s",
+        "discover-every": "1s",
         "publish": {"allow-addresses": ["127.0.0.0/8"]},
         # The first answer need not wait: nothing refills here, and the registry may be empty.
         "guard": {"settle": "0s", "allow-empty": True},

@@ -23,9 +23,9 @@ OnPush = Callable[[str, str, Record], None]
 Called on the loop as each push arrives, so it must be quick; the push is acknowledged after it. A
 server pushes the state of a service once more right after a subscription, even an empty one.
 
-Wanted by scope.py, of pushes and of answers to ``subscribe`` over 256 KiB: ``hosts`` as a list of
-``msgspec.Raw``, so that :mod:`meshbridge_nacos.parse` can decode 12,000 instances in slices; it
-takes both forms. To decode them at once blocks the loop for over 20 ms.
+Of pushes and of answers to ``subscribe`` over 256 KiB, ``hosts`` is a list of ``msgspec.Raw``, so
+that :mod:`meshbridge_nacos.parse` can decode 12,000 instances in slices; it takes both forms. To
+decode them at once blocks the loop for over 20 ms.
 """
 
 OnRequest = Callable[[Record], None]
@@ -65,10 +65,7 @@ class Questions(Protocol):
 
     @property
     def abilities(self) -> frozenset[str]:
-        """What the server says that it can do, as ``fuzzyWatch``; empty for a 2.x server.
-
-        A 3.x server says it while the session is opened.
-        """
+        """What the server says that it can do: ``fuzzyWatch`` on 3.x, and not on 2.x."""
         ...
 
     async def page(self, group: str, number: int, size: int) -> Page:

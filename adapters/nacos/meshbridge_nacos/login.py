@@ -1,28 +1,27 @@
 """A Nacos user's access token: fetched when needed, shared, renewed in time.
 
 The SDK's own login puts the password into the URL, waits 10,000 s for an answer and logs the
-token; this one does not. It repeats nothing of an answer either, be it the body, the reason beside
-the status or a line that is not HTTP: a proxy that sends the form back would have the password
-shown.
+token; this one does not.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-import aiohttp
 import msgspec
 
 from meshbridge import RegistryRejected, RegistryUnavailable
 from meshbridge.settings.secret import Secret
-from meshbridge_nacos.decoding import UnreadableError, decode
+from meshbridge_nacos.decoding import decode
 from meshbridge_nacos.options import Server
+from meshbridge_nacos.over_http import FAILURES, Http, OverHttp, UselessAnswer, reason
 
-PATH = "/nacos/v1/auth/users/login"
-"""Answered by Nacos 2 and 3 alike."""
-PATIENCE = aiohttp.ClientTimeout(total=10)
+PATHS = ("/v1/auth/users/login", "/v3/auth/user/login")
+"""Nacos 2 answers the first, 3 both unless the old interface is switched off."""
 LARGEST_ANSWER = 64 * 1024
 """Bytes."""
 TAKEN = 200
+NOT_THERE = {404, 405, 410, 501}
+"""What a server answers that has no such path."""
 FAULT = 500
 """What Nacos 2.5 answers to a wrong name or password, and to a right one in its first 15 s."""
 GRACE = 20.0
@@ -37,21 +36,19 @@ class _Token(msgspec.Struct, frozen=True, rename="camel"):
     """Seconds."""
 
 
-class _UselessAnswer(aiohttp.ClientError):
-    """Its text is the reason, and holds nothing of the answer."""
-
-
 class Login:
     """The token of one user on one cluster."""
 
     def __init__(
         self,
-        servers: tuple[Server, ...],
+        servers: Callable[[], Sequence[Server]],
+        how: OverHttp,
         username: str,
         password: Secret,
         clock: Callable[[], float],
     ) -> None:
         self._servers = servers
+        self._how = how
         self._username = username
         self._password = password
         self._clock = clock
@@ -81,59 +78,33 @@ class Login:
 
     async def _fetch(self) -> _Token:
         reasons: list[str] = []
-        async with aiohttp.ClientSession(timeout=PATIENCE) as session:
-            for server in self._servers:
+        async with self._how.open() as http:
+            for server in self._servers():
                 try:
-                    return await self._ask(session, server)
-                except (aiohttp.ClientError, TimeoutError, UnreadableError) as error:
-                    reasons.append(f"{server}: {_reason(error)}")
+                    return await self._ask(http, server)
+                except FAILURES as error:
+                    reasons.append(f"{server}: {reason(error)}")
         raise RegistryUnavailable(f"no server lets {self._username} log in: {'; '.join(reasons)}")
 
-    async def _ask(self, session: aiohttp.ClientSession, server: Server) -> _Token:
+    async def _ask(self, http: Http, server: Server) -> _Token:
         form = {"username": self._username, "password": self._password.reveal()}
-        async with session.post(
-            f"http://{server}{PATH}", data=form, allow_redirects=False
-        ) as answer:
-            body = await _whole(answer.content)
-            if answer.status in {401, 403} or (answer.status == FAULT and self._lasts()):
-                raise RegistryRejected(
-                    f"{server}: user {self._username} is refused ({answer.status});"
-                    " check username and password"
-                )
-            if answer.status != TAKEN:
-                raise _UselessAnswer(f"it answers {answer.status}")
-        return decode(body, _Token, "its answer")
+        for path in PATHS:
+            answer = await http.post(server, path, form, LARGEST_ANSWER)
+            if answer.status not in NOT_THERE:
+                break
+        else:
+            raise UselessAnswer(f"it has no login below {self._how.context_path or '/'}")
+        if answer.status in {401, 403} or (answer.status == FAULT and self._lasts()):
+            raise RegistryRejected(
+                f"{server}: user {self._username} is refused ({answer.status});"
+                " check username and password"
+            )
+        if answer.status != TAKEN:
+            raise UselessAnswer(f"it answers {answer.status}")
+        return decode(answer.body, _Token, "its answer")
 
     def _lasts(self) -> bool:
         """Note a faulty answer; say whether there was nothing else for long enough."""
         if self._faulty_since is None:
             self._faulty_since = self._clock()
         return self._clock() - self._faulty_since >= GRACE
-
-
-async def _whole(content: aiohttp.StreamReader) -> bytes:
-    """Return the body: a single read gives what has arrived of it.
-
-    Raises _UselessAnswer when it is too long, and aiohttp.ClientError.
-    """
-    body = bytearray()
-    async for part in content.iter_any():
-        body += part
-        if len(body) > LARGEST_ANSWER:
-            raise _UselessAnswer(f"its answer is longer than {LARGEST_ANSWER} bytes")
-    return bytes(body)
-
-
-def _reason(error: Exception) -> str:
-    """Return what went wrong, in no words of the server's."""
-    match error:
-        case TimeoutError():
-            return f"no answer within {PATIENCE.total:g} s"
-        case aiohttp.ClientResponseError():
-            return "its answer is not HTTP"
-        case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError():
-            return "it broke off its answer"
-        case _UselessAnswer() | OSError() | aiohttp.InvalidURL() | UnreadableError():
-            return str(error)
-        case _:
-            return type(error).__name__

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     Field,
     PlainSerializer,
     PlainValidator,
@@ -18,8 +19,10 @@ from pydantic_core import PydanticCustomError
 from meshbridge.settings.listen import Address
 from meshbridge.settings.secret import Secret
 from meshbridge.settings.section import Section
-from meshbridge.settings.values import Duration
+from meshbridge.settings.values import Duration, ReadableFile
 
+ALL = "*"
+"""Stands for every namespace, or every group."""
 PUBLIC = "public"
 """The id of the namespace that is there by default; an empty id lists nothing."""
 DEFAULT_GROUP = "DEFAULT_GROUP"
@@ -81,46 +84,116 @@ ServerAddress = Annotated[
     PlainSerializer(str, return_type=str),
     WithJsonSchema({"type": "string", "format": "host:port"}),
 ]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:\-]{1,128}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^(\*|[A-Za-z0-9_.:\-]{1,128})$")]
+_CONTEXT = re.compile(r"(/[A-Za-z0-9_.~\-]+)*/?", re.ASCII)
+_ENDPOINT = re.compile(
+    r"(?:https?://)?(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:/?#@\s]+)(:[0-9]{1,5})?(/[^\s@]*)?", re.ASCII
+)
+_ENDPOINT_PORT, _ENDPOINT_PATH = ":8080", "/nacos/serverlist"
+"""Those of Nacos' own address server."""
+
+
+def _check_context(value: str) -> str:
+    if _CONTEXT.fullmatch(value) is None:
+        raise PydanticCustomError("nacos_context", "must be a path like /nacos, or empty")
+    return value.rstrip("/")
+
+
+def _check_endpoint(value: str) -> str:
+    """Return the URL of the address server's list."""
+    found = _ENDPOINT.fullmatch(value)
+    if value and found is None:
+        raise PydanticCustomError(
+            "nacos_endpoint",
+            "must be host:port or a URL, like http://127.0.0.1:8080/nacos/serverlist",
+        )
+    if found is None or value.startswith(("http://", "https://")):
+        return value
+    place, port, path = value.removesuffix(found[2] or ""), found[1], found[2]
+    return f"http://{place}{'' if port else _ENDPOINT_PORT}{path or _ENDPOINT_PATH}"
+
+
+class Tls(Section):
+    """How the servers are known, and the bridge by them."""
+
+    ca: ReadableFile | None = None
+    """PEM file of the authorities that signed the servers; the system's without it"""
+    certificate: ReadableFile | None = None
+    """PEM file with the bridge's own certificate, where the servers ask for one"""
+    key: ReadableFile | None = None
+    """PEM file with that certificate's private key"""
+    http: Literal["clear"] | None = None
+    """clear where only gRPC has TLS: the password then travels readable when the user logs in"""
+
+    @model_validator(mode="after")
+    def _makes_a_pair(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise PydanticCustomError("nacos_tls", "certificate and key go together")
+        return self
 
 
 class Options(Section):
     """The options of ``adapter: nacos``."""
 
-    servers: tuple[ServerAddress, ...] = Field(strict=False, min_length=1)
+    servers: tuple[ServerAddress, ...] = Field(default=(), strict=False)
     """The servers of one Nacos cluster as host:port, tried in turn; the port is 8848 by default"""
+    endpoint: Annotated[str, Field(max_length=1024), AfterValidator(_check_endpoint)] = ""
+    """An address server that names them instead, as host:port or as the URL of its list"""
+    context_path: Annotated[str, Field(max_length=256), AfterValidator(_check_context)] = "/nacos"
+    """The path below which the servers have their HTTP interface"""
     namespaces: tuple[Name, ...] = Field(default=(PUBLIC,), strict=False, min_length=1)
-    """Ids (not titles) of the namespaces to read"""
+    """Ids (not titles) of the namespaces to read; * for all of them, by the admin API"""
     groups: tuple[Name, ...] = Field(default=(DEFAULT_GROUP,), strict=False, min_length=1)
-    """Groups to read in each of the namespaces"""
+    """Groups to read in each of the namespaces; * for all of them, by the admin API"""
     username: str = ""
     """A user that may read the namespaces; empty where Nacos asks for none"""
     password: Secret = Secret("")
     """The user's password"""
-    tls: Literal["none"] | None = None
-    """none to log in in the clear beyond loopback; TLS towards Nacos is not there yet"""
-    list_interval: Duration = timedelta(seconds=10)
+    access_key: str = ""
+    """The id of an access key, for offerings that ask for one"""
+    secret_key: Secret = Secret("")
+    """The access key's secret; it signs requests and never travels"""
+    tls: Tls | Literal["none"] | None = None
+    """TLS towards the servers (an empty section is enough), or none to log in in the clear"""
+    discover_every: Duration = timedelta(seconds=5)
     """How often to look for new and vanished services; instances come by themselves"""
+    admin: bool = True
+    """Whether to use the admin API where the user may: it tells the truth about unwell instances"""
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
-        if self.list_interval < timedelta(seconds=1):
-            raise PydanticCustomError("nacos_interval", "list-interval must be 1s or more")
+        kind = "nacos_options"
+        if bool(self.servers) == bool(self.endpoint):
+            raise PydanticCustomError(kind, "needs servers, or endpoint instead of them")
+        if self.discover_every < timedelta(seconds=1):
+            raise PydanticCustomError(kind, "discover-every must be 1s or more")
         if bool(self.username) != bool(self.password):
-            raise PydanticCustomError("nacos_user", "username and password go together")
+            raise PydanticCustomError(kind, "username and password go together")
+        if bool(self.access_key) != bool(self.secret_key):
+            raise PydanticCustomError(kind, "access-key and secret-key go together")
         if self.username and self.tls is None:
             self._refuse_open_login()
-        for key, names in (("namespaces", self.namespaces), ("groups", self.groups)):
+        for key, names in (
+            ("servers", [str(server) for server in self.servers]),
+            ("namespaces", self.namespaces),
+            ("groups", self.groups),
+        ):
             if len(set(names)) != len(names):
-                raise PydanticCustomError("nacos_twice", "{key} names one twice", {"key": key})
+                raise PydanticCustomError(kind, "{key} names one twice", {"key": key})
+            if ALL in names and len(names) > 1:
+                raise PydanticCustomError(kind, "{key} has * beside others", {"key": key})
+            if ALL in names and not self.admin:
+                raise PydanticCustomError(
+                    kind, "{key} has *, which needs the admin API; say admin: true", {"key": key}
+                )
         return self
 
     def _refuse_open_login(self) -> None:
-        for server in self.servers:
-            if not server.is_loopback:
+        for server in self.servers or ("the servers that endpoint names",):
+            if not isinstance(server, Server) or not server.is_loopback:
                 raise PydanticCustomError(
                     "nacos_open_login",
-                    "the password of {username} would be sent to {server} in the clear, as there is"
-                    ' no TLS towards Nacos yet; say "tls: none" if everyone on the way may read it',
+                    "the password of {username} would be sent to {server} in the clear; give it"
+                    ' tls, or say "tls: none" if everyone on the way may read it',
                     {"username": self.username, "server": str(server)},
                 )

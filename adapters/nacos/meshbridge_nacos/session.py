@@ -8,30 +8,25 @@ is one way back from every fault and it is the way of the first start.
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import cast
 
 import grpc
+import grpc.aio
 import msgspec
-from v2.nacos import ClientConfig
-from v2.nacos.common.nacos_exception import NacosException
-from v2.nacos.naming.model.naming_request import ServiceListRequest, SubscribeServiceRequest
-from v2.nacos.transport.grpc_connection import GrpcConnection
-from v2.nacos.transport.model.internal_request import (
-    CLIENT_DETECTION_REQUEST_TYPE,
-    HealthCheckRequest,
-)
-from v2.nacos.transport.model.rpc_request import Request
-from v2.nacos.transport.model.server_info import ServerInfo
-from v2.nacos.transport.server_request_handler import ClientDetectionRequestHandler
 
 from meshbridge import BadData, RegistryRejected, RegistryUnavailable
-from meshbridge_nacos.decoding import UnreadableError, decode, fit
-from meshbridge_nacos.inbox import Inbox
-from meshbridge_nacos.login import Login
+from meshbridge_nacos.asking import OnPush, OnRequest, Page
+from meshbridge_nacos.config import Configs, Name, Reply, tenant_of
+from meshbridge_nacos.decoding import UnreadableError, decode, decode_message, fit
+from meshbridge_nacos.identity import Identity, Sign, sign_nothing
+from meshbridge_nacos.link import PUSH, Link, linked
 from meshbridge_nacos.options import Server
-from meshbridge_nacos.parse import Record, plain_name
-from meshbridge_nacos.repairs import Client
-from meshbridge_nacos.wire import ask, pack
+from meshbridge_nacos.outcome import NO_RIGHT, Outcome, judge, masked
+from meshbridge_nacos.over_http import FAILURES, Answer, Http, OverHttp, reason
+from meshbridge_nacos.parse import SEPARATOR, Record, plain_name
+from meshbridge_nacos.servers import Servers
+from meshbridge_nacos.signing import AccessKey
 
 EVERYTHING = 100_000
 """Services on one page: Nacos makes a page of an unordered set, so only one page is one state."""
@@ -39,14 +34,9 @@ PATIENCE = 10.0
 """Seconds for one answer."""
 CHECK_EVERY = 5.0
 """Seconds between the checks that the server still knows this connection."""
-
-TOKEN = "accessToken"  # noqa: S105 - the name of a header
-NO_RIGHT = 403
-UNREGISTERED = 301
-"""The server has dropped this connection; it answers, and pushes nothing any more."""
-NOT_READY = 300
-DISCONNECTED = -401
-"""The server has the connection, but no client of its naming module for it (any more)."""
+LOOK_EVERY = 10.0
+"""Seconds between looks at what an address server says, which is asked as often as that is due."""
+FOUND, NOT_ALLOWED = 200, {401, 403}
 
 
 class _Page(msgspec.Struct, frozen=True):
@@ -54,51 +44,69 @@ class _Page(msgspec.Struct, frozen=True):
     names: list[str] = msgspec.field(name="serviceNames")
 
 
-class _Outcome(msgspec.Struct, frozen=True):
-    result: int = msgspec.field(name="resultCode", default=0)
-    error: int | None = msgspec.field(name="errorCode", default=None)
-    message: str | None = None
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What the sessions of one registry have in common."""
+
+    servers: Servers
+    identity: Identity
+    http: OverHttp
+    credentials: Callable[[], grpc.ChannelCredentials] | None
+    """What gRPC needs for TLS; raises RegistryUnavailable. None for none."""
+    sleep: Callable[[float], Awaitable[None]]
 
 
 class Session:
-    """Asks one server; every method raises RegistryUnavailable or RegistryRejected."""
+    """Asks one server; see :class:`meshbridge_nacos.asking.Questions`, which it is."""
 
     def __init__(
-        self, server: Server, namespace: str, connection: GrpcConnection, login: Login | None
+        self, server: Server, namespace: str, identity: Identity, http: Http, link: Link
     ) -> None:
-        self._server = server
-        self._namespace = namespace
-        self._connection = connection
-        self._login = login
+        self.server = server
+        self.namespace = namespace
+        self._identity = identity
+        self._http = http
+        self._link = link
+        self.configs = Configs(self._ask_config, tenant_of(namespace))
+        link.hear("ConfigChangeNotifyRequest", "ConfigChangeNotifyResponse", self.configs.on_change)
+
+    @property
+    def abilities(self) -> frozenset[str]:
+        """What the server says that it can do."""
+        return self._link.abilities
+
+    async def page(self, group: str, number: int, size: int) -> Page:
+        """Return one page of the services of a group."""
+        fields = {
+            "namespace": self.namespace,
+            "groupName": group,
+            "serviceName": "",
+            "pageNo": number,
+            "pageSize": size,
+        }
+        what = f"its list of the services in {group}"
+        try:
+            answer = await self.ask("ServiceListRequest", fields)
+            listed = fit(answer, _Page, what)
+        except BadData as bad:
+            reason = f"{what} cannot be read: {bad}"
+            raise RegistryUnavailable(f"{self.server}: {reason}") from None
+        except UnreadableError as error:
+            raise RegistryUnavailable(f"{self.server}: {error}") from None
+        return Page(listed.count, tuple(plain_name(group, name) for name in listed.names))
 
     async def list_services(self, group: str) -> frozenset[str]:
         """Return the names of all services of the group."""
-        names: set[str] = set()
-        page, count = 1, 1
-        while len(names) < count:
-            try:
-                answer = await self._ask(self._page_request(group, page))
-                listed = fit(answer, _Page, f"its list of the services in {group}")
-            except BadData as bad:
-                reason = f"its list of the services in {group} cannot be read"
-                raise RegistryUnavailable(f"{self._server}: {reason}: {bad}") from None
-            except UnreadableError as error:
-                raise RegistryUnavailable(f"{self._server}: {error}") from None
-            more = {plain_name(group, name) for name in listed.names} - names
-            if not more and len(names) < listed.count:
-                reason = f"it counts {listed.count} services in {group} and lists {len(names)}"
-                raise RegistryUnavailable(f"{self._server}: {reason}")
-            names |= more
-            page, count = page + 1, listed.count
-        return frozenset(names)
+        listed = await self.page(group, 1, EVERYTHING)
+        if len(set(listed.names)) < listed.count:
+            reason = f"it counts {listed.count} services in {group} and lists {len(listed.names)}"
+            raise RegistryUnavailable(f"{self.server}: {reason}")
+        return frozenset(listed.names)
 
     async def subscribe(self, group: str, service: str) -> Record:
-        """Have its changes pushed from now on; return what it is now.
-
-        Also raises BadData when this service alone is refused or cannot be read.
-        """
+        """Have a service's changes pushed from now on; return what it is now."""
         try:
-            answer = await self._ask(self._subscription(group, service, wanted=True))
+            answer = await self._subscribe(group, service, wanted=True)
         except RegistryRejected as rejected:  # a right may be given or withheld service by service
             raise BadData(str(rejected)) from None
         info = answer.get("serviceInfo")
@@ -107,144 +115,163 @@ class Session:
         return cast("Record", info)
 
     async def unsubscribe(self, group: str, service: str) -> None:
-        """Have no more changes of it pushed; also raises BadData."""
-        await self._ask(self._subscription(group, service, wanted=False))
+        """Have no more changes of it pushed."""
+        await self._subscribe(group, service, wanted=False)
+
+    async def ask(self, kind: str, fields: Mapping[str, object], resource: str = "") -> Record:
+        """Ask anything over gRPC, and return the body of a successful answer."""
+        reply = await self._ask(kind, fields, lambda key, now: key.sign_naming(resource, now))
+        return reply.body
+
+    def hear(self, kind: str, answer: str, on_request: OnRequest) -> None:
+        """Hand on the requests of one type that the server sends."""
+        self._link.hear(kind, answer, on_request)
+
+    async def fetch(self, path: str, query: Mapping[str, str]) -> Record:
+        """Return the JSON object that the same server gives over HTTP."""
+        token = await self._identity.token()
+        answer = await self._get(path, query, token)
+        if answer.status in NOT_ALLOWED and self._identity.forget(token):
+            answer = await self._get(path, query, await self._identity.token())
+        if answer.status in NOT_ALLOWED:
+            raise RegistryRejected(
+                f"{self.server}: no right to {path} ({answer.status}); check username and password,"
+                " and that the user may read it"
+            )
+        if answer.status != FOUND:
+            raise BadData(f"{self.server}: it answers {answer.status} to {path}")
+        try:
+            return decode(answer.body, dict[str, object], f"its answer to {path}")
+        except UnreadableError as error:
+            raise RegistryUnavailable(f"{self.server}: {error}") from None
+
+    async def read_config(self, group: str, data_id: str) -> str | None:
+        """Return a configuration's text, None when there is none."""
+        return await self.configs.read(Name(group, data_id))
+
+    def watch_config(self, group: str, data_id: str) -> AsyncGenerator[str | None]:
+        """Give the text as it is now, and again whenever it has changed; None for none."""
+        return self.configs.watch(Name(group, data_id))
 
     async def check(self) -> None:
-        """Raise when the server no longer knows this connection (error 301)."""
+        """Raise RegistryUnavailable when the server no longer knows this connection."""
         try:
-            await self._ask(HealthCheckRequest())
+            await self.ask("HealthCheckRequest", {})
         except BadData as bad:
-            raise RegistryUnavailable(f"{self._server}: {bad}") from None
+            raise RegistryUnavailable(f"{self.server}: {bad}") from None
 
-    def _page_request(self, group: str, page: int) -> ServiceListRequest:
-        return ServiceListRequest(
-            namespace=self._namespace,
-            groupName=group,
-            serviceName="",
-            pageNo=page,
-            pageSize=EVERYTHING,
-        )
+    async def _subscribe(self, group: str, service: str, *, wanted: bool) -> Record:
+        fields = {
+            "namespace": self.namespace,
+            "groupName": group,
+            "serviceName": service,
+            "clusters": "",
+            "subscribe": wanted,
+        }
+        return await self.ask("SubscribeServiceRequest", fields, f"{group}{SEPARATOR}{service}")
 
-    def _subscription(self, group: str, service: str, *, wanted: bool) -> SubscribeServiceRequest:
-        return SubscribeServiceRequest(
-            namespace=self._namespace,
-            groupName=group,
-            serviceName=service,
-            clusters="",
-            subscribe=wanted,
-        )
+    async def _ask_config(
+        self, kind: str, fields: Record, group: str, expected: frozenset[int] = frozenset()
+    ) -> Reply:
+        tenant = self.configs.tenant
 
-    async def _ask(self, request: Request) -> Record:
-        """Return a successful answer; a token that is refused is replaced once."""
-        if self._login is None:
-            return await self._send(request)
-        token = await self._login.token()
+        def sign(key: AccessKey, now: int) -> dict[str, str]:
+            return key.sign_config(tenant, group, now)
+
+        return await self._ask(kind, fields, sign, expected)
+
+    async def _ask(
+        self, kind: str, fields: Record, sign: Sign, expected: frozenset[int] = frozenset()
+    ) -> Reply:
+        """Return a successful or expected answer; a token that is refused is replaced once."""
+        token = await self._identity.token()
+        outcome, body = await self._send(kind, fields, token, sign)
+        if outcome.code == NO_RIGHT and self._identity.forget(token):
+            token = await self._identity.token()
+            outcome, body = await self._send(kind, fields, token, sign)
+        if outcome.code not in expected:
+            judge(outcome, self.server, self.namespace, token)
+        return Reply(outcome.code or 0, body)
+
+    async def _send(
+        self, kind: str, fields: Record, token: str, sign: Sign
+    ) -> tuple[Outcome, Record]:
+        headers = self._identity.headers(token, sign)
+        what = f"its answer to {kind}"
         try:
-            return await self._send(request, token)
-        except RegistryRejected:
-            self._login.forget(token)
-            return await self._send(request, await self._login.token())
-
-    async def _send(self, request: Request, token: str = "") -> Record:
-        if token:
-            request.put_header(TOKEN, token)
-        what = f"its answer to {request.get_request_type()}"
-        try:
-            reply = await ask(self._connection, pack(request), PATIENCE)
-            answer = decode(reply, dict[str, object], what)
-            outcome = fit(answer, _Outcome, what)
+            reply = await self._link.ask(self._link.pack(kind, fields, headers), PATIENCE)
+            body = decode_message(reply.body, what)
+            return fit(body, Outcome, what), body
         except grpc.aio.AioRpcError as error:
-            reason = _masked(error.details() or error.code().name, token)
-            raise RegistryUnavailable(f"{self._server}: {reason}") from None
-        except (NacosException, UnreadableError) as error:
-            raise RegistryUnavailable(f"{self._server}: {error}") from None
-        self._judge(outcome, token)
-        return answer
+            reason = masked(error.details() or error.code().name, token)
+            raise RegistryUnavailable(f"{self.server}: {reason}") from None
+        except UnreadableError as error:
+            raise RegistryUnavailable(f"{self.server}: {error}") from None
 
-    def _judge(self, outcome: _Outcome, token: str) -> None:
-        """Raise what an answer that is no success means."""
-        code = outcome.error or 0
-        if outcome.result == 200 and code == 0:  # noqa: PLR2004 - Nacos' word for yes
-            return
-        said = _masked(outcome.message or f"error {code}", token)
-        if code == NO_RIGHT:
-            raise RegistryRejected(
-                f"{self._server}: no right to read namespace {self._namespace}: {said};"
-                " check username and password, and that the user may read it"
-            )
-        if code in {UNREGISTERED, NOT_READY, DISCONNECTED}:
-            raise RegistryUnavailable(f"{self._server}: {said}")
-        raise BadData(f"the server refuses it: {said}")
-
-
-def _masked(said: str, token: str) -> str:
-    """Return a server's words without the token, should it repeat what it was sent."""
-    return said.replace(token, "***") if token else said
+    async def _get(self, path: str, query: Mapping[str, str], token: str) -> Answer:
+        headers = self._identity.headers(token, sign_nothing)
+        try:
+            return await self._http.get(self.server, path, query, headers)
+        except FAILURES as error:
+            raise RegistryUnavailable(f"{self.server}: {reason(error)}") from None
 
 
 @contextlib.asynccontextmanager
 async def connected(
-    server: Server,
-    namespace: str,
-    login: Login | None,
-    inboxes: Mapping[str, Inbox],
-    sleep: Callable[[float], Awaitable[None]],
+    server: Server, namespace: str, means: Means, on_push: OnPush
 ) -> AsyncGenerator[Session]:
-    """Give a session whose pushes go to the inbox of their group.
+    """Give a session.
 
     Leaving it closes everything. Its body is cancelled, and RegistryUnavailable raised, when the
     connection ends or the server has forgotten it.
     """
-    config = ClientConfig(server_addresses=str(server), namespace_id=namespace)
 
-    def on_push(message: Record) -> None:
+    def take(message: Record) -> None:
         info = message.get("serviceInfo")
         if not isinstance(info, dict):
             return
         record = cast("Record", info)
         # The request's own fields are null on a real server; only the record names the service.
         group, name = record.get("groupName"), record.get("name")
-        if isinstance(group, str) and isinstance(name, str) and group in inboxes:
-            inboxes[group].put(plain_name(group, name), record)
+        if isinstance(group, str) and isinstance(name, str):
+            on_push(group, plain_name(group, name), record)
 
-    client = Client(config, on_push)
-    try:
-        session = Session(server, namespace, await _connect(client, server), login)
+    async with (
+        means.http.open() as http,
+        linked(server, means.credentials, namespace) as link,
+    ):
+        link.hear(PUSH, "NotifySubscriberResponse", take)
+        session = Session(server, namespace, means.identity, http, link)
         async with asyncio.TaskGroup() as tasks:
-            watch = tasks.create_task(_watch(client, session, server, sleep))
+            watch = tasks.create_task(_watch(link, session, means))
             yield session
             watch.cancel()
-    finally:
-        await client.close()
 
 
-async def _connect(client: Client, server: Server) -> GrpcConnection:
-    try:
-        await client.register_server_request_handler(
-            CLIENT_DETECTION_REQUEST_TYPE, ClientDetectionRequestHandler()
-        )
-        connection = await client.connect_to_server(ServerInfo(server.host, server.grpc_port))
-    except NacosException as error:
-        reason = str(error).rpartition("error=")[2]
-        raise RegistryUnavailable(f"{server}: cannot connect to gRPC: {reason}") from None
-    if not isinstance(connection, GrpcConnection):
-        raise RegistryUnavailable(f"{server}: it is not ready, or not Nacos 2 or 3")
-    return connection
-
-
-async def _watch(
-    client: Client, session: Session, server: Server, sleep: Callable[[float], Awaitable[None]]
-) -> None:
+async def _watch(link: Link, session: Session, means: Means) -> None:
     """Raise RegistryUnavailable once the connection is of no use any more."""
 
     async def stay_known() -> None:
         while True:
-            await sleep(CHECK_EVERY)
+            await means.sleep(CHECK_EVERY)
             await session.check()
 
+    async def stay_named() -> None:
+        while means.servers.may_change:
+            await means.sleep(LOOK_EVERY)
+            await means.servers.refresh()
+            if session.server not in means.servers.known():
+                raise RegistryUnavailable(f"{session.server}: endpoint does not name it any more")
+
     async with asyncio.TaskGroup() as tasks:
-        checks = tasks.create_task(stay_known())
-        reason = await client.ended
-        checks.cancel()
-    raise RegistryUnavailable(f"{server}: connection lost: {reason}")
+        checks = [
+            tasks.create_task(stay_known()),
+            tasks.create_task(stay_named()),
+            tasks.create_task(session.configs.compare(means.sleep)),
+        ]
+        ended = await link.ended
+        for check in checks:
+            check.cancel()
+    if ended.elsewhere:
+        means.servers.send_to(ended.elsewhere)
+    raise RegistryUnavailable(f"{session.server}: connection lost: {ended.reason}")

@@ -1,45 +1,144 @@
-"""The SDK's untyped corners, with the types that they have at run time; nothing else."""
+"""Nacos' one gRPC message, as bytes, and the corners of gRPC that need care.
+
+The message is defined here and not taken from the SDK, whose import costs 0.5 s and 80 MB, and
+which sends none where the machine has no IPv4 address beyond loopback.
+"""
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
 from typing import Protocol, cast
 
 import grpc
 import grpc.aio
-from v2.nacos.transport.grpc_connection import GrpcConnection
-from v2.nacos.transport.grpc_util import GrpcUtils
-from v2.nacos.transport.model.rpc_request import Request
-from v2.nacos.transport.model.rpc_response import Response
+import msgspec
+from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto
+from google.protobuf.descriptor_pb2 import FileDescriptorProto as File
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import DecodeError
+from google.protobuf.message_factory import GetMessageClass
 
 from meshbridge_nacos.decoding import UnreadableError
+
+ASK = "/Request/request"
+STREAM = "/BiRequestStream/requestBiStream"
+_END: object = vars(grpc.aio)["EOF"]
+_MOMENT = 0.001
+"""Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What travels one way."""
+
+    kind: str
+    """The Java class of it."""
+    body: bytes
+    """JSON."""
 
 
 class _Metadata(Protocol):
     type: str
-    """The Java class of the message."""
+    clientIp: str  # noqa: N815 - the protocol's own name
+    headers: MutableMapping[str, str]
 
 
 class _Body(Protocol):
     value: bytes
-    """The message as JSON."""
 
 
-class Payload(Protocol):
-    """One message of Nacos' gRPC."""
-
+class _Payload(Protocol):
     metadata: _Metadata
     body: _Body
+
+    def SerializeToString(self) -> bytes: ...  # noqa: N802 - protobuf's own name
+
+
+class _PayloadClass(Protocol):
+    def __call__(self) -> _Payload: ...
+
+    def FromString(self, s: bytes) -> _Payload: ...  # noqa: N802 - protobuf's own name
+
+
+def _define() -> _PayloadClass:
+    """Return the class of ``Payload`` (nacos: api/src/main/proto/nacos_grpc_service.proto).
+
+    Its body is an ``Any`` without a type URL. A pool of its own: the SDK, where it is loaded too,
+    defines the same names in the common one.
+    """
+    field, text = FieldDescriptorProto, FieldDescriptorProto.TYPE_STRING
+    entry = DescriptorProto(name="HeadersEntry", field=[_field("key", 1), _field("value", 2)])
+    entry.options.map_entry = True
+    metadata = DescriptorProto(
+        name="Metadata",
+        field=[
+            _field("type", 3),
+            _field("clientIp", 8),
+            _field("headers", 7, of=".Metadata.HeadersEntry", label=field.LABEL_REPEATED),
+        ],
+        nested_type=[entry],
+    )
+    body = DescriptorProto(
+        name="Any", field=[_field("type_url", 1, text), _field("value", 2, field.TYPE_BYTES)]
+    )
+    payload = DescriptorProto(
+        name="Payload", field=[_field("metadata", 2, of=".Metadata"), _field("body", 3, of=".Any")]
+    )
+    file = File(name="nacos.proto", syntax="proto3", message_type=[metadata, body, payload])
+    pool = DescriptorPool()
+    pool.AddSerializedFile(file.SerializeToString())
+    return cast("_PayloadClass", GetMessageClass(pool.FindMessageTypeByName("Payload")))
+
+
+def _field(
+    name: str,
+    number: int,
+    kind: "FieldDescriptorProto.Type.ValueType" = FieldDescriptorProto.TYPE_STRING,
+    of: str = "",
+    label: "FieldDescriptorProto.Label.ValueType" = FieldDescriptorProto.LABEL_OPTIONAL,
+) -> FieldDescriptorProto:
+    made = FieldDescriptorProto(name=name, number=number, type=kind, label=label)
+    if of:
+        made.type, made.type_name = FieldDescriptorProto.TYPE_MESSAGE, of
+    return made
+
+
+_payload = _define()
+
+
+def pack(
+    kind: str,
+    fields: Mapping[str, object],
+    headers: Mapping[str, str] | None = None,
+    ours: str = "",
+) -> bytes:
+    """Return a message as it travels; ``ours`` is our address, shown in Nacos' console."""
+    payload = _payload()
+    payload.metadata.type = kind
+    payload.metadata.clientIp = ours
+    payload.metadata.headers.update(headers or {})
+    payload.body.value = msgspec.json.encode(fields)
+    return payload.SerializeToString()
+
+
+def unpack(data: bytes) -> Message:
+    """Return a message that arrived. Raises UnreadableError."""
+    try:
+        payload = _payload.FromString(data)
+    except DecodeError:
+        raise UnreadableError("a message cannot be read: it is not Nacos' protobuf") from None
+    return Message(payload.metadata.type, payload.body.value)
 
 
 class Stream(Protocol):
     """The two-way stream: requests of the server, answers of the client."""
 
-    async def write(self, request: Payload) -> None:
+    async def write(self, request: bytes) -> None:
         """Send a message. Raises AioRpcError or InvalidStateError once the stream is over."""
 
     async def read(self) -> object:
-        """Return a payload, or gRPC's sign for the end."""
+        """Return a message, or gRPC's sign for the end."""
 
     async def done_writing(self) -> None:
         """Say that nothing more comes: Nacos then ends the stream."""
@@ -57,78 +156,17 @@ class _Core(Protocol):
     def cancel(self, details: str) -> None: ...
 
 
-class _Utils(Protocol):
-    def convert_request_to_payload(self, request: Request) -> Payload: ...
-    def convert_response_to_payload(self, response: Response) -> Payload: ...
-    def parse(self, payload: Payload) -> Request | Response: ...
-
-
-class _Call(Awaitable[Payload], Protocol):
+class _Call(Awaitable[bytes], Protocol):
     async def code(self) -> object: ...
 
 
-class Stub(Protocol):
-    """Where single questions are asked."""
-
-    def request(self, payload: Payload, *, timeout: float) -> _Call:
-        """Ask one; ``timeout`` is in seconds."""
-        ...
+class _Ask(Protocol):
+    def __call__(self, request: bytes, *, timeout: float) -> _Call: ...
 
 
-class _StreamStub(Protocol):
-    def requestBiStream(self) -> Stream: ...  # noqa: N802 - the service's own name
-
-
-class _Queue(Protocol):
-    async def get(self) -> Payload: ...
-    def get_nowait(self) -> Payload: ...
-    async def put(self, message: Payload) -> None: ...
-    def empty(self) -> bool: ...
-
-
-class _Connection(Protocol):
-    client: Stub
-    bi_stream_client: _StreamStub
-    queue: _Queue
-
-
-_utils = cast("_Utils", GrpcUtils)
-_MOMENT = 0.001
-"""Seconds."""
-_END: object = vars(grpc.aio)["EOF"]
-
-
-def pack(request: Request) -> Payload:
-    """Return the request as it travels. Raises NacosException without an IPv4 interface."""
-    return _utils.convert_request_to_payload(request)
-
-
-def pack_answer(response: Response) -> Payload:
-    """Return the answer to a server's request as it travels."""
-    return _utils.convert_response_to_payload(response)
-
-
-def unpack(payload: Payload) -> Request | Response:
-    """Return the SDK's model of a message.
-
-    Raises NacosException when it has none, UnreadableError when the message does not fit it.
-    """
-    try:
-        return _utils.parse(payload)
-    except (ValueError, RecursionError) as error:  # of bytes, json and pydantic; of deep nesting
-        what = f"a message of type {payload.metadata.type}"
-        raise UnreadableError(f"{what} cannot be read: {type(error).__name__}") from None
-
-
-async def ask(connection: GrpcConnection, request: Payload, within: float) -> bytes:
-    """Return the JSON of the answer. Raises grpc.aio.AioRpcError."""
-    reply = await call(cast("_Connection", connection).client, request, within)
-    return reply.body.value
-
-
-async def call(stub: Stub, request: Payload, within: float) -> Payload:
-    """Return the answer. Raises grpc.aio.AioRpcError."""
-    calling = stub.request(request, timeout=within)
+async def call(channel: grpc.aio.Channel, request: bytes, within: float) -> bytes:
+    """Return the answer to a single question. Raises AioRpcError."""
+    calling = cast("_Ask", channel.unary_unary(ASK))(request, timeout=within)
     try:
         return await calling
     finally:
@@ -136,15 +174,15 @@ async def call(stub: Stub, request: Payload, within: float) -> Payload:
         await calling.code()
 
 
-def open_stream(connection: GrpcConnection) -> Stream:
+def open_stream(channel: grpc.aio.Channel) -> Stream:
     """Open the two-way stream."""
-    return cast("_Connection", connection).bi_stream_client.requestBiStream()
+    return cast("Callable[[], Stream]", channel.stream_stream(STREAM))()
 
 
-async def read(stream: Stream) -> Payload | None:
-    """Return the next message, None at the end. Raises grpc.aio.AioRpcError when it breaks."""
+async def read(stream: Stream) -> bytes | None:
+    """Return the next message, None at the end. Raises AioRpcError when it breaks."""
     message = await stream.read()
-    return None if message is _END else cast("Payload", message)
+    return None if message is _END else cast("bytes", message)
 
 
 def lost_its_end(error: grpc.aio.AioRpcError) -> bool:
@@ -183,13 +221,3 @@ async def take_leave(stream: Stream) -> None:
     over = (grpc.aio.AioRpcError, grpc.aio.InternalError, asyncio.InvalidStateError)
     with contextlib.suppress(*over):
         await stream.done_writing()
-
-
-async def send(connection: GrpcConnection, message: Payload) -> None:
-    """Hand a message to :func:`outgoing`, as the SDK's own answers are."""
-    await cast("_Connection", connection).queue.put(message)
-
-
-def outgoing(connection: GrpcConnection) -> _Queue:
-    """Return what the SDK wants written to the stream."""
-    return cast("_Connection", connection).queue

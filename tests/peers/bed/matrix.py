@@ -197,7 +197,7 @@ async def nacos(
         "adapter": "nacos",
         "servers": [f"127.0.0.1:{port}"],
         "groups": [group],
-        "list-interval": "1s",
+        "discover-every": "1s",
         "guard": {"settle": "0s", "hold-service": "0s", "allow-empty": True},
     }
     async with FaultProxy("127.0.0.1", server.port + GRPC, port=port + GRPC) as way:

@@ -111,7 +111,7 @@ def bridged(nacos: Nacos) -> Mapping[str, object]:
         "name": "shop",
         "adapter": "nacos",
         "servers": [nacos.address],
-        "list-interval": "1s",
+        "discover-every": "1s",
         "publish": {"include": [SERVICE], "addresses": "endpoints"},
         # The first answer need not wait: nothing refills here, and the registry may be empty.
         "guard": {"settle": "0s", "allow-empty": True},

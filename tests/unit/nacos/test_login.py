@@ -14,6 +14,7 @@ from meshbridge.settings.secret import Secret
 from meshbridge.testing import Clock
 from meshbridge_nacos.login import GRACE, LARGEST_ANSWER, Login
 from meshbridge_nacos.options import Server
+from meshbridge_nacos.over_http import OverHttp
 from rig.ports import free_port
 
 pytestmark = pytest.mark.asyncio
@@ -67,7 +68,7 @@ async def door() -> AsyncGenerator[Door]:
 
 
 def login(*servers: Server, clock: Clock | None = None) -> Login:
-    return Login(servers, "bridge", PASSWORD, clock or Clock())
+    return Login(lambda: servers, OverHttp(), "bridge", PASSWORD, clock or Clock())
 
 
 async def test_many_who_need_a_token_fetch_it_once() -> None:
@@ -125,7 +126,7 @@ async def test_a_server_that_repeats_the_password_makes_nobody_else_repeat_it(
     """As it is, in a form, in HTML or in base64: what such an answer says is not passed on."""
     async with door() as opened:
         clock = Clock()
-        one = Login((opened.server,), "bridge", Secret("h%u&nter2"), clock)
+        one = Login(lambda: (opened.server,), OverHttp(), "bridge", Secret("h%u&nter2"), clock)
         opened.status, opened.body, opened.reason = status, echo, echo
         for _ in range(2):  # a fault is taken for a refusal the second time
             with pytest.raises((RegistryRejected, RegistryUnavailable)) as failed:

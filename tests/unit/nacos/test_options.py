@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from meshbridge_nacos.options import Options, Server, parse_server
+from meshbridge_nacos.options import Options, Server, Tls, parse_server
 
 
 def options(**fields: object) -> Options:
@@ -17,7 +17,7 @@ def test_only_servers_must_be_given() -> None:
     assert plain.servers == (Server("127.0.0.1", 8848),)
     assert plain.namespaces == ("public",)
     assert plain.groups == ("DEFAULT_GROUP",)
-    assert plain.list_interval == timedelta(seconds=10)
+    assert plain.discover_every == timedelta(seconds=5)
 
 
 @pytest.mark.parametrize(
@@ -48,13 +48,21 @@ def test_anything_else_is_no_server(written: object) -> None:
     "fields",
     [
         {"servers": []},
+        {"endpoint": "127.0.0.1"},
+        {"servers": ["127.0.0.1", "127.0.0.1:8848"]},
+        {"context-path": "nacos"},
+        {"context-path": "/../x?"},
+        {"access-key": "ak"},
+        {"secret-key": "secret"},
+        {"namespaces": ["*", "public"]},
+        {"groups": ["*"], "admin": False},
         {"namespaces": []},
         {"namespaces": [""]},
         {"namespaces": ["../x"]},
         {"groups": ["a/b"]},
         {"groups": ["a", "a"]},
-        {"list-interval": "10ms"},
-        {"list-interval": 10},
+        {"discover-every": "10ms"},
+        {"discover-every": 10},
         {"username": "bridge"},
         {"password": "secret"},
         {"pasword": "secret"},
@@ -96,10 +104,65 @@ def test_a_password_travels_in_the_clear_only_where_that_is_meant(server: str) -
     assert options(servers=servers).tls is None, "without a user there is nothing to hide"
 
 
-@pytest.mark.parametrize("tls", ["some", True, {"ca": "ca.pem"}])
-def test_tls_towards_nacos_cannot_be_asked_for_yet(tls: object) -> None:
+@pytest.mark.parametrize(
+    "tls",
+    [
+        "some",
+        True,
+        {"ca": "/no/such/file"},
+        {"certificate": __file__},
+        {"key": __file__},
+        {"http": "open"},
+    ],
+)
+def test_tls_is_files_that_can_be_read_or_none(tls: object) -> None:
     with pytest.raises(ValidationError):
         options(tls=tls)
+
+
+def test_with_tls_the_password_goes_anywhere() -> None:
+    asked = options(servers=["nacos:8848"], tls={"ca": __file__}, **USER)
+    assert isinstance(asked.tls, Tls)
+    assert isinstance(options(servers=["nacos:8848"], tls={}, **USER).tls, Tls)
+
+
+@pytest.mark.parametrize(
+    ("written", "url"),
+    [
+        ("acm.example.com", "http://acm.example.com:8080/nacos/serverlist"),
+        ("127.0.0.1:80", "http://127.0.0.1:80/nacos/serverlist"),
+        ("[::1]:80/list", "http://[::1]:80/list"),
+        ("https://acm.example.com/x?y=z", "https://acm.example.com/x?y=z"),
+    ],
+)
+def test_an_address_server_is_a_host_or_a_url(written: str, url: str) -> None:
+    assert options(servers=[], endpoint=written).endpoint == url
+
+
+@pytest.mark.parametrize("written", ["ftp://x/y z", "a b", "user@host", "http://"])
+def test_anything_else_is_no_address_server(written: str) -> None:
+    with pytest.raises(ValidationError):
+        options(servers=[], endpoint=written)
+
+
+def test_an_address_server_may_not_be_handed_a_password_in_the_clear() -> None:
+    with pytest.raises(ValidationError, match="the servers that endpoint names"):
+        options(servers=[], endpoint="127.0.0.1", **USER)
+    assert options(servers=[], endpoint="127.0.0.1", tls="none", **USER).servers == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "path"), [("/nacos", "/nacos"), ("/a/b-c/", "/a/b-c"), ("/", ""), ("", "")]
+)
+def test_a_context_path_is_a_path_or_nothing(written: str, path: str) -> None:
+    assert options(**{"context-path": written}).context_path == path
+
+
+def test_an_access_key_has_a_secret_that_never_shows() -> None:
+    word = "hunter2"
+    keyed = options(**{"access-key": "ak", "secret-key": word})
+    assert keyed.secret_key.reveal() == word
+    assert word not in f"{keyed!r} {keyed} {keyed.model_dump_json()}"
 
 
 def test_each_option_is_described() -> None:

@@ -4,7 +4,7 @@ Most are none of Dubbo's and pass through as they are. Instances of Dubbo applic
 with their real ports, and as providers of the interfaces that they serve.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -12,13 +12,13 @@ from meshbridge import BadData, Instance, RegisteredService, ServiceId
 from meshbridge_dubbo import ApplicationMetadata, Provider
 from meshbridge_nacos.dubbo_instance import Node, Serves, place_of, places_of, read_node
 from meshbridge_nacos.dubbo_interfaces import Told
+from meshbridge_nacos.dubbo_mappings import Mapped
 from meshbridge_nacos.dubbo_records import Fault, Path
 from meshbridge_nacos.dubbo_revisions import Revision, Revisions
 from meshbridge_nacos.parse import Reading
 
 STEP: Final = 200
 """Instances that are read before others get a turn."""
-_NOBODY: Final[frozenset[str]] = frozenset()
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class Applications:
         """What the interfaces' services tell, by ``protocol://address:port``, then the service."""
         self._at: dict[str, set[Path]] = {}
         """The instances at each of these places."""
-        self._mapped: Mapping[str, frozenset[str]] = {}
+        self._mapped: Mapped = {}
         self.revisions = Revisions()
         self._stirred: dict[Path, None] = {}
         """Instances that may serve something else."""
@@ -108,12 +108,12 @@ class Applications:
             self._told.setdefault(place, {})[each.service] = each
             self._stir(place)
 
-    def map(self, mapped: Mapping[str, frozenset[str]]) -> None:
+    def map(self, mapped: Mapped) -> None:
         """Take which interfaces each application serves, as the mappings say."""
         before, self._mapped = self._mapped, mapped
         for path in self.doubtful():
             name = path.application
-            if mapped.get(name, _NOBODY) != before.get(name, _NOBODY):
+            if mapped.get(name) != before.get(name):
                 self._stirred[path] = None
 
     def doubtful(self) -> frozenset[Path]:
@@ -159,7 +159,7 @@ class Applications:
             for place in places_of(node.value.instance)
             for each in self._told.get(place, {}).values()
         ]
-        mapped = self._mapped.get(path.application, _NOBODY)
+        mapped = self._mapped.get(path.application, {})
         for serves in node.serve(path, told, self.revisions, mapped):
             if self._node(path) is not node:
                 return  # it has become another meanwhile

@@ -1,27 +1,27 @@
 """Reads what Dubbo applications have left in Nacos' configuration, beside all else.
 
 The metadata of a revision are the configuration ``<application>`` of the group ``<revision>``, and
-never change. Which applications serve an interface is the configuration ``<interface>`` of the
-group ``mapping``: it is read only while nothing else tells what some instance serves. Which of
-these there are only HTTP tells, to whom it may be told (Nacos 3: to administrators); without that
-the mappings of those interfaces are read of which the group has heard.
+never change. Mappings (:mod:`meshbridge_nacos.dubbo_mappings`) are read only while nothing else
+tells what some instance serves. Which of them there are only HTTP tells, to whom it may be told
+(Nacos 3: to administrators); without that those are read whose interfaces the group has.
 """
 
 import asyncio
 import random
-from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Final, Never
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from typing import Final, Never, TypeVar
 
 from meshbridge import BadData, Context, RegistryRejected, RegistryUnavailable
 from meshbridge_dubbo import ApplicationMetadata, read_mapping, read_metadata
 from meshbridge_nacos.asking import Questions
 from meshbridge_nacos.dubbo import Registrations
+from meshbridge_nacos.dubbo_mappings import DEFINITIONS, MAPPING, Name, mapped, names_on, to_read
 from meshbridge_nacos.dubbo_records import Path
 from meshbridge_nacos.dubbo_revisions import Revision
 from meshbridge_nacos.options import PUBLIC
-from meshbridge_nacos.parse import Record
 
-MAPPING: Final = "mapping"
+T = TypeVar("T")
+
 AT_ONCE: Final = 16
 """Configurations that are asked for at the same time."""
 RIPE: Final = 10.0
@@ -51,17 +51,21 @@ class Configs:
         questions: Questions,
         context: Context,
         on_news: Callable[[], None],
+        *,
+        lists: bool = True,
         chance: Callable[[], float] = random.random,
     ) -> None:
         """Be ready; ``on_news`` is called when :meth:`Registrations.take` has something to say.
 
-        ``chance`` returns what part of a pause is waited, from 0 to 1: replicas do not march.
+        ``lists`` says whether configurations may be listed over HTTP (``admin``). ``chance``
+        returns what part of a pause is waited, from 0 to 1: replicas do not march.
         """
         self._applications = registrations.applications
         self._interfaces = registrations.interfaces
         self._questions = questions
         self._context = context
         self._on_news = on_news
+        self._lists = lists
         self._chance = chance
         self._woken = asyncio.Event()
         self._waiting: frozenset[Path] = frozenset()
@@ -127,19 +131,14 @@ class Configs:
                 self._on_news()
 
     async def _read_all(self, revisions: Collection[Revision]) -> None:
-        waiting = iter(revisions)
+        async def work(revision: Revision) -> None:
+            read = await self._read(revision)
+            if isinstance(read, str):
+                self._applications.fail(revision, read)
+            else:
+                self._applications.learn(revision, read)
 
-        async def work() -> None:
-            for revision in waiting:
-                read = await self._read(revision)
-                if isinstance(read, str):
-                    self._applications.fail(revision, read)
-                else:
-                    self._applications.learn(revision, read)
-
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(min(AT_ONCE, len(revisions))):
-                tasks.create_task(work())
+        await _each(revisions, work)
 
     async def _read(self, revision: Revision) -> ApplicationMetadata | str:
         """Return what the instances of a revision export, or why that is not known."""
@@ -158,25 +157,24 @@ class Configs:
     async def _read_mappings(self, doubtful: Iterable[Path]) -> None:
         """Take which interfaces the applications serve of which nothing else is known."""
         self._read_at, self._mapped_for = self._context.clock(), _names(doubtful)
-        listed = await self._listed()
-        interfaces = listed if listed is not None else self._interfaces.names()
+        applications = self._mapped_for
+        names = await self._listed(f"{MAPPING}*", "")
+        interfaces = self._interfaces.names() if names is None else to_read(names)
         held = {name: self._mappings.get(name, _NOBODY) for name in sorted(interfaces)}
-        waiting = iter(held)
+        definitions: list[Name] = []
 
-        async def work() -> None:
-            for interface in waiting:
-                read = await self._mapping(interface)
-                held[interface] = held[interface] if read is None else read
+        async def read(interface: str) -> None:
+            told = await self._mapping(interface)
+            held[interface] = held[interface] if told is None else told
 
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(AT_ONCE):
-                tasks.create_task(work())
+        async def list_definitions(application: str) -> None:
+            found = await self._listed(DEFINITIONS, f"*:provider:{application}")
+            definitions.extend(found or ())
+
+        await _each(list(held), read)
+        await _each(applications if names is not None else (), list_definitions)
         self._mappings = held
-        mapped: dict[str, set[str]] = {}
-        for interface, applications in held.items():
-            for application in applications:
-                mapped.setdefault(application, set()).add(interface)
-        self._applications.map({name: frozenset(some) for name, some in mapped.items()})
+        self._applications.map(mapped(names or (), held, (each.data_id for each in definitions)))
 
     async def _mapping(self, interface: str) -> frozenset[str] | None:
         """Return the applications that serve an interface; ``None`` if it cannot be read now."""
@@ -187,25 +185,25 @@ class Configs:
             self._context.logger.debug("mapping-unread", interface=interface, reason=str(error))
             return None
 
-    async def _listed(self) -> frozenset[str] | None:
-        """Return the interfaces that have a mapping, ``None`` where nobody tells."""
-        for path, group, namespace in _LISTS:
-            query = {"search": "accurate", "dataId": "", group: MAPPING, namespace: self._tenant}
+    async def _listed(self, group: str, data_id: str) -> list[Name] | None:
+        """Return the configurations that fit both patterns, ``None`` where nobody tells."""
+        for path, group_key, namespace_key in _LISTS if self._lists else ():
+            query = {"search": "blur", group_key: group, "dataId": data_id}
             try:
-                return await self._names_at(path, query)
+                return await self._pages(path, {**query, namespace_key: self._tenant})
             except (RegistryUnavailable, RegistryRejected, BadData) as error:
                 self._context.logger.debug("mappings-not-listed", path=path, reason=str(error))
         return None
 
-    async def _names_at(self, path: str, query: Mapping[str, str]) -> frozenset[str]:
-        names: set[str] = set()
+    async def _pages(self, path: str, query: Mapping[str, str]) -> list[Name]:
+        names: list[Name] = []
         for number in range(1, _MOST_PAGES + 1):
             page = {"pageNo": str(number), "pageSize": str(_PAGE)}
-            more = _data_ids(await self._questions.fetch(path, {**query, **page}))
-            names |= more
+            more = names_on(await self._questions.fetch(path, {**query, **page}))
+            names += more
             if len(more) < _PAGE:
                 break
-        return frozenset(names)
+        return names
 
     @property
     def _tenant(self) -> str:
@@ -214,15 +212,18 @@ class Configs:
         return "" if namespace == PUBLIC else namespace
 
 
+async def _each(things: Collection[T], work: Callable[[T], Awaitable[None]]) -> None:
+    """Do the work for each, for some at the same time."""
+    waiting = iter(things)
+
+    async def take() -> None:
+        for each in waiting:
+            await work(each)
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(min(AT_ONCE, len(things))):
+            tasks.create_task(take())
+
+
 def _names(paths: Iterable[Path]) -> frozenset[str]:
     return frozenset(each.application for each in paths)
-
-
-def _data_ids(answer: Record) -> frozenset[str]:
-    """Return the names on a page. Raises BadData."""
-    data = answer.get("data", answer)
-    items = data.get("pageItems") if isinstance(data, dict) else None
-    if not isinstance(items, list):
-        raise BadData("it lists no configurations")
-    ids = (each.get("dataId") if isinstance(each, dict) else None for each in items)
-    return frozenset(each for each in ids if isinstance(each, str) and each)

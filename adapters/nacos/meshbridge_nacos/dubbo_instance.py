@@ -5,13 +5,15 @@ It does not say so itself. That is told, the surest first, by
 * the metadata of its revision, where Nacos' configuration holds them;
 * the Nacos services of the interfaces, where it registers both ways (Dubbo's default). These are
   complete, so that a mapping, which nobody ever takes back, adds nothing to them;
-* the mapping of interfaces to applications, read in reverse, which knows no group and no version.
-  The services of new interfaces may be heard of seconds after the new instance, so it is gone by
-  only once nothing else has told for a while.
+* the mapping of interfaces to applications, read in reverse. Groups and versions are those of the
+  service definitions that the application has left, if it has left any.
+
+The services of new interfaces may be heard of seconds after the new instance, so a mapping is gone
+by only once nothing else has told for a while.
 """
 
 import enum
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -20,6 +22,7 @@ from meshbridge_dubbo import (
     ApplicationInstance,
     ApplicationMetadata,
     Provider,
+    Variant,
     application_instance,
     guessed_providers,
     providers_of,
@@ -111,7 +114,7 @@ class Node:
         path: Path,
         told: Sequence[Provider],
         revisions: Revisions,
-        mapped: Collection[str],
+        mapped: Mapping[str, Collection[Variant]],
     ) -> Iterator[Serves | None]:
         """Work out what it serves; yield ``None`` after each step, and that at last.
 
@@ -153,7 +156,10 @@ class Node:
         yield Fault(service, f"interfaces of revision {revision[1]}", reason, _WAYS)
 
     def _judge(
-        self, told: Sequence[Provider], revisions: Revisions, mapped: Collection[str]
+        self,
+        told: Sequence[Provider],
+        revisions: Revisions,
+        mapped: Mapping[str, Collection[Variant]],
     ) -> _Judged:
         if not self.value.exports:
             self.metadata = None
@@ -172,12 +178,12 @@ class Node:
             return _NOTHING  # it comes in a moment
         return self._guess(mapped)
 
-    def _guess(self, mapped: Collection[str]) -> _Judged:
+    def _guess(self, mapped: Mapping[str, Collection[Variant]]) -> _Judged:
         if not self.ripe:
             return _Judged(how=How.WAITING)
         if not mapped:
             return _Judged(how=How.UNKNOWN)
-        served = guessed_providers(self.value, mapped)
+        served = guessed_providers(self.value, mapped, mapped)
         return _Judged(served.providers, How.GUESSED, faults=served.faults)
 
     def _weighed(self, provider: Provider) -> Provider:

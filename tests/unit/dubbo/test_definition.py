@@ -1,16 +1,12 @@
-"""A service definition says of which group and version of an interface it is, and guesses use it."""
+"""A service definition says which group and version of an interface it is of; guesses use it."""
 
 import pytest
 
-from meshbridge import BadData, ServiceId
-from meshbridge_dubbo import Variant, guessed_providers, read_definition, read_instance
+from meshbridge import BadData, Instance, ServiceId
+from meshbridge_dubbo import Variant, dubbo_instance, guessed_providers, read_definition
 
-INSTANCE = read_instance(
-    "shop",
-    "10.0.0.1:20880",
-    b'{"address": "10.0.0.1", "port": 20880, '
-    b'"payload": {"metadata": {"dubbo.endpoints": "[{\\"port\\":20880,\\"protocol\\":\\"dubbo\\"}]"}}}',
-)
+METADATA = {"dubbo.endpoints": '[{"port":20880,"protocol":"dubbo"}]'}
+INSTANCE = dubbo_instance("shop", Instance("10.0.0.1:20880", "10.0.0.1", ()), 20880, METADATA)
 
 
 def test_group_and_version_are_parameters_of_a_definition() -> None:

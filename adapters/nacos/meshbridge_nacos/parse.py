@@ -1,8 +1,10 @@
 """Turns what Nacos says about a service into a registration, record by record; pure."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Final, cast
+
+import msgspec
 
 from meshbridge import (
     BadData,
@@ -25,8 +27,15 @@ PROTOCOL_KEY = "protocol"
 """Metadata by which a registration says what it speaks."""
 SECURE_KEY = "secure"
 """Metadata of Spring Cloud Alibaba: ``true`` for an instance that speaks TLS."""
+NO_LABELS: Final = frozenset(
+    {"IPv6", "management.context-path", "management.endpoints.web.base-path"}
+)
+"""What Spring Cloud Alibaba registers by itself and no label can hold: an address in brackets and
+paths. Kept, each instance would have a problem entry for what nobody did wrong."""
 NOT_A_NUMBER: Final = {"NaN", "Infinity", "-Infinity"}
 """How Java's JSON writes the numbers that JSON has no sign for."""
+SLICE = 400
+"""Instances that are read before others get a turn: about 3 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +61,47 @@ def plain_name(group: str, name: str) -> str:
     return name.removeprefix(group + SEPARATOR)
 
 
+def told_at(info: Record) -> int | None:
+    """Return when the server made the record, in milliseconds of its own clock, if it says so."""
+    told = info.get("lastRefTime")
+    return told if isinstance(told, int) and not isinstance(told, bool) else None
+
+
+def is_protected(info: Record) -> bool:
+    """Say whether the record is under protection, which makes its health no truth.
+
+    All of its instances are unhealthy, or more than the service's threshold allows, and the server
+    calls every one of them healthy (nacos: ServiceUtil.java:256).
+    """
+    return info.get("reachProtectionThreshold") is True
+
+
 def read_service(identity: ServiceId, info: Record) -> Reading:
     """Return the service of a ``ServiceInfo`` record.
 
     Raises BadData when it holds no list of instances: that is not a service without instances.
     """
+    steps = reading(identity, info)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return cast("Reading", end.value)
+
+
+def reading(identity: ServiceId, info: Record) -> Generator[None, None, Reading]:
+    """Do as :func:`read_service`, and pause after every :data:`SLICE` instances."""
     hosts = info.get("hosts")
     if not isinstance(hosts, list):
         raise BadData(f"its list of instances is {_shown(hosts)}")
-    # Protection: all are unhealthy, or too many for the service's threshold, and the server calls
-    # every one healthy. What it knows then is that they are not well (nacos: ServiceUtil.java:256).
-    protected = info.get("reachProtectionThreshold") is True
+    protected = is_protected(info)
     instances: dict[str, Instance] = {}
     faults: list[tuple[str, str]] = []
     for position, host in enumerate(cast("list[object]", hosts)):
+        if position % SLICE == SLICE - 1:
+            yield
         try:
-            instance = _read_instance(host, protected=protected)
+            instance = _read_instance(_decoded(host), protected=protected)
         except BadData as bad:
             faults.append((_unreadable_id(host, position), str(bad)))
         else:
@@ -76,21 +110,41 @@ def read_service(identity: ServiceId, info: Record) -> Reading:
     return Reading(RegisteredService(identity, tuple(instances.values())), tuple(faults))
 
 
+def instance_id(address: str, port: int, cluster: str) -> str:
+    """Return what an instance is known by: Nacos' own ``instanceId`` is no key (it is a choice).
+
+    The default cluster is left out: ``10.1.0.1:8080``, ``10.1.0.1:8080@hz``.
+    """
+    host = f"[{address}]" if ":" in address else address
+    return f"{host}:{port}" if cluster == DEFAULT_CLUSTER else f"{host}:{port}@{cluster}"
+
+
+def _decoded(host: object) -> object:
+    """Return the record of an instance, also where its JSON was left alone until now."""
+    if not isinstance(host, msgspec.Raw):
+        return host
+    try:
+        return cast("object", msgspec.json.decode(host))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise BadData("the record is no JSON that can be read") from None
+
+
 def _read_instance(host: object, *, protected: bool) -> Instance:
     if not isinstance(host, dict):
         raise BadData(f"the record is {_shown(host)}")
     record = cast("Record", host)
-    address, port = record.get("ip"), record.get("port")
-    if not isinstance(address, str) or not address:
-        raise BadData(f"its ip is {_shown(address)}")
+    registered, port = record.get("ip"), record.get("port")
+    if not isinstance(registered, str) or not registered:
+        raise BadData(f"its ip is {_shown(registered)}")
     if not isinstance(port, int) or isinstance(port, bool):
         raise BadData(f"its port is {_shown(port)}")
     cluster = record.get("clusterName") or DEFAULT_CLUSTER
     if not isinstance(cluster, str):
         raise BadData(f"its clusterName is {_shown(cluster)}")
     pairs = _pairs(record)
+    address = _plain_address(registered)
     return Instance(
-        id=f"{address}#{port}#{cluster}",
+        id=instance_id(address, port, cluster),
         address=address,
         ports=(_port(port, pairs),),
         weight=_weight(record),
@@ -98,6 +152,12 @@ def _read_instance(host: object, *, protected: bool) -> Instance:
         metadata=metadata(pairs),
         zone="" if cluster == DEFAULT_CLUSTER else cluster,
     )
+
+
+def _plain_address(registered: str) -> str:
+    """Return the address without the brackets that Spring Cloud Alibaba puts around IPv6."""
+    bracketed = registered.startswith("[") and registered.endswith("]")
+    return registered[1:-1] if bracketed else registered
 
 
 def _port(number: int, pairs: Mapping[str, str]) -> InstancePort:
@@ -147,18 +207,24 @@ def _pairs(record: Record) -> dict[str, str]:
             continue  # Java's way to say that the key has no value
         if not isinstance(value, str):
             raise BadData(f"its metadata {_shown(key)} is {_shown(value)}")
-        pairs[key] = value
+        if key not in NO_LABELS:
+            pairs[key] = value
     return pairs
 
 
 def _unreadable_id(host: object, position: int) -> str:
     """Return the instance's id if its parts can be read, else the server's own, else its place."""
+    if isinstance(host, msgspec.Raw):
+        try:
+            host = _decoded(host)
+        except BadData:
+            return f"hosts[{position}]"
     if isinstance(host, dict):
         record = cast("Record", host)
         address, port = record.get("ip"), record.get("port")
         cluster = record.get("clusterName") or DEFAULT_CLUSTER
         if isinstance(address, str) and isinstance(port, int) and isinstance(cluster, str):
-            return f"{address}#{port}#{cluster}"
+            return instance_id(_plain_address(address), port, cluster)
         theirs = record.get("instanceId")
         if isinstance(theirs, str) and theirs:
             return theirs

@@ -1,69 +1,28 @@
 """Follows one group of one namespace over one session: lists it whole, then tells each change."""
 
 import asyncio
+import time
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from typing import Never, Protocol
+from dataclasses import dataclass, field
+from typing import Never
 
-from meshbridge import (
-    BadData,
-    Changed,
-    Context,
-    Emit,
-    Listing,
-    RegisteredService,
-    Removed,
-    ServiceId,
-)
-from meshbridge.adapter import Unreadable
-from meshbridge_nacos.inbox import Inbox
-from meshbridge_nacos.parse import Record, read_service, service_id
+from meshbridge import Changed, Context, Emit, Listing, Removed
+from meshbridge_nacos.asking import Questions
+from meshbridge_nacos.dubbo import News, Registrations
+from meshbridge_nacos.dubbo_configs import Configs
+from meshbridge_nacos.dubbo_names import is_read
+from meshbridge_nacos.listing import NameList
+from meshbridge_nacos.parse import Reading
+from meshbridge_nacos.subscriptions import AT_ONCE, Next, ScopeName, Subscriptions
 
-AT_ONCE = 64
-"""Subscriptions asked for at the same time."""
-ABSENCES = 2
-"""Lists in a row that must lack a service before it is gone: one may be made while it changes."""
 OFTEN, REFILLING = 1.0, 60.0
 """Seconds between two lists after a gap, and for how long: a server that has restarted knows no
 service until its registrants are back, and pushes nothing of one that was not subscribed to."""
-REMEDY = "register it again, or mend the record in the Nacos console"
 
-
-@dataclass(frozen=True, slots=True)
-class ScopeName:
-    """A namespace and a group of it."""
-
-    namespace: str
-    group: str
-
-    def __str__(self) -> str:
-        return f"{self.namespace}/{self.group}"
-
-
-class Questions(Protocol):
-    """What is asked of the server; see :class:`meshbridge_nacos.session.Session`."""
-
-    async def list_services(self, group: str) -> frozenset[str]:
-        """Return the names of all services of the group."""
-        ...
-
-    async def subscribe(self, group: str, service: str) -> Record:
-        """Have changes pushed; return what it is now. Raises BadData for this service alone."""
-        ...
-
-    async def unsubscribe(self, group: str, service: str) -> None:
-        """Have no more changes pushed. Raises BadData for this service alone."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What was said last about a service."""
-
-    service: RegisteredService
-    unreadable: Unreadable
+TURN = 0.003
+"""Seconds of work after which others get their turn."""
 
 
 class Round:
@@ -82,124 +41,188 @@ class Round:
         return chosen
 
 
+@dataclass(slots=True)
+class _Todo:
+    """What cannot wait for the next list."""
+
+    new: set[str] = field(default_factory=set[str])
+    """Services to subscribe to."""
+    ask: set[str] = field(default_factory=set[str])
+    """Services to ask for once more."""
+    check: set[str] = field(default_factory=set[str])
+    """Services whose health has to be checked."""
+    look: bool = False
+    """Whether to read the list."""
+
+
 class Scope:
     """One session's view of one group."""
 
     def __init__(
-        self, name: ScopeName, session: Questions, inbox: Inbox, context: Context, emit: Emit
+        self,
+        name: ScopeName,
+        questions: Questions,
+        subscriptions: Subscriptions,
+        context: Context,
+        emit: Emit,
     ) -> None:
-        self._name = name
-        self._session = session
-        self._inbox = inbox
+        self._name = str(name)
+        self._names = NameList(questions, name.group)
+        self._subscriptions = subscriptions
+        self._told = subscriptions.told
         self._context = context
         self._emit = emit
-        self._told: dict[str, _Told] = {}
-        """By the service's own name; its keys are what is subscribed to."""
-        self._asking: set[str] = set()
-        """Services being subscribed to: their pushes are kept until the answer is there."""
-        self._absent: dict[str, int] = {}
-        """How many lists in a row lacked a service."""
         self._refilling = 0.0
         """Seconds for which registrants may still be coming back."""
         self._deserted = Round()
         self._all = Round()
+        self._registrations = Registrations(name.namespace, name.group)
+        self._put: dict[str, Reading | str] = {}
+        """What was handed to them last."""
+        self._news = asyncio.Event()
+        """Set when they may have something to say."""
+        self._configs = Configs(self._registrations, questions, context, self._news.set)
+        self._looking = asyncio.Lock()
+        self._todo = _Todo()
+        self._woken = asyncio.Event()
+
+    @property
+    def services(self) -> Collection[str]:
+        """The names of what is subscribed to."""
+        return self._told.keys()
 
     async def list_all(self, *, after_gap: bool) -> None:
-        """Subscribe to every service and emit one Listing; raises if that cannot be done whole."""
-        names = await self._session.list_services(self._name.group)
-        await self._subscribe(names)
+        """Subscribe to every service and emit one Listing.
+
+        Raises what the questions raise if that cannot be done whole.
+        """
+        names = await self._names.all()
+        await self._ask_for(filter(is_read, names))
         self._refilling = REFILLING if after_gap else 0.0
-        told = [self._told[name] for name in sorted(self._told)]
-        self._emit(
-            Listing(
-                str(self._name),
-                tuple(each.service for each in told if each.service.id not in each.unreadable),
-                tuple(subject for each in told for subject in each.unreadable),
-                after_gap=after_gap,
-            )
-        )
+        await self._take_all()
+        await self._configs.complete()
+        await self._take_all()
+        services, unreadable = self._registrations.listing()
+        self._emit(Listing(self._name, services, unreadable, after_gap=after_gap))
+
+    async def follow(self, every: float) -> Never:
+        """Emit each change from now on; look at the list every so many seconds."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.follow_pushes())
+            tasks.create_task(self.follow_lists(every))
+            tasks.create_task(self.follow_todo())
+            tasks.create_task(self.follow_news())
+            tasks.create_task(self._configs.run())
+        raise AssertionError("a scope is followed until that fails")
+
+    def appeared(self, name: str) -> None:
+        """Take in that there is a service, before any list has it."""
+        if name not in self._told and is_read(name):
+            self._todo.new.add(name)
+            self._woken.set()
+
+    def vanished(self, name: str) -> None:
+        """Take in that a service may be gone: the list says whether it is."""
+        if name in self._told:
+            self._todo.look = True
+            self._woken.set()
 
     async def follow_pushes(self) -> Never:
         """Emit each service that the server says has changed."""
         while True:
-            for name, info in (await self._inbox.take(self._asking)).items():
-                before = self._told.get(name)
-                if before is None:
-                    continue  # no longer subscribed to
-                self._told[name] = now = self._understand(name, info)
-                if now != before:  # the server repeats itself after every subscription
-                    self._emit(Changed(str(self._name), now.service, now.unreadable))
+            for name, info in (await self._subscriptions.pushes()).items():
+                follows = await self._subscriptions.take(name, info)
+                if follows is not Next.NOTHING:
+                    todo = self._todo
+                    (todo.ask if follows is Next.ASK else todo.check).add(name)
+                    self._woken.set()
+                self._say(name)
+
+    async def follow_todo(self) -> Never:
+        """Do at once what pushes leave open, and what is heard of beside them."""
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            todo, self._todo = self._todo, _Todo()
+            await self._ask_for((todo.ask & self._told.keys()) | todo.new)
+            for name in sorted(todo.check):
+                await self._subscriptions.check(name)
+                self._say(name)
+            if todo.look:
+                await self._look()
+
+    async def follow_news(self) -> Never:
+        """Emit what follows from all that was read."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            async for news in self._taken():
+                if news.service is None:
+                    self._emit(Removed(self._name, news.id))
+                else:
+                    self._emit(Changed(self._name, news.service, news.unreadable))
+            self._configs.look()
 
     async def follow_lists(self, every: float) -> Never:
-        """Look for new and vanished services every so many seconds; for new ones often at first."""
-        passed = 0.0
+        """Look for new and vanished services every so many seconds; after a gap often at first."""
         while True:
             pause = min(OFTEN, every) if self._refilling > 0 else every
             await self._context.sleep(pause)
-            passed, self._refilling = passed + pause, self._refilling - pause
-            names = await self._session.list_services(self._name.group)
-            new = names - self._told.keys()
-            await self._ask_for(new)
+            self._refilling -= pause
+            names = await self._look()
             await self._ask_for(self._doubtful(names))
-            if passed >= every:
-                passed = 0.0
-                for name in self._vanished(names):
+
+    async def _look(self) -> frozenset[str]:
+        """Read the list, ask for what is new and let go of what is not on it; return the names."""
+        async with self._looking:
+            seen = await self._names.look()
+            await self._ask_for(filter(is_read, seen.names - self._told.keys()))
+            if seen.whole:
+                for name in sorted(self._told.keys() - seen.names):
                     await self._let_go(name)
+            return seen.names
 
-    async def _ask_for(self, names: AbstractSet[str]) -> None:
+    async def _let_go(self, name: str) -> None:
+        del self._told[name]
+        del self._put[name]
+        self._registrations.drop(name)
+        self._news.set()
+        await self._subscriptions.let_go(name)
+
+    async def _ask_for(self, names: Iterable[str]) -> None:
         """Subscribe to services, also once more, and tell those that are not as they were."""
-        before = {name: told for name in names if (told := self._told.get(name)) is not None}
-        await self._subscribe(names)
-        for name in sorted(names):
-            if (told := self._told[name]) != before.get(name):
-                self._emit(Changed(str(self._name), told.service, told.unreadable))
+        asked = sorted(names)
+        await self._subscriptions.ask(asked)
+        for name in asked:
+            self._say(name)
 
-    async def _subscribe(self, names: Iterable[str]) -> None:
-        waiting = iter(sorted(names))
+    def _say(self, name: str) -> None:
+        """Hand on what a service is, if that is not what it was: servers repeat themselves."""
+        told = self._told.get(name)
+        if told is None or told.reading == self._put.get(name):
+            return
+        self._put[name] = told.reading
+        if isinstance(told.reading, str):
+            self._registrations.refuse(name, told.reading)
+        else:
+            self._registrations.put(name, told.reading)
+        self._news.set()
 
-        async def work() -> None:
-            for name in waiting:
-                self._told[name] = await self._ask(name)
+    async def _take_all(self) -> None:
+        async for _ in self._taken():
+            pass
 
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(AT_ONCE):
-                tasks.create_task(work())
-
-    async def _ask(self, name: str) -> _Told:
-        info, refusal = await self._answer(name)
-        # The server reads its answer before it notes the subscription (nacos:
-        # SubscribeServiceRequestHandler.handle), so a push that arrived between question and answer
-        # is never the older one. Its lastRefTime would not tell: clocks of servers differ.
-        pushed = self._inbox.take_one(name)
-        info = info if pushed is None else pushed
-        return self._unreadable(name, refusal) if info is None else self._understand(name, info)
-
-    async def _answer(self, name: str) -> tuple[Record | None, str]:
-        """Return what the service is now, or why the server does not say."""
-        self._inbox.take_one(name)  # what still waits belongs to an earlier subscription
-        self._asking.add(name)
-        try:
-            return await self._session.subscribe(self._name.group, name), ""
-        except BadData as bad:
-            return None, str(bad)
-        finally:
-            self._asking.discard(name)
-
-    def _understand(self, name: str, info: Record) -> _Told:
-        identity = self._identity(name)
-        try:
-            reading = read_service(identity, info)
-        except BadData as bad:
-            return self._unreadable(name, str(bad))
-        for instance, reason in reading.faults:
-            self._context.report(str(self._name), (identity, instance), reason, REMEDY)
-        unreadable = tuple((identity, instance) for instance, _ in reading.faults)
-        return _Told(reading.service, unreadable)
-
-    def _unreadable(self, name: str, reason: str) -> _Told:
-        identity = self._identity(name)
-        self._context.report(str(self._name), identity, reason, REMEDY)
-        return _Told(RegisteredService(identity), (identity,))
+    async def _taken(self) -> AsyncIterator[News]:
+        """Yield what there is to say, and report what goes with it; others get their turns."""
+        begun = time.perf_counter()
+        for news in self._registrations.take():
+            if news is not None:
+                for fault in news.reports:
+                    self._context.report(self._name, fault.subject, fault.reason, fault.remedy)
+                yield news
+            if time.perf_counter() - begun >= TURN:
+                await asyncio.sleep(0)
+                begun = time.perf_counter()
 
     def _doubtful(self, names: frozenset[str]) -> set[str]:
         """Return services to ask for again: other ones each time, and first those without anybody.
@@ -209,23 +232,6 @@ class Scope:
         changes. So after a gap all are looked at within half a minute, later as lists are made.
         """
         known = names & self._told.keys()
-        empty = {name for name in known if not self._told[name].service.instances}
+        empty = {name for name in known if self._told[name].is_empty}
         first = self._deserted.next(empty, AT_ONCE) if self._refilling > 0 else []
         return {*first, *self._all.next(known, AT_ONCE - len(first))}
-
-    def _vanished(self, names: frozenset[str]) -> list[str]:
-        absent = {name: self._absent.get(name, 0) + 1 for name in self._told if name not in names}
-        gone = sorted(name for name, times in absent.items() if times >= ABSENCES)
-        self._absent = {name: times for name, times in absent.items() if name not in gone}
-        return gone
-
-    async def _let_go(self, name: str) -> None:
-        del self._told[name]
-        self._emit(Removed(str(self._name), self._identity(name)))
-        try:
-            await self._session.unsubscribe(self._name.group, name)
-        except BadData as bad:
-            self._context.logger.debug("unsubscribe refused", service=name, reason=str(bad))
-
-    def _identity(self, name: str) -> ServiceId:
-        return service_id(self._name.namespace, self._name.group, name)

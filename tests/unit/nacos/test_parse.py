@@ -46,7 +46,7 @@ def test_a_spring_cloud_service_of_another_group_is_read_whole() -> None:
     reading = captured("spring-cloud")
     assert reading.service.id == ServiceId("", "G_MY", "user-service")
     assert only(reading) == Instance(
-        id="127.0.0.1#8103#DEFAULT",
+        id="127.0.0.1:8103",
         address="127.0.0.1",
         ports=(InstancePort(8103),),
         metadata=(("preserved.register.source", "SPRING_CLOUD"), ("version", "v2")),
@@ -83,7 +83,7 @@ def test_the_defaults_of_nacos_are_left_empty_in_the_identity() -> None:
 
 def test_a_cluster_is_a_zone_and_the_default_cluster_is_none() -> None:
     assert only(read(clusterName="hz-1")).zone == "hz-1"
-    assert only(read(clusterName="hz-1")).id == "10.0.0.1#8080#hz-1"
+    assert only(read(clusterName="hz-1")).id == "10.0.0.1:8080@hz-1"
     for unsaid in ("DEFAULT", "", None):
         assert only(read(clusterName=unsaid)).zone == ""
 
@@ -167,7 +167,7 @@ def test_an_unreadable_record_spoils_itself_only(fields: dict[str, object], reas
 @pytest.mark.parametrize(
     ("host", "name"),
     [
-        (HOST | {"weight": None}, "10.0.0.1#8080#DEFAULT"),
+        (HOST | {"weight": None}, "10.0.0.1:8080"),
         (HOST | {"ip": None}, HOST["instanceId"]),
         ({"ip": 1}, "hosts[0]"),
         ("10.0.0.1:8080", "hosts[0]"),

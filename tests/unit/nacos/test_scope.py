@@ -1,7 +1,8 @@
 """A scope is listed whole first, then each change is told, and nothing else."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import asynccontextmanager
 
 import pytest
 import structlog
@@ -10,21 +11,28 @@ from meshbridge import (
     BadData,
     Changed,
     Context,
+    Health,
     Listing,
+    RegistryRejected,
     RegistryUnavailable,
     Removed,
     ServiceId,
     Update,
 )
+from meshbridge_nacos.admin_api import AdminApi
+from meshbridge_nacos.asking import OnRequest, Page
 from meshbridge_nacos.inbox import Inbox
+from meshbridge_nacos.options import Server as Address
 from meshbridge_nacos.parse import Record
-from meshbridge_nacos.scope import AT_ONCE, Scope, ScopeName
+from meshbridge_nacos.scope import Scope
+from meshbridge_nacos.subscriptions import AT_ONCE, MOST_ANSWERS, ScopeName, Subscriptions
 
 NAME = ScopeName("public", "DEFAULT_GROUP")
 
 
-def info(*ports: object) -> Record:
-    return {"hosts": [{"ip": "10.0.0.1", "port": port} for port in ports]}
+def info(*ports: object, at: int | None = None, protected: bool = False) -> Record:
+    hosts = [{"ip": "10.0.0.1", "port": port} for port in ports]
+    return {"hosts": hosts, "lastRefTime": at, "reachProtectionThreshold": protected}
 
 
 def identity(name: str) -> ServiceId:
@@ -34,21 +42,31 @@ def identity(name: str) -> ServiceId:
 class Server:
     """Answers as a session does, from a dictionary."""
 
+    server = Address("127.0.0.1")
+    namespace = NAME.namespace
+    abilities: frozenset[str] = frozenset()
+
     def __init__(self, **services: Record | Exception) -> None:
         self.services: dict[str, Record | Exception] = dict(services)
         self.asked: list[str] = []
         self.let_go: list[str] = []
+        self.lists = 0
         self.busy = self.busiest = 0
-        self.meanwhile: dict[str, Record] = {}
-        """Pushed between the question and its answer."""
+        self.meanwhile: dict[str, list[Record]] = {}
+        """Pushed between a question and its answer, one for each question."""
         self.answers = asyncio.Event()
         """Set while questions are answered."""
         self.answers.set()
+        self.fetched: Record | Exception = BadData("nothing there")
+        self.fetches: list[Mapping[str, str]] = []
         self.inbox = Inbox()
 
-    async def list_services(self, group: str) -> frozenset[str]:
+    async def page(self, group: str, number: int, size: int) -> Page:
         assert group == NAME.group
-        return frozenset(self.services)
+        assert number == 1
+        assert size > len(self.services)
+        self.lists += 1
+        return Page(len(self.services), tuple(self.services))
 
     async def subscribe(self, group: str, service: str) -> Record:
         assert group == NAME.group
@@ -57,8 +75,8 @@ class Server:
         self.busiest = max(self.busiest, self.busy)
         await asyncio.sleep(0)
         self.busy -= 1
-        if service in self.meanwhile:
-            self.inbox.put(service, self.meanwhile[service])
+        if self.meanwhile.get(service):
+            self.inbox.put(service, self.meanwhile[service].pop(0))
             await settle()
         await self.answers.wait()
         answer = self.services[service]
@@ -72,11 +90,29 @@ class Server:
         if service == "stubborn":
             raise BadData("no")
 
+    async def ask(self, kind: str, fields: Mapping[str, object], resource: str = "") -> Record:
+        raise AssertionError((kind, fields, resource))
+
+    def hear(self, kind: str, answer: str, on_request: OnRequest) -> None:
+        raise AssertionError((kind, answer, on_request))
+
+    async def fetch(self, path: str, query: Mapping[str, str]) -> Record:
+        self.fetches.append({"path": path, **query})
+        if isinstance(self.fetched, Exception):
+            raise self.fetched
+        return self.fetched
+
+    async def read_config(self, group: str, data_id: str) -> str | None:
+        raise AssertionError((group, data_id))
+
+    def watch_config(self, group: str, data_id: str) -> AsyncGenerator[str | None]:
+        raise AssertionError((group, data_id))
+
 
 class Watched:
     """A scope with what it said; time passes only by :meth:`pass_interval`."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, *, admin: bool = False) -> None:
         self.server = server
         self.said: list[Update] = []
         self.reports: list[tuple[object, str]] = []
@@ -91,13 +127,39 @@ class Watched:
             self.reports.append((subject, reason))
 
         async def sleep(seconds: float) -> None:
+            if asyncio.current_task() is not self._lists:  # what reads Dubbo's configuration
+                await asyncio.Event().wait()
             self.pauses.append(seconds)
             self._waiting.set()
             await self._ticks.get()
 
+        self._lists: asyncio.Task[None] | None = None
         logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
         context = Context(lambda: 0.0, sleep, report, logger)
-        self.scope = Scope(NAME, server, server.inbox, context, self.said.append)
+        subscriptions = Subscriptions(
+            NAME,
+            server,
+            AdminApi(server) if admin else None,
+            server.inbox,
+            context,
+            asyncio.Semaphore(AT_ONCE),
+        )
+        self.scope = Scope(NAME, server, subscriptions, context, self.said.append)
+
+    @asynccontextmanager
+    async def followed(self, every: float = 10) -> AsyncGenerator[None]:
+        """Follow what is listed already."""
+        async with asyncio.TaskGroup() as tasks:
+            self._lists = tasks.create_task(self.scope.follow_lists(every))
+            others = [
+                tasks.create_task(self.scope.follow_pushes()),
+                tasks.create_task(self.scope.follow_todo()),
+                tasks.create_task(self.scope.follow_news()),
+            ]
+            await settle()
+            yield
+            for task in (self._lists, *others):
+                task.cancel()
 
     def tick(self) -> None:
         """Let one list begin."""
@@ -109,6 +171,12 @@ class Watched:
         self._waiting.clear()
         self.tick()
         await self._waiting.wait()
+        await settle()
+
+    async def push(self, service: str, pushed: Record) -> None:
+        """Let a push come in and be worked off."""
+        self.server.inbox.put(service, pushed)
+        await settle()
 
     def ports(self) -> list[tuple[int, ...]]:
         """Return the ports of each service in the listing or change said last."""
@@ -118,9 +186,28 @@ class Watched:
             services = (last.service,)
         return [tuple(each.ports[0].number for each in one.instances) for one in services]
 
+    def health(self) -> list[Health]:
+        """Return the health of each instance of the service said last."""
+        last = self.said[-1]
+        (service,) = (last.service,) if isinstance(last, Changed) else self.listing().services
+        return [each.health for each in service.instances]
+
+    def listing(self) -> Listing:
+        """Return what was said first."""
+        first = self.said[0]
+        assert isinstance(first, Listing)
+        return first
+
+
+async def watched(server: Server, *, after_gap: bool = False, admin: bool = False) -> Watched:
+    """Return a scope that was listed."""
+    one = Watched(server, admin=admin)
+    await one.scope.list_all(after_gap=after_gap)
+    return one
+
 
 async def settle() -> None:
-    for _ in range(10):
+    for _ in range(30):
         await asyncio.sleep(0)
 
 
@@ -130,62 +217,63 @@ def names(services: Iterable[object]) -> list[str]:
 
 @pytest.mark.asyncio
 async def test_everything_is_listed_at_once_and_sorted() -> None:
-    watched = Watched(Server(b=info(2), a=info(1), empty=info()))
-    await watched.scope.list_all(after_gap=True)
-    (listing,) = watched.said
+    one = await watched(Server(b=info(2), a=info(1), empty=info()), after_gap=True)
+    (listing,) = one.said
     assert isinstance(listing, Listing)
     assert listing.after_gap
     assert names(each.id for each in listing.services) == ["a", "b", "empty"]
-    assert watched.ports() == [(1,), (2,), ()]
+    assert one.ports() == [(1,), (2,), ()]
 
 
 @pytest.mark.asyncio
 async def test_a_scope_that_cannot_be_read_whole_is_not_listed_at_all() -> None:
-    watched = Watched(Server(a=info(1), b=RegistryUnavailable("gone")))
+    one = Watched(Server(a=info(1), b=RegistryUnavailable("gone")))
     with pytest.raises(ExceptionGroup) as failed:
-        await watched.scope.list_all(after_gap=False)
+        await one.scope.list_all(after_gap=False)
     assert failed.group_contains(RegistryUnavailable, match="gone")
-    assert watched.said == []
+    assert one.said == []
 
 
 @pytest.mark.asyncio
 async def test_subscriptions_are_asked_for_many_at_a_time_but_not_all() -> None:
     services = {f"s{number}": info(number + 1) for number in range(4 * AT_ONCE)}
-    watched = Watched(Server(**services))
-    await watched.scope.list_all(after_gap=False)
-    assert watched.server.busiest == AT_ONCE
-    assert sorted(watched.server.asked) == sorted(services)
+    one = await watched(Server(**services))
+    assert one.server.busiest == AT_ONCE
+    assert sorted(one.server.asked) == sorted(services)
+    assert set(one.scope.services) == set(services)
+
+
+@pytest.mark.asyncio
+async def test_what_dubbo_keeps_rules_under_is_not_asked_for() -> None:
+    """Nothing is made of it, in the list nor when it is heard of."""
+    one = await watched(Server(**{"configurators:com.acme.Orders::": info(), "a": info(1)}))
+    async with one.followed():
+        one.scope.appeared("routers:com.acme.Orders::")
+        await settle()
+    assert one.server.asked == ["a"]
 
 
 @pytest.mark.asyncio
 async def test_a_refused_service_is_named_and_spoils_itself_only() -> None:
-    watched = Watched(Server(a=info(1), bad=BadData("no right"), worse={"hosts": None}))
-    await watched.scope.list_all(after_gap=False)
-    (listing,) = watched.said
-    assert isinstance(listing, Listing)
-    assert names(each.id for each in listing.services) == ["a"]
-    assert listing.unreadable == (identity("bad"), identity("worse"))
-    assert [subject for subject, _ in watched.reports] == [identity("bad"), identity("worse")]
+    one = await watched(Server(a=info(1), bad=BadData("no right"), worse={"hosts": None}))
+    assert names(each.id for each in one.listing().services if each.instances) == ["a"]
+    assert set(one.listing().unreadable) == {identity("bad"), identity("worse")}
+    assert {subject for subject, _ in one.reports} == {identity("bad"), identity("worse")}
 
 
 @pytest.mark.asyncio
 async def test_an_unreadable_instance_is_named_beside_its_service() -> None:
-    watched = Watched(Server(a=info(1, "two")))
-    await watched.scope.list_all(after_gap=False)
-    (listing,) = watched.said
-    assert isinstance(listing, Listing)
-    assert watched.ports() == [(1,)]
-    assert listing.unreadable == ((identity("a"), "hosts[1]"),)
-    assert watched.reports == [((identity("a"), "hosts[1]"), "its port is 'two'")]
+    one = await watched(Server(a=info(1, "two")))
+    assert one.ports() == [(1,)]
+    assert one.listing().unreadable == ((identity("a"), "hosts[1]"),)
+    assert one.reports == [((identity("a"), "hosts[1]"), "its port is 'two'")]
 
 
 @pytest.mark.asyncio
 async def test_a_push_that_overtakes_the_answer_wins() -> None:
     server = Server(a=info(1))
-    server.meanwhile["a"] = info(2)
-    watched = Watched(server)
-    await watched.scope.list_all(after_gap=False)
-    assert watched.ports() == [(2,)]
+    server.meanwhile["a"] = [info(2)]
+    assert (await watched(server)).ports() == [(2,)]
 
 
 @pytest.mark.asyncio
@@ -195,22 +283,50 @@ async def test_a_push_for_a_service_that_is_being_asked_for_waits_for_the_answer
 ) -> None:
     """Pushes are followed meanwhile; one that is dropped leaves the older answer in force."""
     server = Server(a=info(1))
-    watched = Watched(server)
-    await watched.scope.list_all(after_gap=False)
-    async with asyncio.TaskGroup() as tasks:
-        pushes = tasks.create_task(watched.scope.follow_pushes())
-        lists = tasks.create_task(watched.scope.follow_lists(10))
-        server.services["b"], server.meanwhile["b"] = answer, info(3)
-        await watched.pass_interval()
-        await watched.pass_interval()
-        assert watched.ports() == [(3,)]
+    one = await watched(server)
+    async with one.followed():
+        server.services["b"], server.meanwhile["b"] = answer, [info(3)] * 9
+        await one.pass_interval()
+        assert one.ports() == [(3,)]
         assert server.inbox.take_one("b") is None
-        server.inbox.put("b", info(4))
-        await settle()
-        assert watched.ports() == [(4,)]
-        pushes.cancel()
-        lists.cancel()
-    assert watched.reports == []
+        await one.push("b", info(4))
+        assert one.ports() == [(4,)]
+    assert one.reports == []
+
+
+@pytest.mark.asyncio
+async def test_an_older_push_that_an_answer_has_overtaken_is_resolved_by_asking() -> None:
+    server = Server(a=info(2, at=20))
+    server.meanwhile["a"] = [info(1, at=10)]
+    one = await watched(server)
+    assert one.ports() == [(2,)]
+    assert server.asked == ["a", "a"]
+
+
+@pytest.mark.asyncio
+async def test_a_server_whose_pushes_are_always_older_is_not_asked_for_ever() -> None:
+    server = Server(a=info(2, at=20))
+    server.meanwhile["a"] = [info(1, at=10)] * 10
+    one = await watched(server)
+    assert one.ports() == [(2,)]
+    assert server.asked == ["a"] * MOST_ANSWERS
+
+
+@pytest.mark.asyncio
+async def test_a_push_whose_time_goes_back_is_resolved_by_asking() -> None:
+    """The server's clock was set, or another push has overtaken it: only the server knows."""
+    server = Server(a=info(1, at=20))
+    one = await watched(server)
+    async with one.followed():
+        await one.push("a", info(9, at=10))
+        assert len(one.said) == 1
+        assert server.asked == ["a", "a"]
+        server.services["a"] = info(3, at=12)
+        await one.push("a", info(3, at=12))
+        assert one.ports() == [(3,)]
+        await one.push("a", info(4, at=13))
+        assert one.ports() == [(4,)]
+        assert server.asked == ["a"] * 3
 
 
 @pytest.mark.asyncio
@@ -218,175 +334,229 @@ async def test_a_push_from_before_the_question_does_not_outdo_the_answer() -> No
     """It belongs to an earlier subscription, and nothing says what changed since."""
     server = Server(a=info(2))
     server.inbox.put("a", info(1))
-    watched = Watched(server)
-    await watched.scope.list_all(after_gap=False)
-    assert watched.ports() == [(2,)]
+    assert (await watched(server)).ports() == [(2,)]
 
 
 @pytest.mark.asyncio
 async def test_other_services_are_followed_while_one_is_being_asked_for() -> None:
     server = Server(a=info(1))
-    watched = Watched(server)
-    await watched.scope.list_all(after_gap=False)
+    one = await watched(server)
     server.answers.clear()
-    server.meanwhile["b"] = info(3)
-    async with asyncio.TaskGroup() as tasks:
-        pushes = tasks.create_task(watched.scope.follow_pushes())
+    server.meanwhile["b"] = [info(3)] * 9
+    async with one.followed():
         server.services["b"] = info(2)
-        lists = tasks.create_task(watched.scope.follow_lists(0))
-        watched.tick()
+        one.tick()
         await settle()
-        server.inbox.put("a", info(9))
-        await settle()
-        assert watched.ports() == [(9,)]
+        await one.push("a", info(9))
+        assert one.ports() == [(9,)]
+        server.services["a"] = info(9)
         server.answers.set()
         await settle()
-        assert watched.ports() == [(3,)]
-        pushes.cancel()
-        lists.cancel()
-    assert len(watched.said) == 3
+        assert one.ports() == [(3,)]
+    assert len(one.said) == 3
 
 
 @pytest.mark.asyncio
 async def test_a_push_is_told_once_and_its_repetition_is_not() -> None:
-    watched = Watched(Server(a=info(1)))
-    await watched.scope.list_all(after_gap=False)
-    async with asyncio.TaskGroup() as tasks:
-        following = tasks.create_task(watched.scope.follow_pushes())
+    one = await watched(Server(a=info(1)))
+    async with one.followed():
         for pushed in (info(1), info(2), info(2), info()):
-            watched.server.inbox.put("a", pushed)
-            await settle()
-        following.cancel()
-    told = [update.service for update in watched.said if isinstance(update, Changed)]
-    assert [[each.ports[0].number for each in one.instances] for one in told] == [[2], []]
+            await one.push("a", pushed)
+    told = [update.service for update in one.said if isinstance(update, Changed)]
+    assert [[each.ports[0].number for each in each_one.instances] for each_one in told] == [[2], []]
 
 
 @pytest.mark.asyncio
 async def test_a_push_of_an_unknown_service_is_not_told() -> None:
-    watched = Watched(Server(a=info(1)))
-    await watched.scope.list_all(after_gap=False)
-    async with asyncio.TaskGroup() as tasks:
-        following = tasks.create_task(watched.scope.follow_pushes())
-        watched.server.inbox.put("stranger", info(2))
-        await settle()
-        following.cancel()
-    assert len(watched.said) == 1
+    one = await watched(Server(a=info(1)))
+    async with one.followed():
+        await one.push("stranger", info(2))
+    assert len(one.said) == 1
 
 
 @pytest.mark.asyncio
 async def test_an_unreadable_push_keeps_the_service_and_names_it() -> None:
-    watched = Watched(Server(a=info(1)))
-    await watched.scope.list_all(after_gap=False)
-    async with asyncio.TaskGroup() as tasks:
-        following = tasks.create_task(watched.scope.follow_pushes())
-        watched.server.inbox.put("a", {"hosts": None})
-        await settle()
-        following.cancel()
-    changed = watched.said[-1]
+    one = await watched(Server(a=info(1)))
+    async with one.followed():
+        await one.push("a", {"hosts": None})
+    changed = one.said[-1]
     assert isinstance(changed, Changed)
     assert changed.unreadable == (identity("a"),)
 
 
 @pytest.mark.asyncio
-async def test_a_new_service_is_found_by_the_next_list() -> None:
-    watched = Watched(Server(a=info(1)))
-    await watched.scope.list_all(after_gap=False)
-    async with asyncio.TaskGroup() as tasks:
-        following = tasks.create_task(watched.scope.follow_lists(10))
-        watched.server.services["b"] = info(2)
-        await watched.pass_interval()
-        await watched.pass_interval()
-        following.cancel()
-    assert len(watched.said) == 2
-    assert watched.ports() == [(2,)]
-    assert set(watched.server.asked) == {"a", "b"}
+async def test_a_large_push_lets_others_have_their_turns() -> None:
+    """12,000 instances take 80 ms to read."""
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    one = await watched(Server(a=info(1)))
+    async with one.followed(), asyncio.TaskGroup() as tasks:
+        counting = tasks.create_task(count())
+        one.server.inbox.put("a", info(*range(1, 12_001)))
+        while len(one.said) == 1:
+            await asyncio.sleep(0)
+        counting.cancel()
+    assert len(one.ports()[0]) == 12_000
+    assert turns >= 25
 
 
 @pytest.mark.asyncio
-async def test_a_service_is_gone_when_two_lists_in_a_row_lack_it() -> None:
-    watched = Watched(Server(a=info(1), stubborn=info(2)))
-    await watched.scope.list_all(after_gap=False)
-    async with asyncio.TaskGroup() as tasks:
-        following = tasks.create_task(watched.scope.follow_lists(10))
-        kept = watched.server.services.pop("a")
-        del watched.server.services["stubborn"]
-        await watched.pass_interval()
-        assert len(watched.said) == 1, "one list may be made while it changes"
-        watched.server.services["a"] = kept
-        await watched.pass_interval()
-        assert watched.said[1:] == [Removed(str(NAME), identity("stubborn"))]
-        del watched.server.services["a"]
-        await watched.pass_interval()
-        assert len(watched.said) == 2, "its count begins anew"
-        await watched.pass_interval()
-        following.cancel()
-    assert watched.said[2:] == [Removed(str(NAME), identity("a"))]
-    assert watched.server.let_go == ["stubborn", "a"]
+async def test_what_is_newer_than_a_large_push_is_not_replaced_by_it() -> None:
+    """It was asked for while the push was read in slices."""
+    server = Server(a=info(1))
+    one = await watched(server)
+    async with one.followed():
+        server.inbox.put("a", info(*range(1, 4_001)))
+        await asyncio.sleep(0)
+        server.services["a"] = info(2)
+        one.tick()
+        for _ in range(10):
+            await settle()
+    assert one.ports() == [(2,)]
+
+
+@pytest.mark.asyncio
+async def test_a_new_service_is_found_by_the_next_list() -> None:
+    one = await watched(Server(a=info(1)))
+    async with one.followed():
+        one.server.services["b"] = info(2)
+        await one.pass_interval()
+    assert len(one.said) == 2
+    assert one.ports() == [(2,)]
+    assert set(one.server.asked) == {"a", "b"}
+
+
+@pytest.mark.asyncio
+async def test_a_service_is_gone_when_two_lists_in_a_row_agree_that_it_is() -> None:
+    one = await watched(Server(a=info(1), stubborn=info(2)))
+    lists = one.server.lists
+    async with one.followed():
+        await one.pass_interval()
+        assert one.server.lists == lists + 1
+        del one.server.services["stubborn"]
+        await one.pass_interval()
+        assert one.server.lists == lists + 3
+        assert one.said[1:] == [Removed(str(NAME), identity("stubborn"))]
+        del one.server.services["a"]
+        await one.pass_interval()
+    assert one.said[2:] == [Removed(str(NAME), identity("a"))]
+    assert one.server.let_go == ["stubborn", "a"]
+
+
+@pytest.mark.asyncio
+async def test_what_is_heard_of_beside_the_list_is_asked_for_at_once() -> None:
+    """Fuzzy watch tells names; the list stays the truth."""
+    one = await watched(Server(a=info(1)))
+    async with one.followed():
+        one.server.services["b"] = info(2)
+        one.scope.appeared("b")
+        await settle()
+        assert one.ports() == [(2,)]
+        one.scope.appeared("a")
+        one.scope.vanished("b")
+        one.scope.vanished("stranger")
+        await settle()
+        assert len(one.said) == 2, "the list has it still"
+        del one.server.services["b"]
+        one.scope.vanished("b")
+        await settle()
+        assert one.said[2:] == [Removed(str(NAME), identity("b"))]
+    assert one.pauses == [10]
 
 
 @pytest.mark.asyncio
 async def test_after_a_gap_it_is_listed_every_second_for_a_minute() -> None:
     """A server that has restarted knows no service until its registrants are back."""
-    watched = Watched(Server())
-    await watched.scope.list_all(after_gap=True)
-    async with asyncio.TaskGroup() as tasks:
-        following = tasks.create_task(watched.scope.follow_lists(10))
-        watched.server.services["a"] = info(2)
+    one = await watched(Server(), after_gap=True)
+    async with one.followed():
+        one.server.services["a"] = info(2)
         for _ in range(62):
-            await watched.pass_interval()
-        following.cancel()
-    assert watched.ports() == [(2,)]
-    assert watched.pauses[:62] == [*[1.0] * 60, 10, 10]
-
-
-@pytest.mark.asyncio
-async def test_lists_that_follow_each_other_fast_do_not_make_a_service_gone_sooner() -> None:
-    """Its absence counts once in each interval, also after a gap."""
-    watched = Watched(Server(a=info(1)))
-    await watched.scope.list_all(after_gap=True)
-    async with asyncio.TaskGroup() as tasks:
-        following = tasks.create_task(watched.scope.follow_lists(10))
-        del watched.server.services["a"]
-        for _ in range(19):
-            await watched.pass_interval()
-        assert len(watched.said) == 1
-        await watched.pass_interval()
-        following.cancel()
-    assert watched.said[1:] == [Removed(str(NAME), identity("a"))]
+            await one.pass_interval()
+    assert one.ports() == [(2,)]
+    assert one.pauses[:62] == [*[1.0] * 60, 10, 10]
 
 
 @pytest.mark.asyncio
 async def test_what_was_never_pushed_is_seen_all_the_same() -> None:
     """Pushes get lost: every few seconds some services are asked for again."""
-    watched = Watched(Server(a=info(1), b=info(2)))
-    await watched.scope.list_all(after_gap=False)
-    async with asyncio.TaskGroup() as tasks:
-        following = tasks.create_task(watched.scope.follow_lists(10))
-        await watched.pass_interval()
-        assert len(watched.said) == 1, "all is as it was"
-        watched.server.services["b"] = info(3)
-        await watched.pass_interval()
-        await settle()
-        following.cancel()
-    assert len(watched.said) == 2
-    assert watched.ports() == [(3,)]
+    one = await watched(Server(a=info(1), b=info(2)))
+    async with one.followed():
+        await one.pass_interval()
+        assert len(one.said) == 1, "all is as it was"
+        one.server.services["b"] = info(3)
+        await one.pass_interval()
+    assert len(one.said) == 2
+    assert one.ports() == [(3,)]
 
 
 @pytest.mark.asyncio
 async def test_many_services_are_asked_for_again_in_turn_and_after_a_gap_first_the_empty() -> None:
     many = {f"s{number:03}": info(1) for number in range(2 * AT_ONCE)}
-    watched = Watched(Server(**many, z1=info(), z2=info()))
-    await watched.scope.list_all(after_gap=True)
-    watched.server.asked.clear()
+    one = await watched(Server(**many, z1=info(), z2=info()), after_gap=True)
+    one.server.asked.clear()
     rounds = list[list[str]]()
-    async with asyncio.TaskGroup() as tasks:
-        following = tasks.create_task(watched.scope.follow_lists(10))
+    async with one.followed():
         for _ in range(3):
-            await watched.pass_interval()
-            await settle()
-            rounds.append(sorted(watched.server.asked))
-            watched.server.asked.clear()
-        following.cancel()
+            await one.pass_interval()
+            rounds.append(sorted(one.server.asked))
+            one.server.asked.clear()
     assert all({"z1", "z2"} <= set(each) for each in rounds)
     assert all(len(each) <= AT_ONCE for each in rounds)
     assert {name for each in rounds for name in each} == {*many, "z1", "z2"}
+
+
+def told_to_administrators(*healthy: bool) -> Record:
+    hosts = [
+        {"ip": "10.0.0.1", "port": port + 1, "healthy": each} for port, each in enumerate(healthy)
+    ]
+    return {"data": hosts}
+
+
+@pytest.mark.asyncio
+async def test_under_protection_administrators_are_told_the_truth() -> None:
+    server = Server(a=info(1, 2, protected=True))
+    server.fetched = told_to_administrators(True, False)
+    one = await watched(server, admin=True)
+    assert one.health() == [Health.HEALTHY, Health.UNHEALTHY]
+    async with one.followed():
+        server.fetched = told_to_administrators(False, False)
+        await one.push("a", info(1, 2, protected=True))
+        assert one.health() == [Health.UNHEALTHY, Health.UNHEALTHY]
+        await one.push("a", info(1, 2, 3, protected=True))
+        assert one.health() == [Health.UNHEALTHY, Health.UNHEALTHY, Health.DEGRADED]
+        await one.push("a", info(1))
+        assert one.health() == [Health.HEALTHY]
+    assert len(server.fetches) == 3
+    assert {each["clusterName"] for each in server.fetches} == {"DEFAULT"}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("refusal", "asked"),
+    [(RegistryRejected("no"), 1), (BadData("404"), 4), (RegistryUnavailable("later"), 2)],
+)
+async def test_without_the_truth_instances_under_protection_are_degraded(
+    refusal: Exception, asked: int
+) -> None:
+    """Who has no right to it once is not asked again."""
+    server = Server(a=info(1, protected=True))
+    server.fetched = refusal
+    one = await watched(server, admin=True)
+    async with one.followed():
+        await one.push("a", info(1, 2, protected=True))
+    assert one.health() == [Health.DEGRADED, Health.DEGRADED]
+    assert len(server.fetches) == asked
+
+
+@pytest.mark.asyncio
+async def test_where_administrators_are_not_to_be_asked_they_are_not() -> None:
+    server = Server(a=info(1, protected=True))
+    one = await watched(server)
+    assert one.health() == [Health.DEGRADED]
+    assert server.fetches == []

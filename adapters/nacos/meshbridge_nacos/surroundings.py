@@ -1,0 +1,72 @@
+"""What all namespaces of one registry share during one watch."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Never
+
+from meshbridge import BadData, Context, Emit, Gone, Listing, RegistryUnavailable, Stale
+from meshbridge.errors import RegistryRejected, foremost
+from meshbridge_nacos.asking import OnPush, Questions
+from meshbridge_nacos.standing import Failure, Standing
+
+OpenSession = Callable[[str, OnPush], AbstractAsyncContextManager[Questions]]
+"""Opens a session about a namespace; see :class:`meshbridge_nacos.access.Access`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a watch is made of; its scopes fail one by one, and it fails when all have."""
+
+    open_session: OpenSession
+    context: Context
+    emit: Emit
+    listed: set[str]
+    """Scopes that were listed before, in whichever watch: what comes next comes after a gap."""
+    every: float
+    """Seconds between two looks for what is new."""
+    admin: bool
+    """Whether the admin API is to be asked."""
+    standing: Standing = field(default_factory=Standing)
+
+    def list_nothing(self, scope: str) -> None:
+        """Say that a scope was read which stands for the list of other ones and holds nothing."""
+        self.emit(Listing(scope, (), after_gap=scope in self.listed))
+        self.note_listed(scope)
+
+    def note_listed(self, scope: str) -> None:
+        """Note that a scope was read whole."""
+        self.listed.add(scope)
+        self.standing.reads(scope)
+
+    def fail(self, scopes: Iterable[str], failure: Failure) -> None:
+        """Say that scopes are stale; raises why nothing can be read when that is so."""
+        failed = list(scopes)
+        for scope in failed:
+            self.standing.fails(scope, failure)
+        if (outage := self.standing.outage()) is not None:
+            raise outage
+        for scope in failed:
+            self.emit(Stale(scope, str(failure)))
+
+    def forget(self, scope: str) -> None:
+        """Say that a scope is gone."""
+        self.standing.drop(scope)
+        if scope in self.listed:
+            self.listed.discard(scope)
+            self.emit(Gone(scope))
+
+
+async def failure_of(work: Awaitable[Never]) -> Failure:
+    """Do what ends only by failing; return how the registry failed. Raises anything else: a bug."""
+    try:
+        await work
+    except ExceptionGroup as failed:
+        leaf = foremost(failed)
+    except (BadData, RegistryRejected, RegistryUnavailable) as failed:
+        leaf = failed
+    if isinstance(leaf, BadData):  # of a question that no record of a service is behind
+        return RegistryUnavailable(str(leaf))
+    if not isinstance(leaf, RegistryRejected | RegistryUnavailable):
+        raise leaf
+    return leaf

@@ -5,10 +5,10 @@ Without Java, Maven or a C compiler the tests of a server are skipped by name; i
 
 import asyncio
 import secrets
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Never, TypeVar
+from typing import Literal, Never, TypeVar
 
 import pytest
 
@@ -39,10 +39,16 @@ def unavailable(reason: Exception) -> Never:
     raise pytest.skip.Exception(str(reason)) from None
 
 
-def make_nacos(directory: Path, *, password: str = "") -> Nacos:
+def make_nacos(
+    directory: Path,
+    *,
+    release: Literal[2, 3] = 2,
+    password: str = "",
+    settings: Mapping[str, str] | None = None,
+) -> Nacos:
     """Return a Nacos of one's own, not started."""
     try:
-        return Nacos(directory, password=password)
+        return Nacos(directory, release=release, password=password, settings=settings)
     except Missing as missing:
         unavailable(missing)
 
@@ -84,6 +90,18 @@ def secured_nacos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nacos]:
     """Return a running Nacos that asks for a password."""
     folder = tmp_path_factory.mktemp("secured")
     with shared(make_nacos(folder, password=secrets.token_hex())) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=[2, 3], ids=["nacos2", "nacos3"])
+def each_nacos(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Nacos]:
+    """Return a running Nacos of each release in turn; empty services stay listed in it."""
+    release: Literal[2, 3] = request.param
+    kept = {"nacos.naming.clean.empty-service.expired-time": "3600000"}
+    folder = tmp_path_factory.mktemp(f"each{release}")
+    with shared(make_nacos(folder, release=release, settings=kept)) as server:
         yield server
 
 

@@ -103,8 +103,8 @@ class AdminApi:
         raise BadData("; ".join(refusals))
 
 
-def _at(answer: Record, form: _Form) -> list[object]:
-    found: object = answer
+def _at(answer: object, form: _Form) -> list[object]:
+    found = answer
     for field in form.fields:
         found = cast("Record", found).get(field) if isinstance(found, Mapping) else None
     if not isinstance(found, list):

@@ -62,11 +62,14 @@ async def failure_of(work: Awaitable[Never]) -> Failure:
     try:
         await work
     except ExceptionGroup as failed:
-        leaf = foremost(failed)
+        return _failure(foremost(failed))
     except (BadData, RegistryRejected, RegistryUnavailable) as failed:
-        leaf = failed
-    if isinstance(leaf, BadData):  # of a question that no record of a service is behind
-        return RegistryUnavailable(str(leaf))
-    if not isinstance(leaf, RegistryRejected | RegistryUnavailable):
-        raise leaf
-    return leaf
+        return _failure(failed)
+
+
+def _failure(error: Exception) -> Failure:
+    if isinstance(error, BadData):  # of a question that no record of a service is behind
+        return RegistryUnavailable(str(error))
+    if not isinstance(error, RegistryRejected | RegistryUnavailable):
+        raise error
+    return error

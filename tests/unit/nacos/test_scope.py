@@ -400,7 +400,7 @@ async def test_a_large_push_lets_others_have_their_turns() -> None:
         counting = tasks.create_task(count())
         one.server.inbox.put("a", info(*range(1, 12_001)))
         while len(one.said) == 1:
-            await asyncio.sleep(0)
+            await settle()
         counting.cancel()
     assert len(one.ports()[0]) == 12_000
     assert turns >= 25
@@ -511,9 +511,10 @@ async def test_many_services_are_asked_for_again_in_turn_and_after_a_gap_first_t
     assert {name for each in rounds for name in each} == {*many, "z1", "z2"}
 
 
-def told_to_administrators(*healthy: bool) -> Record:
+def told_to_administrators(**healthy: bool) -> Record:
     hosts = [
-        {"ip": "10.0.0.1", "port": port + 1, "healthy": each} for port, each in enumerate(healthy)
+        {"ip": "10.0.0.1", "port": int(port[1:]), "healthy": each}
+        for port, each in healthy.items()
     ]
     return {"data": hosts}
 
@@ -521,11 +522,11 @@ def told_to_administrators(*healthy: bool) -> Record:
 @pytest.mark.asyncio
 async def test_under_protection_administrators_are_told_the_truth() -> None:
     server = Server(a=info(1, 2, protected=True))
-    server.fetched = told_to_administrators(True, False)
+    server.fetched = told_to_administrators(p1=True, p2=False)
     one = await watched(server, admin=True)
     assert one.health() == [Health.HEALTHY, Health.UNHEALTHY]
     async with one.followed():
-        server.fetched = told_to_administrators(False, False)
+        server.fetched = told_to_administrators(p1=False, p2=False)
         await one.push("a", info(1, 2, protected=True))
         assert one.health() == [Health.UNHEALTHY, Health.UNHEALTHY]
         await one.push("a", info(1, 2, 3, protected=True))

@@ -5,12 +5,16 @@ applications whose instances serve interfaces, and consumers; so one service of 
 several services, and several of one. A scope hands in whatever it reads of the group's services,
 Dubbo's or not, and is told which services that makes::
 
-    registrations = Registrations(namespace, group)     # lives as long as the scope's name
+    registrations = Registrations(namespace, group)
     registrations.put(name, reading)                    # what subscribe or a push has told
     registrations.refuse(name, reason)                  # it cannot be read: what it held holds
     registrations.drop(name)                            # it is no longer listed
     for news in registrations.take(): ...               # None: a moment to let others go on
     services, unreadable = registrations.listing()      # for a Listing, after take() has ended
+    registrations.retain(names)                         # at the beginning of another session
+
+They may live longer than a session: what was read of configurations is then known after a gap,
+even if it cannot be read again at once.
 
 Names for which :func:`meshbridge_nacos.dubbo_names.is_read` does not hold need no subscription.
 
@@ -27,7 +31,7 @@ provider has the same host whichever one it uses. In which namespace and group o
 is its :attr:`ServiceId.namespace`: empty for ``public`` and ``DEFAULT_GROUP``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -83,6 +87,12 @@ class Registrations:
     def drop(self, name: str) -> None:
         """Let a service go that is no longer listed."""
         self._waiting[name] = None
+
+    def retain(self, names: Collection[str]) -> None:
+        """Let all services go that are not among these: after a gap, before all are put again."""
+        for name in {*self.interfaces.held(), *self.applications.held(), *self._waiting}:
+            if name not in names:
+                self._waiting[name] = None
 
     @property
     def idle(self) -> bool:

@@ -4,7 +4,7 @@ Most are none of Dubbo's and pass through as they are. Instances of Dubbo applic
 with their real ports, and as providers of the interfaces that they serve.
 """
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -79,6 +79,10 @@ class Applications:
                     self._unlink(Path(name, key), last, now=node)
         return [self._gone(Path(name, key), before[key]) for key in before if key not in nodes]
 
+    def held(self) -> Collection[str]:
+        """Return the names of all that is held."""
+        return self._applications.keys()
+
     def refuse(self, name: str, service: ServiceId, reason: str) -> None:
         """Take it that a service cannot be read: what it held holds."""
         known = self._applications.setdefault(name, _Application(RegisteredService(service), {}))
@@ -122,7 +126,7 @@ class Applications:
             Path(name, key)
             for name, known in self._applications.items()
             for key, node in known.nodes.items()
-            if node.doubtful
+            if node.is_doubtful(self.revisions)
         )
 
     def ripen(self, paths: Iterable[Path]) -> None:

@@ -104,10 +104,12 @@ class Node:
         """Whether its metadata are in Nacos' configuration."""
         return self.value.storage == REMOTE
 
-    @property
-    def doubtful(self) -> bool:
-        """Whether only a mapping may tell what it serves."""
-        return self.how is not How.TOLD
+    def is_doubtful(self, revisions: Revisions) -> bool:
+        """Return whether only a mapping may tell what it serves."""
+        if self.how is not How.TOLD:
+            return True
+        told = self.by_names or self.metadata is not None
+        return not told and self.revision in revisions.failures
 
     def serve(
         self,

@@ -4,7 +4,7 @@ An interface's service is told by the Nacos services of its name, in either form
 instances of applications that serve it. Services are known here without a namespace.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -104,6 +104,10 @@ class Interfaces:
         held.records, held.faults = now, tuple(faults)
         self._place(whole, held)
         return News(_lacking(now, before), _lacking(before, now))
+
+    def held(self) -> Collection[str]:
+        """Return the names of all that is held."""
+        return self._held.keys()
 
     def refuse(self, whole: str, name: DubboName, reason: str) -> None:
         """Take it that a Nacos service cannot be read: what it held holds."""

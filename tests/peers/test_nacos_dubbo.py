@@ -108,7 +108,7 @@ async def test_an_application_that_registers_both_ways_is_told_once(
         for interface in (GREETER, STOCK):
             await watched.has(f"g2@@{interface}", at(*urls, weight=0.5), within=SOON)
         await watched.has("both", at(endpoint, weight=0.5), within=SOON)
-        (instance,) = watched.instances("both") or ()
+        (instance,) = watched.filled()["both"]
         assert [port.protocol for port in instance.ports] == list(BOTH)
         assert watched.filled().keys() == {f"g2@@{GREETER}", f"g2@@{STOCK}", "both"}
         await server.update(
@@ -143,7 +143,7 @@ async def test_metadata_in_the_configuration_tell_what_an_application_serves(
         for interface in (GREETER, STOCK):
             await watched.has(f"g3@@{interface}#2.0.0", at(*urls, weight=3.0), within=SOON)
         await watched.has("remote", bool, within=SOON)
-        (instance,) = watched.instances("remote") or ()
+        (instance,) = watched.filled()["remote"]
         assert (instance.weight, dict(instance.metadata)["dubbo.tag"]) == (3.0, "gray")
         async with watch(server) as later:
             await later.listed(SCOPE)

@@ -39,8 +39,8 @@ class Applications:
         """Begin without any; ``changed`` is where the names are put of what may have changed."""
         self._changed = changed
         self._applications: dict[str, _Application] = {}
-        self._told: dict[str, dict[ServiceId, Provider]] = {}
-        """What the interfaces' services tell, by ``protocol://address:port``, then the service."""
+        self._told: dict[str, tuple[Provider, ...]] = {}
+        """What the interfaces' services tell, by ``protocol://address:port``."""
         self._at: dict[str, set[Path]] = {}
         """The instances at each of these places."""
         self._mapped: Mapped = {}
@@ -101,15 +101,15 @@ class Applications:
         """Take what interfaces' services tell now, and what they tell no longer."""
         for each in gone:
             place = place_of(each)
-            held = self._told.get(place, {})
-            if held.get(each.service) is each:
-                del held[each.service]
-                if not held:
-                    del self._told[place]
+            left = tuple(told for told in self._told[place] if told is not each)
+            if left:
+                self._told[place] = left
+            else:
+                del self._told[place]
             self._stir(place)
         for each in come:
             place = place_of(each)
-            self._told.setdefault(place, {})[each.service] = each
+            self._told[place] = (*self._told.get(place, ()), each)
             self._stir(place)
 
     def map(self, mapped: Mapped) -> None:
@@ -155,19 +155,11 @@ class Applications:
     def serving(self) -> Iterator[Serves | None]:
         """Yield what one more instance serves, and ``None`` after each step towards it."""
         path, _ = self._stirred.popitem()
-        node = self._node(path)
-        if node is None:
-            return
-        told = [
-            each
-            for place in places_of(node.value.instance)
-            for each in self._told.get(place, {}).values()
-        ]
+        node = self._applications[path.application].nodes[path.instance]
+        places = places_of(node.value.instance)
+        told = [each for place in places for each in self._told.get(place, ())]
         mapped = self._mapped.get(path.application, {})
-        for serves in node.serve(path, told, self.revisions, mapped):
-            if self._node(path) is not node:
-                return  # it has become another meanwhile
-            yield serves
+        yield from node.serve(path, told, self.revisions, mapped)
         self._changed[path.application] = None
 
     def told(self, name: str) -> Told | None:

@@ -34,7 +34,7 @@ _LARGE: Final = 65_536
 """Characters of metadata that take so long to read that others get a turn."""
 _NOBODY: Final[frozenset[str]] = frozenset()
 _PAGE: Final = 500
-_MOST_PAGES: Final = 200
+MOST_PAGES: Final = 200
 _LISTS: Final = (
     ("/v3/admin/cs/config/list", "groupName", "namespaceId"),
     ("/v1/cs/configs", "group", "tenant"),
@@ -197,7 +197,7 @@ class Configs:
 
     async def _pages(self, path: str, query: Mapping[str, str]) -> list[Name]:
         names: list[Name] = []
-        for number in range(1, _MOST_PAGES + 1):
+        for number in range(1, MOST_PAGES + 1):
             page = {"pageNo": str(number), "pageSize": str(_PAGE)}
             more = names_on(await self._questions.fetch(path, {**query, **page}))
             names += more

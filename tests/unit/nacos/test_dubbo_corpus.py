@@ -5,6 +5,7 @@ they are those of the same applications in ZooKeeper.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -53,16 +54,15 @@ def configuration(data_id: str, group: str) -> str:
     return found
 
 
-def provider(protocol: str, port: int, weight: float = 1.0, **labels: str) -> Instance:
+def provider(protocol: str, port: int, labels: Mapping[str, str], weight: float = 1.0) -> Instance:
     zone = f"{labels['region']}/{labels['zone']}" if "zone" in labels else ""
-    pairs = {key.replace("_", "."): value for key, value in labels.items()}
     return Instance(
         f"{protocol}://{HOST}:{port}",
         HOST,
         (InstancePort(port, protocol),),
         weight,
         Health.HEALTHY,
-        tuple(sorted(pairs.items())),
+        tuple(sorted(labels.items())),
         zone,
         STARTED,
     )
@@ -78,10 +78,10 @@ def test_interfaces_of_both_releases(services: dict[str, RegisteredService]) -> 
     new = {"application": "till", "group": "g1", "version": "1.0.0", "release": "3.3.6", **place}
     old = {"application": "depot", "group": "g2", "version": "2.7.0", "release": "2.7.23", **place}
     assert services[f"g1@@{GREETER}#1.0.0"].instances == (
-        provider("dubbo", 20010, 0.5, **new),
-        provider("tri", 20020, 0.5, **new),
+        provider("dubbo", 20010, new, 0.5),
+        provider("tri", 20020, new, 0.5),
     )
-    assert services[f"g2@@{GREETER}#2.7.0"].instances == (provider("dubbo", 20070, 0.5, **old),)
+    assert services[f"g2@@{GREETER}#2.7.0"].instances == (provider("dubbo", 20070, old, 0.5),)
     assert services[f"g1@@{GREETER}#1.0.0"].kind is Kind.DUBBO_INTERFACE
 
 
@@ -89,11 +89,13 @@ def test_an_application_by_its_interfaces_and_one_by_its_metadata(
     services: dict[str, RegisteredService],
 ) -> None:
     pay = {"application": "pay", "release": "3.3.6"}
-    shop = provider("dubbo", 20050, application="shop", release="3.3.6", dubbo_tag="gray")
+    shop = provider(
+        "dubbo", 20050, {"application": "shop", "release": "3.3.6", "dubbo.tag": "gray"}
+    )
     assert services[STOCK].instances == (
-        provider("dubbo", 20030, **pay),
+        provider("dubbo", 20030, pay),
         shop,
-        provider("tri", 20040, **pay),
+        provider("tri", 20040, pay),
     )
     assert services[GREETER].instances == (shop,)
     (instance,) = services["pay"].instances

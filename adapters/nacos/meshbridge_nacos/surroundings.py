@@ -65,6 +65,7 @@ async def failure_of(work: Awaitable[Never]) -> Failure:
         return _failure(foremost(failed))
     except (BadData, RegistryRejected, RegistryUnavailable) as failed:
         return _failure(failed)
+    raise AssertionError("it ends only by failing")
 
 
 def _failure(error: Exception) -> Failure:

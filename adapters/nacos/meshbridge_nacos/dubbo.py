@@ -13,8 +13,8 @@ Dubbo's or not, and is told which services that makes::
     services, unreadable = registrations.listing()      # for a Listing, after take() has ended
     registrations.retain(names)                         # at the beginning of another session
 
-They may live longer than a session: what was read of configurations is then known after a gap,
-even if it cannot be read again at once.
+``take`` may be left before its end when the session ends. They may live longer than a session: what
+was read of configurations is then known after a gap, even if it cannot be read again at once.
 
 Names for which :func:`meshbridge_nacos.dubbo_names.is_read` does not hold need no subscription.
 
@@ -89,10 +89,14 @@ class Registrations:
         self._waiting[name] = None
 
     def retain(self, names: Collection[str]) -> None:
-        """Let all services go that are not among these: after a gap, before all are put again."""
+        """Let all services go that are not among these: after a gap, before all are put again.
+
+        What was left half done in :meth:`take` when the last session ended is begun anew.
+        """
         for name in {*self.interfaces.held(), *self.applications.held(), *self._waiting}:
             if name not in names:
                 self._waiting[name] = None
+        self.applications.stir_all()
 
     @property
     def idle(self) -> bool:
@@ -186,10 +190,10 @@ class Registrations:
 
 
 def _place(namespace: str, group: str) -> str:
-    """Return where an interface stands, empty for Nacos' defaults: ``prod``, ``prod/blue``."""
+    """Return where an interface stands, empty for Nacos' defaults: ``prod``, ``prod:blue``."""
     if group == DEFAULT_GROUP:
         return "" if namespace == PUBLIC else namespace
-    return f"{namespace}/{group}"
+    return f"{namespace}:{group}"
 
 
 def _dubbos(name: str) -> DubboName | str | None:

@@ -47,6 +47,8 @@ class Applications:
         self.revisions = Revisions()
         self._stirred: dict[Path, None] = {}
         """Instances that may serve something else."""
+        self._doubtful: set[Path] = set()
+        """Instances of which only a mapping may tell what they serve; stirred ones may be, too."""
 
     def put(self, name: str, reading: Reading) -> Generator[None, None, list[Serves]]:
         """Take what a service holds, in steps; return what is served no longer."""
@@ -82,6 +84,11 @@ class Applications:
     def held(self) -> Collection[str]:
         """Return the names of all that is held."""
         return self._applications.keys()
+
+    def stir_all(self) -> None:
+        """Work out anew what all instances serve."""
+        for name, known in self._applications.items():
+            self._stirred.update({Path(name, key): None for key in known.nodes})
 
     def refuse(self, name: str, service: ServiceId, reason: str) -> None:
         """Take it that a service cannot be read: what it held holds."""
@@ -122,17 +129,14 @@ class Applications:
 
     def doubtful(self) -> frozenset[Path]:
         """Return the instances of which only a mapping may tell what they serve."""
-        return frozenset(
-            Path(name, key)
-            for name, known in self._applications.items()
-            for key, node in known.nodes.items()
-            if node.is_doubtful(self.revisions)
-        )
+        stirred = (path for path in self._stirred if self._is_doubtful(path))
+        return frozenset((*self._doubtful, *stirred))
 
     def ripen(self, paths: Iterable[Path]) -> None:
         """Let the mapping tell of instances of which nothing else has for long."""
         for path in paths:
-            node = self._node(path)
+            known = self._applications.get(path.application)
+            node = known.nodes.get(path.instance) if known else None
             if node is not None and not node.ripe:
                 node.ripe = True
                 self._stirred[path] = None
@@ -160,6 +164,10 @@ class Applications:
         told = [each for place in places for each in self._told.get(place, ())]
         mapped = self._mapped.get(path.application, {})
         yield from node.serve(path, told, self.revisions, mapped)
+        if self._is_doubtful(path):
+            self._doubtful.add(path)
+        else:
+            self._doubtful.discard(path)
         self._changed[path.application] = None
 
     def told(self, name: str) -> Told | None:
@@ -178,9 +186,9 @@ class Applications:
             told = replace(told, instances=tuple(instances))
         return Told(told, tuple(sorted(faults)))
 
-    def _node(self, path: Path) -> Node | None:
-        known = self._applications.get(path.application)
-        return known.nodes.get(path.instance) if known else None
+    def _is_doubtful(self, path: Path) -> bool:
+        node = self._applications[path.application].nodes[path.instance]
+        return node.is_doubtful(self.revisions)
 
     def _link(self, path: Path, node: Node) -> None:
         if revision := node.revision:
@@ -202,6 +210,7 @@ class Applications:
     def _gone(self, path: Path, node: Node) -> Serves:
         self._unlink(path, node)
         self._stirred.pop(path, None)
+        self._doubtful.discard(path)
         return Serves(path, dict.fromkeys(node.services, ()))
 
     def _stir(self, place: str) -> None:

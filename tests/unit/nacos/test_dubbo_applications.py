@@ -5,13 +5,15 @@ from collections.abc import Mapping
 from unit.nacos.dubbo_group import GREETER, REVISION, Group, host, node, url
 
 from meshbridge import Health, InstancePort, ServiceId
-from meshbridge_dubbo import Variant
+from meshbridge_dubbo import Variant, read_metadata
 
 AT, TRI = "dubbo://10.0.0.1:20880", "tri://10.0.0.1:50051"
 SERVICES = (
     '{"a.Greeter:dubbo":{"name":"a.Greeter","protocol":"dubbo","path":"a.Greeter","port":20880,'
     '"params":{"weight":"50","dubbo.tag":"gray"}}}'
 )
+
+METADATA = f'{{"services":{SERVICES}}}'.encode()
 
 
 def remote(
@@ -255,6 +257,18 @@ def test_what_is_retained_after_a_gap_needs_no_metadata_again() -> None:
     group.put("shop", remote())
     assert group.held.keys() == {"shop", GREETER}
     assert not group.applications.revisions.wanted
+
+
+def test_what_a_session_left_half_done_is_done_by_the_next() -> None:
+    group = Group()
+    group.put("shop", remote())
+    group.applications.learn(("shop", REVISION), read_metadata(METADATA))
+    begun = group.registrations.take()
+    assert next(begun) is None
+    begun.close()
+    group.registrations.retain({"shop"})
+    group.take()
+    assert group.ids(GREETER) == [AT]
 
 
 def test_many_interfaces_are_worked_out_in_steps() -> None:

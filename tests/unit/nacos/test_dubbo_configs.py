@@ -272,14 +272,15 @@ async def test_a_list_without_an_end_is_not_read_for_ever(monkeypatch: pytest.Mo
 
 @pytest.mark.asyncio
 async def test_a_list_of_another_form_is_none() -> None:
-    it = bed(mapping__a_Greeter="shop")
     forms: list[Record] = [{"data": []}, {"pageItems": {}}]
     odd: list[object] = ["x", {"group": 1, "dataId": "a"}, {"group": "mapping", "dataId": ""}]
 
-    async def fetch(*_: object) -> Record:
-        return forms.pop(0) if forms else {"pageItems": odd}
+    class Odd(Server):
+        async def fetch(self, path: str, query: Mapping[str, str]) -> Record:
+            assert (path, query["search"]) in {(V3, "blur"), (V1, "blur")}
+            return forms.pop(0) if forms else {"pageItems": odd}
 
-    it.server.fetch = fetch  # type: ignore[method-assign]
+    it = Bed(Odd(mapping__a_Greeter="shop"))
     it.group.put("shop", node())
     await it.complete()
     assert it.group.held.keys() == {"shop"}

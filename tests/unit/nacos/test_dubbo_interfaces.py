@@ -217,8 +217,8 @@ def test_a_consumer_that_cannot_be_read_is_named_with_what_it_calls() -> None:
     [
         (("public", "DEFAULT_GROUP"), ("", GREETER), ("", "", "shop")),
         (("prod", "DEFAULT_GROUP"), ("prod", GREETER), ("prod", "", "shop")),
-        (("public", "blue"), ("public/blue", GREETER), ("", "blue", "shop")),
-        (("prod", "blue"), ("prod/blue", GREETER), ("prod", "blue", "shop")),
+        (("public", "blue"), ("public:blue", GREETER), ("", "blue", "shop")),
+        (("prod", "blue"), ("prod:blue", GREETER), ("prod", "blue", "shop")),
     ],
 )
 def test_where_an_interface_stands_is_its_namespace(

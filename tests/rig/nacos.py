@@ -3,7 +3,9 @@
 import base64
 import json
 import secrets
+import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -19,6 +21,46 @@ GRPC, CLUSTER, RAFT = 1000, 1001, -1000
 
 BUSY = "Login timeout exceeded"
 """Derby's word for not having come up within the ten seconds that Nacos gives it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTls:
+    """How a server speaks TLS."""
+
+    authority: Path
+    """The certificate of who signed all the others."""
+    certificate: Path
+    """Its own, for ``localhost``."""
+    key: Path
+    http: bool = True
+    """Whether its HTTP interface does as well as its gRPC."""
+    mutual: bool = False
+    """Whether its gRPC asks clients for a certificate."""
+
+    @property
+    def trusting(self) -> ssl.SSLContext | None:
+        """What its HTTP clients need, None where that is in the clear."""
+        return ssl.create_default_context(cafile=self.authority) if self.http else None
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The lines of its ``application.properties``."""
+        rpc = {
+            "enableTls": "true",
+            "compatibility": "false",
+            "certChainFile": self.certificate.as_uri(),  # a plain path it seeks in its class path
+            "certPrivateKey": self.key.as_uri(),
+            "mutualAuthEnable": json.dumps(self.mutual),
+            "trustCollectionCertFile": self.authority.as_uri(),
+        }
+        http = {
+            "enabled": json.dumps(self.http),
+            "certificate": self.certificate.as_uri(),
+            "certificate-private-key": self.key.as_uri(),
+        }
+        return {f"nacos.remote.server.rpc.tls.{key}": value for key, value in rpc.items()} | {
+            f"server.ssl.{key}": value for key, value in http.items()
+        }
 
 
 class Nacos(NacosHttp, Server):
@@ -39,6 +81,8 @@ class Nacos(NacosHttp, Server):
         password: str = "",
         name: str = "nacos",
         settings: Mapping[str, str] | None = None,
+        context_path: str = "/nacos",
+        tls: ServerTls | None = None,
     ) -> None:
         """Choose its ports; raises rig.bed.Missing or BuildFailed.
 
@@ -50,6 +94,8 @@ class Nacos(NacosHttp, Server):
                 lets in up to 15 s after the first start.
             name: Tells servers of one directory apart.
             settings: Further lines of its ``application.properties``, by name.
+            context_path: The path below which it has its HTTP interface.
+            tls: Makes it speak TLS, by the name ``localhost``.
         """
         built = build(f"nacos{release}")
         self.port = free_port(GRPC, CLUSTER, RAFT)
@@ -57,8 +103,22 @@ class Nacos(NacosHttp, Server):
         """Of the user ``nacos``; empty where nobody is asked for one."""
         self._has_admin = False
         self._key = base64.b64encode(secrets.token_bytes(32)).decode()
-        self._settings = settings or {}
-        NacosHttp.__init__(self, f"{LOOPBACK}:{self.port}", release, secrets.token_hex())
+        self._settings = {
+            "server.servlet.contextPath"
+            if release == 2
+            else "nacos.server.contextPath": context_path,
+            **({} if tls is None else tls.settings),
+            **(settings or {}),
+        }
+        named, trusting = (LOOPBACK, None) if tls is None else ("localhost", tls.trusting)
+        NacosHttp.__init__(
+            self,
+            f"{named}:{self.port}",
+            release,
+            secrets.token_hex(),
+            context_path=context_path,
+            tls=trusting,
+        )
         home = directory / name
         command = java(
             built,

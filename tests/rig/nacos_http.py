@@ -1,6 +1,7 @@
 """What tests tell a Nacos and ask it over HTTP, in the words of its release."""
 
 import json
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypedDict
@@ -38,7 +39,17 @@ class _Paths:
     ready: str
     """What the state says when the server takes registrations."""
     member: str
-    admin: str
+    users: str
+    """Where users, roles and permissions are below."""
+    plural: str
+    config: str
+    config_group: str
+    """What the fields of a configuration's group and namespace are called."""
+    config_namespace: str
+    loader: str
+    """Where clients are listed and sent elsewhere."""
+    reload: str
+    """The method of that."""
 
 
 _PATHS = {
@@ -49,7 +60,13 @@ _PATHS = {
         state="/v1/ns/operator/metrics?onlyStatus=true",
         ready='"UP"',
         member="/v2/core/cluster/node/self",
-        admin="/v1/auth/users/admin",
+        users="/v1/auth",
+        plural="s",
+        config="/v1/cs/configs",
+        config_group="group",
+        config_namespace="tenant",
+        loader="/v2/core/loader",
+        reload="GET",
     ),
     3: _Paths(
         naming="/v3/admin/ns",
@@ -58,7 +75,13 @@ _PATHS = {
         state="/v3/admin/core/state/readiness",
         ready='"ok"',
         member="/v3/admin/core/cluster/node/self",
-        admin="/v3/auth/user/admin",
+        users="/v3/auth",
+        plural="",
+        config="/v3/admin/cs/config",
+        config_group="groupName",
+        config_namespace="namespaceId",
+        loader="/v3/admin/core/loader",
+        reload="POST",
     ),
 }
 
@@ -66,11 +89,22 @@ _PATHS = {
 class NacosHttp:
     """Nacos' HTTP interface; whatever Nacos refuses raises OSError with its answer."""
 
-    def __init__(self, address: str, release: Literal[2, 3], identity: str) -> None:
+    def __init__(
+        self,
+        address: str,
+        release: Literal[2, 3],
+        identity: str,
+        *,
+        context_path: str = "/nacos",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         """Know where it is (``host:port``) and what it takes for a member of its cluster."""
         self.address = address
         self.identity = identity
+        self.release: Literal[2, 3] = release
         self._paths = _PATHS[release]
+        self._tls = tls
+        self._root = f"{'http' if tls is None else 'https'}://{address}{context_path}"
 
     async def register(
         self,
@@ -166,7 +200,42 @@ class NacosHttp:
 
     async def create_admin(self, password: str) -> None:
         """Give it its first user, ``nacos``; only once in the life of its data."""
-        await self._call("POST", self._paths.admin, password=password)
+        await self._call("POST", self._user("user", "/admin"), password=password)
+
+    async def create_reader(self, name: str, password: str, namespace: str) -> None:
+        """Give it a user who may read one namespace, and may do so within 15 s."""
+        await self._call("POST", self._user("user"), username=name, password=password)
+        await self._call("POST", self._user("role"), role=f"{name}s", username=name)
+        # Release 2 knows the default namespace by no name here.
+        for known_as in {namespace, "" if namespace == "public" else namespace}:
+            permission = {"role": f"{name}s", "resource": f"{known_as}:*:*", "action": "r"}
+            await self._call("POST", self._user("permission"), **permission)
+
+    async def publish(self, group: str, data_id: str, text: str, *, namespace: str = "") -> None:
+        """Write a configuration."""
+        await self._config("POST", group, data_id, namespace, content=text)
+
+    async def retract(self, group: str, data_id: str, *, namespace: str = "") -> None:
+        """Delete a configuration."""
+        await self._config("DELETE", group, data_id, namespace)
+
+    async def send_clients_to(self, address: str) -> None:
+        """Have it ask each of its clients to go to another server."""
+        loader = self._paths.loader
+        told = json.loads(await self._call("GET", f"{loader}/current"))
+        for client in told.get("data", told):
+            fields = {"connectionId": client, "redirectAddress": address}
+            await self._call(self._paths.reload, f"{loader}/reloadClient", **fields)
+
+    def _user(self, what: str, further: str = "") -> str:
+        return f"{self._paths.users}/{what}{self._paths.plural}{further}"
+
+    async def _config(
+        self, method: str, group: str, data_id: str, namespace: str, **fields: str
+    ) -> None:
+        names = {self._paths.config_group: group, self._paths.config_namespace: namespace}
+        query = {"dataId": data_id, **names}
+        await self._send(method, self._paths.config, query, fields)
 
     async def _instance(
         self, method: str, service: str, address: str, port: int, **fields: str
@@ -181,11 +250,20 @@ class NacosHttp:
         )
 
     async def _call(self, method: str, path: str, **query: str) -> str:
-        url = f"http://{self.address}/nacos{path}"
+        return await self._send(method, path, query, {})
+
+    async def _send(
+        self, method: str, path: str, query: Mapping[str, str], form: Mapping[str, str]
+    ) -> str:
         headers = {IDENTITY: self.identity}
+        connector = aiohttp.TCPConnector(ssl=True if self._tls is None else self._tls)
         async with (
-            aiohttp.ClientSession(headers=headers, timeout=PATIENCE) as session,
-            session.request(method, url, params=query) as answer,
+            aiohttp.ClientSession(
+                headers=headers, timeout=PATIENCE, connector=connector
+            ) as session,
+            session.request(
+                method, f"{self._root}{path}", params=query, data=form or None
+            ) as answer,
         ):
             text = await answer.text()
             if answer.status != 200:

@@ -7,15 +7,21 @@ _UNTRUSTED = (
     " its certificate does"
 )
 _NO_TLS = "it does not speak TLS there; leave tls out, or switch TLS on in Nacos"
-_NO_HANDSHAKE = "TLS did not come about; check tls, and whether it wants a certificate of ours"
+_BREAKS_TLS = "it breaks TLS off; check that tls has the certificate and key that it wants of us"
+_CLOSED = "it closes the connection; check that the port is Nacos', and whether it wants tls"
+_UNKNOWN = "its name is not known"
 _SIGNS = (
     ("CERTIFICATE_VERIFY_FAILED", _UNTRUSTED),
+    ("BAD_SIGNATURE", _UNTRUSTED),
     ("Hostname Verification Check failed", _UNTRUSTED),
     ("WRONG_VERSION_NUMBER", _NO_TLS),
-    ("handshake", _NO_HANDSHAKE),
+    ("handshake", _BREAKS_TLS),
+    ("Unwrap failed", _BREAKS_TLS),
+    ("Socket closed", _CLOSED),
+    ("Connection reset", _CLOSED),
     ("Connection refused", "nothing listens there"),
-    ("DNS resolution failed", "its name is not known"),
-    ("Domain name not found", "its name is not known"),
+    ("DNS resolution failed", _UNKNOWN),
+    ("Domain name not found", _UNKNOWN),
 )
 """What gRPC's words mean, the most telling first."""
 

@@ -19,7 +19,7 @@ from meshbridge import BadData, RegistryRejected, RegistryUnavailable
 from meshbridge_nacos.asking import OnPush, OnRequest, Page
 from meshbridge_nacos.config import Configs, Name, Reply, tenant_of
 from meshbridge_nacos.decoding import UnreadableError, decode, decode_message, fit
-from meshbridge_nacos.identity import Identity, Sign, sign_nothing
+from meshbridge_nacos.identity import TOKEN, Identity, Sign, sign_nothing
 from meshbridge_nacos.link import PUSH, Link, linked
 from meshbridge_nacos.options import Server
 from meshbridge_nacos.outcome import NO_RIGHT, Outcome, judge, masked
@@ -28,8 +28,6 @@ from meshbridge_nacos.parse import SEPARATOR, Record, plain_name
 from meshbridge_nacos.servers import Servers
 from meshbridge_nacos.signing import AccessKey
 
-EVERYTHING = 100_000
-"""Services on one page: Nacos makes a page of an unordered set, so only one page is one state."""
 PATIENCE = 10.0
 """Seconds for one answer."""
 CHECK_EVERY = 5.0
@@ -95,14 +93,6 @@ class Session:
             raise RegistryUnavailable(f"{self.server}: {error}") from None
         return Page(listed.count, tuple(plain_name(group, name) for name in listed.names))
 
-    async def list_services(self, group: str) -> frozenset[str]:
-        """Return the names of all services of the group."""
-        listed = await self.page(group, 1, EVERYTHING)
-        if len(set(listed.names)) < listed.count:
-            reason = f"it counts {listed.count} services in {group} and lists {len(listed.names)}"
-            raise RegistryUnavailable(f"{self.server}: {reason}")
-        return frozenset(listed.names)
-
     async def subscribe(self, group: str, service: str) -> Record:
         """Have a service's changes pushed from now on; return what it is now."""
         try:
@@ -154,11 +144,14 @@ class Session:
         return self.configs.watch(Name(group, data_id))
 
     async def check(self) -> None:
-        """Raise RegistryUnavailable when the server no longer knows this connection."""
-        try:
-            await self.ask("HealthCheckRequest", {})
-        except BadData as bad:
-            raise RegistryUnavailable(f"{self.server}: {bad}") from None
+        """Raise RegistryUnavailable when the server no longer knows this connection.
+
+        It needs no right, and is not told who asks: pushes go on while nobody can log in.
+        """
+        outcome, _ = await self._send("HealthCheckRequest", {}, {})
+        if not outcome.is_success:
+            said = outcome.message or f"error {outcome.code or 0}"
+            raise RegistryUnavailable(f"{self.server}: {said}")
 
     async def _subscribe(self, group: str, service: str, *, wanted: bool) -> Record:
         fields = {
@@ -185,25 +178,24 @@ class Session:
     ) -> Reply:
         """Return a successful or expected answer; a token that is refused is replaced once."""
         token = await self._identity.token()
-        outcome, body = await self._send(kind, fields, token, sign)
+        outcome, body = await self._send(kind, fields, self._identity.headers(token, sign))
         if outcome.code == NO_RIGHT and self._identity.forget(token):
             token = await self._identity.token()
-            outcome, body = await self._send(kind, fields, token, sign)
+            outcome, body = await self._send(kind, fields, self._identity.headers(token, sign))
         if outcome.code not in expected:
             judge(outcome, self.server, self.namespace, token)
         return Reply(outcome.code or 0, body)
 
     async def _send(
-        self, kind: str, fields: Record, token: str, sign: Sign
+        self, kind: str, fields: Record, headers: dict[str, str]
     ) -> tuple[Outcome, Record]:
-        headers = self._identity.headers(token, sign)
         what = f"its answer to {kind}"
         try:
             reply = await self._link.ask(self._link.pack(kind, fields, headers), PATIENCE)
             body = decode_message(reply.body, what)
             return fit(body, Outcome, what), body
         except grpc.aio.AioRpcError as error:
-            reason = masked(error.details() or error.code().name, token)
+            reason = masked(error.details() or error.code().name, headers.get(TOKEN, ""))
             raise RegistryUnavailable(f"{self.server}: {reason}") from None
         except UnreadableError as error:
             raise RegistryUnavailable(f"{self.server}: {error}") from None

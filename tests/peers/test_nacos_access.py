@@ -1,0 +1,341 @@
+"""The way to real Nacos servers, of both releases: users, TLS, several servers, other paths."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from aiohttp import web
+from peers.conftest import shared, unavailable
+
+from meshbridge import BadData, RegistryRejected, RegistryUnavailable
+from meshbridge.testing import Recorder, context
+from meshbridge_nacos.access import Access
+from meshbridge_nacos.options import DEFAULT_GROUP, Options
+from meshbridge_nacos.parse import Record
+from meshbridge_nacos.session import Session
+from rig.bed import Missing
+from rig.certificates import Authority
+from rig.nacos import Nacos, ServerTls
+from rig.waiting import until
+
+pytestmark = pytest.mark.asyncio
+
+Release = Literal[2, 3]
+LIFE = 5
+"""Seconds that a secured server's tokens live."""
+SERVICES: dict[Release, tuple[str, dict[str, str]]] = {
+    2: ("/v1/ns/catalog/services", {"pageNo": "1", "pageSize": "10", "namespaceId": "public"}),
+    3: ("/v3/admin/ns/service/list", {"pageNo": "1", "pageSize": "10"}),
+}
+"""Where a user who may read lists services over HTTP."""
+FRESH = 30.0
+"""Seconds for a new user to be known: Nacos looks for them every 15 s."""
+
+
+@dataclass(frozen=True)
+class Papers:
+    """Certificates of one authority, and those who are known by them."""
+
+    authority: Authority
+    ca: Path
+    server: tuple[Path, Path]
+    ours: tuple[Path, Path]
+
+
+@pytest.fixture(scope="module")
+def papers(tmp_path_factory: pytest.TempPathFactory) -> Papers:
+    folder, authority = tmp_path_factory.mktemp("papers"), Authority()
+    ca = folder / "ca.pem"
+    ca.write_bytes(authority.certificate)
+    return Papers(
+        authority, ca, authority.issue(folder, "localhost"), authority.issue(folder, "bridge")
+    )
+
+
+@pytest.fixture(scope="module", params=[2, 3])
+def release(request: pytest.FixtureRequest) -> Release:
+    found: Release = request.param
+    return found
+
+
+def server_tls(papers: Papers, *, http: bool = True, mutual: bool = False) -> ServerTls:
+    return ServerTls(papers.ca, *papers.server, http=http, mutual=mutual)
+
+
+@pytest.fixture(scope="module")
+def secured(
+    release: Release, papers: Papers, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Nacos]:
+    """Return a server with users, TLS and a path of its own; its tokens live for five seconds."""
+    try:
+        server = Nacos(
+            tmp_path_factory.mktemp("secured"),
+            release=release,
+            password=secrets.token_hex(),
+            settings={"nacos.core.auth.plugin.nacos.token.expire.seconds": str(LIFE)},
+            context_path="/registry",
+            tls=server_tls(papers),
+        )
+    except Missing as missing:
+        unavailable(missing)
+    with shared(server):
+        yield server
+
+
+@pytest.fixture(scope="module")
+def mutual(
+    release: Release, papers: Papers, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Nacos]:
+    """Return a server whose gRPC wants a certificate, and whose HTTP is in the clear."""
+    tls = server_tls(papers, http=False, mutual=True)
+    try:
+        server = Nacos(tmp_path_factory.mktemp("mutual"), release=release, tls=tls)
+    except Missing as missing:
+        unavailable(missing)
+    with shared(server):
+        yield server
+
+
+@pytest.fixture(scope="module")
+def pair(
+    release: Release, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Nacos, Nacos]]:
+    """Return two servers that know nothing of each other."""
+    folder = tmp_path_factory.mktemp("pair")
+    try:
+        first, second = (Nacos(folder, release=release, name=name) for name in ("a", "b"))
+    except Missing as missing:
+        unavailable(missing)
+    with shared(first), shared(second):
+        yield first, second
+
+
+def still() -> float:
+    """Let no time pass."""
+    return 0.0
+
+
+def access(**options: object) -> Access:
+    return Access(Options.model_validate(options), context(Recorder().report, still))
+
+
+def ignore(group: str, name: str, info: Record) -> None:
+    """Take no push."""
+
+
+def session(way: Access, namespace: str = "public") -> AbstractAsyncContextManager[Session]:
+    return way.session(namespace, ignore)
+
+
+def user(
+    server: Nacos, papers: Papers, name: str = "nacos", password: str = ""
+) -> dict[str, object]:
+    """Return the options of a secured server's user."""
+    return {
+        "servers": [server.address],
+        "context-path": "/registry",
+        "tls": {"ca": str(papers.ca)},
+        "username": name,
+        "password": password or server.password,
+    }
+
+
+async def names(asked: Session) -> tuple[str, ...]:
+    return (await asked.page(DEFAULT_GROUP, 1, 100)).names
+
+
+async def count(asked: Session) -> int | str:
+    """Return how many services there are, or why that is not told."""
+    try:
+        return (await asked.page(DEFAULT_GROUP, 1, 100)).count
+    except (RegistryRejected, RegistryUnavailable) as failed:
+        return str(failed)
+
+
+async def test_a_user_is_let_in_over_tls_below_another_path(
+    release: Release, secured: Nacos, papers: Papers
+) -> None:
+    async with session(access(**user(secured, papers))) as asked:
+        await until(lambda: count(asked), lambda seen: seen == 0, within=FRESH)
+        assert await asked.read_config("access", "absent") is None
+        with pytest.raises(BadData, match="answers 404 to /v9/nothing"):
+            await asked.fetch("/v9/nothing", {})
+        listed = await asked.fetch(*SERVICES[release])
+        assert listed
+
+
+async def test_a_token_that_expires_in_the_middle_is_replaced(
+    secured: Nacos, papers: Papers
+) -> None:
+    """Our clock stands still, so that we find out by Nacos' refusal."""
+    async with session(access(**user(secured, papers))) as asked:
+        await until(lambda: count(asked), lambda seen: seen == 0, within=FRESH)
+        for _turn in range(2):
+            await asyncio.sleep(LIFE + 2)
+            assert await count(asked) == 0
+            assert await asked.read_config("access", "absent") is None
+
+
+async def test_a_wrong_password_is_told_and_not_repeated(
+    secured: Nacos, papers: Papers, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    wrong = secrets.token_hex()
+    async with session(access(**user(secured, papers, password=wrong))) as asked:
+        said = str(await count(asked))
+    assert "log in" in said or "is refused" in said
+    assert wrong not in said + caplog.text
+
+
+async def test_no_user_is_a_rejection_that_says_what_to_do(secured: Nacos, papers: Papers) -> None:
+    options = user(secured, papers) | {"username": "", "password": ""}
+    async with session(access(**options)) as asked:
+        with pytest.raises(RegistryRejected, match="check username and password"):
+            await names(asked)
+
+
+async def test_a_right_to_one_namespace_is_none_to_another(secured: Nacos, papers: Papers) -> None:
+    password = secrets.token_hex()
+    await secured.create_reader("reader", password, "public")
+    way = access(**user(secured, papers, "reader", password))
+    async with session(way) as allowed, session(way, "prod") as forbidden:
+        await until(lambda: count(allowed), lambda seen: seen == 0, within=FRESH)
+        with pytest.raises(RegistryRejected, match="no right to read namespace prod"):
+            await names(forbidden)
+        with pytest.raises(BadData, match="no right"):
+            await forbidden.subscribe(DEFAULT_GROUP, "orders")
+        assert await allowed.read_config("access", "absent") is None
+        with pytest.raises(RegistryRejected):
+            await forbidden.read_config("access", "absent")
+
+
+async def test_no_secret_is_in_any_log(
+    secured: Nacos, papers: Papers, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    way = access(**user(secured, papers))
+    async with session(way) as asked:
+        await until(lambda: count(asked), lambda seen: seen == 0, within=FRESH)
+        token = await asked._identity.token()
+    assert token
+    assert token not in caplog.text
+    assert secured.password not in caplog.text
+
+
+async def test_a_certificate_of_ours_is_shown_where_it_is_asked_for(
+    mutual: Nacos, papers: Papers
+) -> None:
+    certificate, key = papers.ours
+    ours = {"certificate": str(certificate), "key": str(key)}
+    tls = {"ca": str(papers.ca), "http": "clear", **ours}
+    port = mutual.port
+    async with session(access(servers=[f"localhost:{port}"], tls=tls)) as asked:
+        assert await names(asked) == ()
+        assert await asked.subscribe(DEFAULT_GROUP, "orders")
+    with pytest.raises(RegistryUnavailable, match="check that tls"):
+        async with session(
+            access(servers=[f"localhost:{port}"], tls=tls | {"certificate": None, "key": None})
+        ):
+            pytest.fail("nobody knows us")
+
+
+async def test_a_server_must_have_the_certificate_of_its_name(
+    mutual: Nacos, papers: Papers, tmp_path: Path
+) -> None:
+    stranger = tmp_path / "stranger.pem"
+    stranger.write_bytes(Authority().certificate)
+    for host, ca in (("localhost", stranger), ("127.0.0.1", papers.ca)):
+        tls = {"ca": str(ca), "http": "clear"}
+        with pytest.raises(RegistryUnavailable, match="its certificate is not accepted; check"):
+            async with session(access(servers=[f"{host}:{mutual.port}"], tls=tls)):
+                pytest.fail("it is not who we asked for")
+
+
+async def test_the_next_server_is_asked_when_one_is_down(pair: tuple[Nacos, Nacos]) -> None:
+    first, second = pair
+    way = access(servers=[first.address, second.address])
+    async with session(way) as asked:
+        assert str(asked.server) == first.address
+    await asyncio.to_thread(first.pause)
+    try:
+        async with session(way) as asked, session(way) as another:
+            assert {str(asked.server), str(another.server)} == {second.address}
+    finally:
+        first.resume()
+
+
+async def test_clients_go_where_their_server_sends_them(pair: tuple[Nacos, Nacos]) -> None:
+    first, second = pair
+    unknown = "10.255.255.1:8848"
+    way = access(servers=[first.address, unknown, second.address])
+
+    async def stay() -> None:
+        async with session(way) as asked:
+            assert str(asked.server) == first.address
+            await first.send_clients_to(second.address)
+            await asyncio.sleep(15)
+
+    with pytest.raises(ExceptionGroup) as ended:
+        await stay()
+    assert "asks us to go to" in repr(ended.value)
+    async with session(way) as asked:
+        assert str(asked.server) == second.address
+
+
+@dataclass
+class AddressServer:
+    """Names the servers of a cluster."""
+
+    url: str = ""
+    text: str = ""
+    status: int = 200
+
+    async def answer(self, _: web.Request) -> web.Response:
+        return web.Response(text=self.text, status=self.status)
+
+
+@asynccontextmanager
+async def address_server() -> AsyncGenerator[AddressServer]:
+    made = AddressServer()
+    application = web.Application()
+    application.router.add_get("/nacos/serverlist", made.answer)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}/nacos/serverlist"
+    try:
+        yield made
+    finally:
+        await runner.cleanup()
+
+
+async def test_an_address_server_names_the_servers(pair: tuple[Nacos, Nacos]) -> None:
+    first, second = pair
+    async with address_server() as told:
+        way = access(endpoint=told.url)
+        with pytest.raises(RegistryUnavailable, match="names no server"):
+            async with session(way):
+                pytest.fail("there is none")
+        told.text = f"# a cluster\n{second.address}\n"
+        async with session(access(endpoint=told.url)) as asked:
+            assert str(asked.server) == second.address
+        told.text = f"{first.address}\n"
+        async with session(access(endpoint=told.url)) as asked:
+            assert str(asked.server) == first.address
+            assert (await asked.page(DEFAULT_GROUP, 1, 10)).count == 0
+
+
+async def test_a_signed_question_is_answered_where_nobody_asks_for_signatures(
+    pair: tuple[Nacos, Nacos],
+) -> None:
+    """Nacos itself checks none; test_session.py has a server that does."""
+    keyed = {"access-key": "ak", "secret-key": "sk"}
+    async with session(access(servers=[pair[0].address], **keyed)) as asked:
+        assert await names(asked) == ()
+        assert await asked.read_config("access", "absent") is None

@@ -6,6 +6,7 @@ answered with error 301 while its stream stays open.
 """
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -86,6 +87,14 @@ class ScriptedNacos:
         self.negotiates = False
         """Whether it tells what it can do before it talks, as Nacos 3 does."""
         self.acknowledged = 0
+        self.configs: dict[tuple[str, str, str], str] = {}
+        """Texts by tenant, group and data id."""
+        self.writing = 0
+        """How many more times a configuration is said to be being written."""
+        self.headers: list[dict[str, str]] = []
+        """Of each question."""
+        self.compared: list[int] = []
+        """How many configurations were in each question that compares them."""
         self._clients: dict[str, _Client] = {}
         self._server: grpc.aio.Server | None = None
 
@@ -144,6 +153,18 @@ class ScriptedNacos:
         for client in self._clients.values():
             client.outgoing.put_nowait(pack_raw(kind, body))
 
+    def publish(
+        self, group: str, data_id: str, text: str | None, *, tenant: str = "", told: bool = True
+    ) -> None:
+        """Hold a configuration's text, or none; tell all clients, unless that gets lost."""
+        if text is None:
+            self.configs.pop((tenant, group, data_id), None)
+        else:
+            self.configs[tenant, group, data_id] = text
+        if told:
+            named = {"tenant": tenant, "group": group, "dataId": data_id}
+            self.push_raw("ConfigChangeNotifyRequest", json.dumps(named).encode())
+
     def evict(self) -> None:
         """Forget every client; their streams stay open, as seen."""
         self._clients.clear()
@@ -171,6 +192,20 @@ class ScriptedNacos:
         hosts = list(self.services.get(service, {}).values())
         return {"name": service, "groupName": DEFAULT_GROUP, "hosts": hosts}
 
+    def _config(self, asked: Message) -> Message:
+        text = self.configs.get((str(asked["tenant"]), str(asked["group"]), str(asked["dataId"])))
+        if self.writing and "md5" not in asked:
+            self.writing -= 1
+            return {
+                "resultCode": 500,
+                "errorCode": 400,
+                "message": "requested file is being modified",
+            }
+        if text is None:
+            return {"resultCode": 500, "errorCode": 300, "message": "config data not exist"}
+        digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+        return {"content": text, "md5": digest}
+
     def _handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
         return (
             grpc.method_handlers_generic_handler(
@@ -194,6 +229,7 @@ class ScriptedNacos:
             return pack(
                 "ServerCheckResponse", check | {"supportAbilityNegotiation": self.negotiates}
             )
+        self.headers.append(dict(payload.metadata.headers))
         client = self._clients.get(context.peer())
         if client is None:
             return _error(301, "Connection is unregistered.")
@@ -209,6 +245,16 @@ class ScriptedNacos:
         if kind == "ServiceListRequest":
             names = list(self.services) if message["groupName"] == DEFAULT_GROUP else []
             answer |= {"count": len(names) + self.count_offset, "serviceNames": names}
+        if kind == "ConfigQueryRequest":
+            answer |= self._config(message)
+        if kind == "ConfigBatchListenRequest":
+            asked = cast("list[Message]", message["configListenContexts"])
+            self.compared.append(len(asked))
+            answer["changedConfigs"] = [
+                {key: each[key] for key in ("tenant", "group", "dataId")}
+                for each in asked
+                if self._config(each).get("md5", "") != each["md5"]
+            ]
         if kind == "SubscribeServiceRequest":
             service = str(message["serviceName"])
             if message["subscribe"]:

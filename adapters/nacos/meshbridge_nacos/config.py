@@ -5,7 +5,9 @@ can get lost on the way: every so often all that is followed is compared by its 
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -67,6 +69,10 @@ class _Differing(msgspec.Struct, frozen=True):
     data_id: str = msgspec.field(name="dataId")
 
 
+class _Changed(_Differing, frozen=True):
+    tenant: str | None = None
+
+
 class _Compared(msgspec.Struct, frozen=True):
     differing: list[_Differing] | None = msgspec.field(name="changedConfigs", default=None)
 
@@ -125,9 +131,11 @@ class Configs:
             del self._watches[watch]
 
     def on_change(self, body: Record) -> None:
-        """Take the server's word that one has changed."""
-        if body.get("tenant") in {self.tenant, *([None, PUBLIC] if not self.tenant else [])}:
-            self._wake({(body.get("group"), body.get("dataId"))})
+        """Take the server's word that one has changed; one that cannot be read gets lost."""
+        with contextlib.suppress(UnreadableError):
+            changed = fit(body, _Changed, "a change")
+            if tenant_of(changed.tenant or "") == self.tenant:
+                self._wake({(changed.group, changed.data_id)})
 
     async def compare(self, sleep: Callable[[float], Awaitable[None]]) -> None:
         """Compare, for as long as it runs, every so often what is followed."""
@@ -181,7 +189,7 @@ class Configs:
             compared = _fit(reply.body, _Compared, "its answer to ConfigBatchListenRequest")
             self._wake({(each.group, each.data_id) for each in compared.differing or ()})
 
-    def _wake(self, names: set[tuple[object, object]]) -> None:
+    def _wake(self, names: AbstractSet[tuple[str, str]]) -> None:
         for watch in self._watches:
             if watch.name in names:
                 watch.changed.set()

@@ -28,6 +28,7 @@ from meshbridge_nacos.wire import (
     Message,
     Stream,
     abandon,
+    asking,
     call,
     lost_its_end,
     open_stream,
@@ -103,6 +104,7 @@ class Link:
         """Resolved when the server's stream ends, or the server wants us elsewhere."""
         self._server = server
         self._channel = channel
+        self._ask = asking(channel)
         self._ours = ""
         self._heard: dict[str, _Heard] = {}
         self._stream: Stream | None = None
@@ -115,7 +117,7 @@ class Link:
 
     async def ask(self, message: bytes, within: float) -> Message:
         """Return the answer to a packed request. Raises AioRpcError and UnreadableError."""
-        return unpack(await call(self._channel, message, within))
+        return unpack(await call(self._ask, message, within))
 
     def pack(self, kind: str, fields: Record, headers: dict[str, str]) -> bytes:
         """Return a request as it travels from here."""

@@ -30,8 +30,8 @@ from meshbridge_nacos.signing import AccessKey
 
 PATIENCE = 10.0
 """Seconds for one answer."""
-CHECK_EVERY = 5.0
-"""Seconds between the checks that the server still knows this connection."""
+CHECK_EVERY, CHECKED = 5.0, 5.0
+"""Seconds between the checks that the server still knows this connection, and for the answer."""
 LOOK_EVERY = 10.0
 """Seconds between looks at what an address server says, which is asked as often as that is due."""
 FOUND, NOT_ALLOWED = 200, {401, 403}
@@ -148,7 +148,7 @@ class Session:
 
         It needs no right, and is not told who asks: pushes go on while nobody can log in.
         """
-        outcome, _ = await self._send("HealthCheckRequest", {}, {})
+        outcome, _ = await self._send("HealthCheckRequest", {}, {}, CHECKED)
         if not outcome.is_success:
             said = outcome.message or f"error {outcome.code or 0}"
             raise RegistryUnavailable(f"{self.server}: {said}")
@@ -187,11 +187,11 @@ class Session:
         return Reply(outcome.code or 0, body)
 
     async def _send(
-        self, kind: str, fields: Record, headers: dict[str, str]
+        self, kind: str, fields: Record, headers: dict[str, str], within: float = PATIENCE
     ) -> tuple[Outcome, Record]:
         what = f"its answer to {kind}"
         try:
-            reply = await self._link.ask(self._link.pack(kind, fields, headers), PATIENCE)
+            reply = await self._link.ask(self._link.pack(kind, fields, headers), within)
             body = decode_message(reply.body, what)
             return fit(body, Outcome, what), body
         except grpc.aio.AioRpcError as error:

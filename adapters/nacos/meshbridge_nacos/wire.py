@@ -160,13 +160,22 @@ class _Call(Awaitable[bytes], Protocol):
     async def code(self) -> object: ...
 
 
-class _Ask(Protocol):
-    def __call__(self, request: bytes, *, timeout: float) -> _Call: ...
+class Asking(Protocol):
+    """Asks single questions over one channel."""
+
+    def __call__(self, request: bytes, *, timeout: float) -> _Call:
+        """Ask one; ``timeout`` is in seconds."""
+        ...
 
 
-async def call(channel: grpc.aio.Channel, request: bytes, within: float) -> bytes:
-    """Return the answer to a single question. Raises AioRpcError."""
-    calling = cast("_Ask", channel.unary_unary(ASK))(request, timeout=within)
+def asking(channel: grpc.aio.Channel) -> Asking:
+    """Return what asks single questions."""
+    return cast("Asking", channel.unary_unary(ASK))
+
+
+async def call(ask: Asking, request: bytes, within: float) -> bytes:
+    """Return the answer to a question. Raises AioRpcError."""
+    calling = ask(request, timeout=within)
     try:
         return await calling
     finally:

@@ -4,24 +4,18 @@ import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 
 import grpc
 import grpc.aio
 import pytest
+from unit.nacos.sessions import Tokens, at_once, never, session_with
 
 from meshbridge import BadData, RegistryRejected, RegistryUnavailable
-from meshbridge.settings.secret import Secret
-from meshbridge_nacos.asking import OnPush, Page
-from meshbridge_nacos.identity import Identity
+from meshbridge_nacos.asking import Page
 from meshbridge_nacos.inbox import Inbox
-from meshbridge_nacos.login import Login
-from meshbridge_nacos.options import DEFAULT_GROUP, PUBLIC, Server
-from meshbridge_nacos.over_http import OverHttp
+from meshbridge_nacos.options import DEFAULT_GROUP
 from meshbridge_nacos.parse import Record
-from meshbridge_nacos.servers import Servers
-from meshbridge_nacos.session import Means, Session, connected
-from meshbridge_nacos.signing import AccessKey
+from meshbridge_nacos.session import Session
 from meshbridge_nacos.wire import take_leave
 from rig.scripted_nacos import ScriptedNacos, pack, pack_raw
 from rig.waiting import until
@@ -29,31 +23,6 @@ from rig.waiting import until
 pytestmark = pytest.mark.asyncio
 
 Body = Callable[[Session, Inbox], Awaitable[None]]
-
-
-async def at_once(_: float) -> None:
-    """Let no time pass between the checks of a connection."""
-    await asyncio.sleep(0.001)
-
-
-class Tokens(Login):
-    """Logs in without a server: the tokens are t1, t2 and so on."""
-
-    def __init__(self) -> None:
-        super().__init__(tuple, OverHttp(), "bridge", Secret(""), lambda: 0.0)
-        self.number = 1
-
-    async def token(self) -> str:
-        return f"t{self.number}"
-
-    def forget(self, token: str) -> None:
-        assert token == f"t{self.number}"
-        self.number += 1
-
-
-async def never(_: float) -> None:
-    """Make no checks."""
-    await asyncio.Event().wait()
 
 
 async def converse(
@@ -70,25 +39,6 @@ async def converse(
 
     async with session_with(nacos, sleep=sleep, on_push=put) as session:
         await body(session, inbox)
-
-
-def ignore(group: str, name: str, info: Record) -> None:
-    """Take no push."""
-
-
-def session_with(
-    nacos: ScriptedNacos,
-    *,
-    login: Login | None = None,
-    key: AccessKey | None = None,
-    servers: Servers | None = None,
-    sleep: Callable[[float], Awaitable[None]] = never,
-    on_push: OnPush = ignore,
-) -> AbstractAsyncContextManager[Session]:
-    server = Server("127.0.0.1", nacos.port)
-    servers = servers or Servers([server], None, lambda: 0.0, pytest.fail)
-    means = Means(servers, Identity(login, key, lambda: 1000), OverHttp(), None, sleep)
-    return connected(server, PUBLIC, means, on_push)
 
 
 async def fate(

@@ -31,7 +31,7 @@ provider has the same host whichever one it uses. In which namespace and group o
 is its :attr:`ServiceId.namespace`: empty for ``public`` and ``DEFAULT_GROUP``.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -64,7 +64,7 @@ class Registrations:
 
     def __init__(self, namespace: str, group: str) -> None:
         """Begin with nothing."""
-        self._namespace, self._group = namespace, group
+        self._namespace, self.group = namespace, group
         self._place = _place(namespace, group)
         self._changed: dict[ServiceId, None] = {}
         """Interfaces' services that may have changed, known without the namespace."""
@@ -75,6 +75,11 @@ class Registrations:
         self._waiting: dict[str, Reading | str | None] = {}
         """What was handed in and not worked off; a reason for what cannot be read."""
         self._said: dict[ServiceId, Told] = {}
+
+    @property
+    def scope(self) -> str:
+        """The name of the scope that they are."""
+        return f"{self._namespace}/{self.group}"
 
     def put(self, name: str, reading: Reading) -> None:
         """Take what a service of the group holds now."""
@@ -105,7 +110,7 @@ class Registrations:
             self._waiting or self._changed or self._changed_names or self.applications.stirred
         )
 
-    def take(self) -> Iterator[News | None]:
+    def take(self) -> Generator[News | None, None, None]:
         """Yield what has changed, and ``None`` after each step towards it, until all is said."""
         while not self.idle:
             if self._waiting:
@@ -154,7 +159,7 @@ class Registrations:
             self.interfaces.serve(serves)
 
     def _service_id(self, name: str) -> ServiceId:
-        return service_id(self._namespace, self._group, name)
+        return service_id(self._namespace, self.group, name)
 
     def _interface_id(self, service: ServiceId) -> ServiceId:
         """Return the service of an interface as others know it."""

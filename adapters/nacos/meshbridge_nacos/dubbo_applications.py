@@ -51,10 +51,13 @@ class Applications:
         """Instances of which only a mapping may tell what they serve; stirred ones may be, too."""
 
     def put(self, name: str, reading: Reading) -> Generator[None, None, list[Serves]]:
-        """Take what a service holds, in steps; return what is served no longer."""
+        """Take what a service holds, in steps; return what is served no longer.
+
+        An instance whose record can no longer be read serves what it did.
+        """
         known = self._applications.get(name)
         before = known.nodes if known else {}
-        nodes: dict[str, Node] = {}
+        nodes = {key: before[key] for key, _ in reading.faults if key in before}
         service = reading.service
         faults = [Fault(service.id, *each) for each in reading.faults]
         kept: list[Instance] = []
@@ -63,6 +66,8 @@ class Applications:
                 node = read_node(name, instance, before.get(instance.id))
             except BadData as bad:
                 faults.append(Fault(service.id, instance.id, str(bad)))
+                if instance.id in before:
+                    nodes[instance.id] = before[instance.id]
             else:
                 kept.append(instance)
                 if node is not None:
@@ -143,9 +148,7 @@ class Applications:
 
     def learn(self, revision: Revision, metadata: ApplicationMetadata) -> None:
         """Take what the instances of a revision export."""
-        self._stirred.update(
-            {Path(*each): None for each in self.revisions.learn(revision, metadata)}
-        )
+        self._stirred.update(dict.fromkeys(self.revisions.learn(revision, metadata)))
 
     def fail(self, revision: Revision, reason: str) -> None:
         """Take it that what they export cannot be read now."""

@@ -73,8 +73,12 @@ class Configs:
         self._mapped_for: frozenset[str] = frozenset()
         """The applications for which mappings were read last."""
         self._read_at = -AGAIN
+        self._names: list[Name] | None = None
+        """The configurations of mappings, as was listed last; ``None``: they never were."""
         self._mappings: dict[str, frozenset[str]] = {}
         """The applications that serve each interface, as was read last."""
+        self._definitions: dict[str, list[Name]] = {}
+        """The definitions of each application, as was listed last."""
 
     def look(self) -> None:
         """Look, soon, whether there is something to be read: after each ``take``."""
@@ -155,26 +159,30 @@ class Configs:
             return str(error)
 
     async def _read_mappings(self, doubtful: Iterable[Path]) -> None:
-        """Take which interfaces the applications serve of which nothing else is known."""
+        """Take which interfaces the applications serve of which nothing else is known.
+
+        What cannot be read now holds as it was.
+        """
         self._read_at, self._mapped_for = self._context.clock(), _names(doubtful)
-        applications = self._mapped_for
-        names = await self._listed(f"{MAPPING}*", "")
+        listed = await self._listed(f"{MAPPING}*", "")
+        self._names = names = self._names if listed is None else listed
         interfaces = self._interfaces.names() if names is None else to_read(names)
         held = {name: self._mappings.get(name, _NOBODY) for name in sorted(interfaces)}
-        definitions: list[Name] = []
 
         async def read(interface: str) -> None:
             told = await self._mapping(interface)
             held[interface] = held[interface] if told is None else told
 
-        async def list_definitions(application: str) -> None:
+        async def define(application: str) -> None:
             found = await self._listed(DEFINITIONS, f"*:provider:{application}")
-            definitions.extend(found or ())
+            if found is not None:
+                self._definitions[application] = found
 
         await _each(list(held), read)
-        await _each(applications if names is not None else (), list_definitions)
+        await _each(self._mapped_for if names is not None else (), define)
         self._mappings = held
-        self._applications.map(mapped(names or (), held, (each.data_id for each in definitions)))
+        definitions = [each.data_id for some in self._definitions.values() for each in some]
+        self._applications.map(mapped(names or (), held, definitions))
 
     async def _mapping(self, interface: str) -> frozenset[str] | None:
         """Return the applications that serve an interface; ``None`` if it cannot be read now."""

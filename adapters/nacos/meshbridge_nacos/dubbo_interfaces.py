@@ -13,13 +13,13 @@ from meshbridge_dubbo import Provider, asks_for
 from meshbridge_dubbo.uniting import join, once, unite
 from meshbridge_nacos.dubbo_instance import Serves
 from meshbridge_nacos.dubbo_names import CONSUMERS, DubboName
-from meshbridge_nacos.dubbo_records import Caller, Fault, Path, caller, provider
+from meshbridge_nacos.dubbo_records import Caller, Fault, Path, caller, provider, provider_id
 from meshbridge_nacos.parse import Reading
 
 STEP: Final = 200
 """Instances that are read before others get a turn."""
 
-Record = Provider | Caller | Fault
+Record = Provider | Caller
 """What an instance of a Nacos service of Dubbo's is."""
 Records = dict[str, tuple[int, Record]]
 """By the ids of the instances; with the hash of what was read, which needs no second look."""
@@ -87,18 +87,19 @@ class Interfaces:
         """What stands below ``consumers:``, by the interface and the whole name."""
 
     def put(self, whole: str, name: DubboName, reading: Reading) -> Generator[None, None, News]:
-        """Take what a Nacos service holds; pause after each step."""
+        """Take what a Nacos service holds; pause after each step.
+
+        Of a record that can no longer be read what it was holds.
+        """
         held = self._held.setdefault(whole, _Held(name))
         before, now = held.records, Records()
-        faults = [Fault(name.service, *each) for each in reading.faults]
+        faults: list[Fault] = []
+        for key, reason in reading.faults:
+            faults.append(Fault(name.service, _keep(before, now, key) or key, reason))
         for position, instance in enumerate(reading.service.instances, 1):
-            key = hash(instance)
-            known = before.get(instance.id)
-            if known is None or known[0] != key:
-                known = key, _record(name, instance)
-            now[instance.id] = known
-            if isinstance(known[1], Fault):
-                faults.append(known[1])
+            fault = _take(name, instance, before, now)
+            if fault is not None:
+                faults.append(fault)
             if not position % STEP:
                 yield
         held.records, held.faults = now, tuple(faults)
@@ -215,11 +216,30 @@ class Interfaces:
         return tuple({each.id: each for each in sorted(asking, key=repr)}.values())
 
 
-def _record(name: DubboName, instance: Instance) -> Record:
+def _take(name: DubboName, instance: Instance, before: Records, now: Records) -> Fault | None:
+    """Take a record; return why it cannot be read."""
+    key = hash(instance)
+    known = before.get(instance.id)
+    if known is not None and known[0] == key:
+        now[instance.id] = known
+        return None
     try:
-        return caller(instance) if name.category == CONSUMERS else provider(name, instance)
+        record = caller(instance) if name.category == CONSUMERS else provider(name, instance)
     except BadData as bad:
-        return Fault(name.service, instance.id, str(bad))
+        was = _keep(before, now, instance.id) or provider_id(instance)
+        return Fault(name.service, was, str(bad))
+    now[instance.id] = key, record
+    return None
+
+
+def _keep(before: Records, now: Records, key: str) -> str:
+    """Let a record be what it was; return the id by which that is told, empty if it was not."""
+    known = before.get(key)
+    if known is None:
+        return ""
+    now[key] = known
+    record = known[1]
+    return record.instance.id if isinstance(record, Provider) else record.consumer.id
 
 
 def _lacking(some: Records, others: Records) -> tuple[Provider, ...]:

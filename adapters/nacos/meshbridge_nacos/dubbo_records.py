@@ -21,7 +21,7 @@ from meshbridge_dubbo import (
     read_provider,
 )
 from meshbridge_dubbo.application import is_dubbos
-from meshbridge_dubbo.provider import moment
+from meshbridge_dubbo.provider import instance_id, moment
 from meshbridge_nacos.dubbo_names import DubboName
 
 AGAIN: Final = "register it again, or mend the record in the Nacos console"
@@ -92,6 +92,15 @@ def provider(named: DubboName, instance: Instance) -> Provider:
         ),
         enabled=like.enabled and instance.health is Health.HEALTHY,
     )
+
+
+def provider_id(instance: Instance) -> str:
+    """Return what an instance below ``providers:`` is known by, as far as that can be read."""
+    pairs = dict(instance.metadata)
+    protocol, path = pairs.get("protocol", ""), pairs.get("path", "")
+    if not protocol:
+        return instance.id
+    return instance_id(Url(protocol, instance.address, instance.ports[0].number, path, pairs))
 
 
 def caller(instance: Instance) -> Caller:

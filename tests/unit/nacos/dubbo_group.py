@@ -10,6 +10,12 @@ from meshbridge_nacos.parse import read_service, service_id
 
 GREETER = "a.Greeter"
 REVISION = "23c0c279d43a45853cecc6649bf30d77"
+AT, TRI = "dubbo://10.0.0.1:20880", "tri://10.0.0.1:50051"
+SERVICES = (
+    '{"a.Greeter:dubbo":{"name":"a.Greeter","protocol":"dubbo","path":"a.Greeter","port":20880,'
+    '"params":{"weight":"50","dubbo.tag":"gray"}}}'
+)
+METADATA = f'{{"services":{SERVICES}}}'
 
 
 def host(port: object = 20880, ip: str = "10.0.0.1", **fields: object) -> dict[str, object]:
@@ -44,6 +50,16 @@ def node(
     if revision:
         said["dubbo.metadata.revision"] = revision
     return host(ports[0][1], ip, metadata=said | more, **(nacos or {}))
+
+
+def remote(
+    revision: str = REVISION,
+    ip: str = "10.0.0.1",
+    nacos: Mapping[str, object] | None = None,
+    **more: str,
+) -> dict[str, object]:
+    """Return an application's instance whose metadata are in Nacos' configuration."""
+    return node(ip=ip, revision=revision, storage="remote", nacos=nacos, **more)
 
 
 class Group:

@@ -1,148 +1,15 @@
 """What Dubbo has left in Nacos' configuration is read once it is needed, and again if need be."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from typing import cast
+from collections.abc import Mapping
 
 import pytest
-import structlog
-from unit.nacos.dubbo_group import GREETER, REVISION, Group, node, url
+from unit.nacos.dubbo_bed import V1, V3, Answer, Bed, Server, settle
+from unit.nacos.dubbo_group import AT, GREETER, METADATA, REVISION, node, remote, url
 
-from meshbridge import BadData, Context, RegistryRejected, RegistryUnavailable
+from meshbridge import BadData, RegistryRejected, RegistryUnavailable
 from meshbridge_nacos import dubbo_configs
-from meshbridge_nacos.asking import Questions
-from meshbridge_nacos.dubbo_configs import AGAIN, LATEST, RIPE, Configs
+from meshbridge_nacos.dubbo_configs import AGAIN, LATEST, RIPE
 from meshbridge_nacos.parse import Record
-
-AT = "dubbo://10.0.0.1:20880"
-METADATA = '{"services":{"a.Greeter:dubbo":{"name":"a.Greeter","protocol":"dubbo","port":20880}}}'
-V3, V1 = "/v3/admin/cs/config/list", "/v1/cs/configs"
-Answer = str | Exception | None
-
-
-class Server:
-    """Answers from dictionaries as a session's questions do."""
-
-    namespace = "public"
-
-    def __init__(self, **configurations: Answer) -> None:
-        """``group__data`` names a configuration."""
-        self.configurations: dict[tuple[str, str], Answer] = {}
-        for name, text in configurations.items():
-            group, _, data_id = name.partition("__")
-            self.configurations[group, data_id.replace("_", ".")] = text
-        self.lists = V3
-        """Where configurations are listed; nowhere if it is empty."""
-        self.asked: list[tuple[str, str]] = []
-        self.tenants: set[str] = set()
-
-    async def read_config(self, group: str, data_id: str) -> str | None:
-        self.asked.append((group, data_id))
-        await asyncio.sleep(0)
-        answer = self.configurations.get((group, data_id))
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    async def fetch(self, path: str, query: Mapping[str, str]) -> Record:
-        await asyncio.sleep(0)
-        if path != self.lists:
-            raise BadData("404") if path == V3 else RegistryRejected("403")
-        group_key, namespace_key = (
-            ("groupName", "namespaceId") if path == V3 else ("group", "tenant")
-        )
-        self.tenants.add(query[namespace_key])
-        group, data_id = query[group_key], query["dataId"]
-        found: list[object] = [
-            {group_key: each[0], "dataId": each[1]}
-            for each in self.configurations
-            if _fits(group, each[0]) and _fits(data_id, each[1])
-        ]
-        size, number = int(query["pageSize"]), int(query["pageNo"])
-        page = {"pageItems": found[(number - 1) * size : number * size]}
-        return {"data": page} if path == V3 else page
-
-
-def _fits(pattern: str, text: str) -> bool:
-    head, star, tail = pattern.partition("*")
-    fits = text.startswith(head) and text.endswith(tail) if star else text == head
-    return fits or not pattern
-
-
-class Time:
-    """Passes only when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self._sleepers: list[tuple[float, asyncio.Event]] = []
-
-    def clock(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        woken = asyncio.Event()
-        self._sleepers.append((self.now + seconds, woken))
-        await woken.wait()
-
-    async def passes(self, seconds: float) -> None:
-        end = self.now + seconds
-        while due := sorted((at for at, _ in self._sleepers if at <= end)):
-            self.now = due[0]
-            for each in [each for each in self._sleepers if each[0] <= self.now]:
-                self._sleepers.remove(each)
-                each[1].set()
-            await settle()
-        self.now = end
-
-
-async def settle() -> None:
-    for _ in range(50):
-        await asyncio.sleep(0)
-
-
-def report(scope: str, subject: object, reason: str, remedy: str) -> None:
-    raise AssertionError(f"{scope}: {subject}: {reason}; {remedy}: the scope reports")
-
-
-class Bed:
-    """A group, what reads its configurations, and how often there was news."""
-
-    def __init__(self, server: Server, **options: bool) -> None:
-        self.server, self.time, self.group = server, Time(), Group()
-        self.news = 0
-        sleep = cast("Callable[[float], Awaitable[None]]", self.time.sleep)
-        logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
-        context = Context(self.time.clock, sleep, report, logger)
-        self.configs = Configs(
-            self.group.registrations,
-            cast("Questions", server),
-            context,
-            self._on_news,
-            chance=lambda: 1.0,
-            **options,
-        )
-
-    def _on_news(self) -> None:
-        self.news += 1
-        self.group.take()
-
-    @asynccontextmanager
-    async def runs(self) -> AsyncGenerator[None]:
-        task = asyncio.create_task(self.configs.run())
-        await settle()
-        yield
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    async def complete(self) -> None:
-        await self.configs.complete()
-        self.group.take()
-
-
-def remote(revision: str = REVISION) -> dict[str, object]:
-    return node(revision=revision, storage="remote")
 
 
 def bed(**configurations: Answer) -> Bed:
@@ -247,6 +114,18 @@ async def test_where_nobody_lists_mappings_those_of_known_interfaces_are_read(
     await it.complete()
     assert it.group.ids(GREETER) == [AT, "dubbo://10.0.0.9:20880"]
     assert "a.Stock" not in it.group.held
+
+
+@pytest.mark.asyncio
+async def test_what_was_listed_holds_while_it_cannot_be_listed() -> None:
+    it = bed(mapping__a_Greeter="shop")
+    it.server.configurations["dubbo", "a.Greeter:1.0::provider:shop"] = "{}"
+    it.group.put("shop", node(revision=REVISION))
+    await it.complete()
+    async with it.runs():
+        it.server.lists = ""
+        await it.time.passes(2 * AGAIN)
+        assert it.group.ids(f"{GREETER}#1.0") == [AT]
 
 
 @pytest.mark.asyncio

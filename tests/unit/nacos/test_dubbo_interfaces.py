@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from unit.nacos.dubbo_group import GREETER, Group, host, url
+from unit.nacos.dubbo_group import AT, GREETER, Group, host, url
 
-from meshbridge import Consumer, Health, InstancePort, Kind, ServiceId
+from meshbridge import Health, InstancePort, Kind, ServiceId
+from meshbridge_dubbo import parse_url, read_provider
 
 
 def test_a_provider_is_an_instance_of_its_interface() -> None:
@@ -37,6 +38,29 @@ def test_providers_of_one_kind_keep_what_only_each_has() -> None:
     assert (second.id, second.registered_at) == ("dubbo://[::1]:20881", 2.0)
     assert second.ports == (InstancePort(20881, "dubbo"), InstancePort(20881, "tri"))
     assert third.id == "tri://10.0.0.1:20881/ctx/a.Greeter"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dubbo://10.0.0.1:20880/a.Greeter?interface=a.Greeter&application=shop&timestamp=1000",
+        "tri://10.0.0.1:50051/ctx/a.Greeter?interface=a.Greeter&group=g&version=1.0&weight=50",
+        "dubbo://a-host:1/a.Greeter?region=hz&zone=z1&dubbo.tag=x&ext.protocol=tri&ssl-enabled=true",
+        "dubbo://10.0.0.1:1/a.Greeter?methods=hi&hi.timeout=9&release=3.3.6",
+        "rest://[2001:db8::1]:80/a.Greeter?version=0.0.0&disabled=true&default.owner=ann&token=x",
+    ],
+)
+def test_a_provider_is_the_same_instance_as_where_its_url_is_registered(text: str) -> None:
+    parsed = parse_url(text)
+    expected = read_provider(parsed)
+    parameters = {**parsed.parameters, "path": parsed.path, "protocol": parsed.protocol}
+    version, dubbo_group = (parameters.get(each, "") for each in ("version", "group"))
+    group = Group()
+    record = host(parsed.port, parsed.address, metadata={**parameters, "category": "providers"})
+    group.put(f"providers:{GREETER}:{version}:{dubbo_group}", record)
+    (service,) = group.held.values()
+    assert service.id == expected.service
+    assert service.instances == (expected.instance,)
 
 
 def test_both_forms_of_a_name_are_one_service() -> None:
@@ -143,6 +167,21 @@ def test_a_record_that_cannot_be_read_spoils_itself_only(record: object, reason:
     assert reason in text
 
 
+@pytest.mark.parametrize("spoilt", [url(weight="much"), url(nacos={"weight": "much"})])
+def test_a_record_that_can_no_longer_be_read_holds_what_it_held(spoilt: object) -> None:
+    group = Group()
+    name = f"providers:{GREETER}::"
+    group.put(name, url(weight="50"))
+    said = group.put(name, spoilt, url(20881))
+    assert said[GREETER].unreadable == ((ServiceId("", "", GREETER), AT),)
+    assert group.ids(GREETER) == [AT, "dubbo://10.0.0.1:20881"]
+    assert group.held[GREETER].instances[0].weight == 0.5
+    group.put(name, url(20881))
+    assert group.ids(GREETER) == ["dubbo://10.0.0.1:20881"]
+    group.put(name, spoilt, url(20881))
+    assert group.ids(GREETER) == ["dubbo://10.0.0.1:20881"]
+
+
 def test_what_was_reported_is_not_reported_again() -> None:
     group = Group()
     name = f"providers:{GREETER}::"
@@ -173,81 +212,6 @@ def test_a_name_that_cannot_be_read_is_said_and_has_nobody() -> None:
     assert group.reports[0][1].startswith("its name is 'providers:a.B:1:g:more', not providers:")
     group.drop(name)
     assert group.held == {}
-
-
-CALLER = {
-    "interface": GREETER,
-    "path": GREETER,
-    "protocol": "consumer",
-    "category": "consumers",
-    "application": "web",
-    "pid": "1",
-}
-
-
-def test_consumers_are_told_with_the_services_that_they_call() -> None:
-    group = Group()
-    group.put(f"consumers:{GREETER}::*", host(0, "10.1.0.1", metadata=CALLER | {"group": "*"}))
-    assert group.held == {}
-    group.put(f"providers:{GREETER}::blue", url(group="blue"))
-    group.put(f"providers:{GREETER}:1.0:", url(version="1.0"))
-    told = Consumer("10.1.0.1#web#1", "10.1.0.1", "web", (("application", "web"), ("group", "*")))
-    assert group.held[f"blue@@{GREETER}"].consumers == (told,)
-    assert group.held[f"{GREETER}#1.0"].consumers == ()
-    group.put(
-        f"consumers:{GREETER}:1.0:", host(0, "10.1.0.1", metadata=CALLER | {"version": "1.0"})
-    )
-    assert len(group.held[f"{GREETER}#1.0"].consumers) == 1
-    said = group.drop(f"consumers:{GREETER}::*")
-    assert f"blue@@{GREETER}" in said
-    assert group.held[f"blue@@{GREETER}"].consumers == ()
-    group.drop(f"consumers:{GREETER}:1.0:")
-    assert group.held[f"{GREETER}#1.0"].consumers == ()
-
-
-def test_a_consumer_that_cannot_be_read_is_named_with_what_it_calls() -> None:
-    group = Group()
-    group.put(f"providers:{GREETER}::", url())
-    said = group.put(f"consumers:{GREETER}::", host(0, metadata=CALLER | {"protocol": "dubbo"}))
-    assert said[GREETER].unreadable == ((ServiceId("", "", GREETER), "10.0.0.1:0"),)
-
-
-@pytest.mark.parametrize(
-    ("place", "interface", "application"),
-    [
-        (("public", "DEFAULT_GROUP"), ("", GREETER), ("", "", "shop")),
-        (("prod", "DEFAULT_GROUP"), ("prod", GREETER), ("prod", "", "shop")),
-        (("public", "blue"), ("public:blue", GREETER), ("", "blue", "shop")),
-        (("prod", "blue"), ("prod:blue", GREETER), ("prod", "blue", "shop")),
-    ],
-)
-def test_where_an_interface_stands_is_its_namespace(
-    place: tuple[str, str], interface: tuple[str, str], application: tuple[str, str, str]
-) -> None:
-    group = Group(*place)
-    group.put(f"providers:{GREETER}:1.0:red", url(group="red", version="1.0"), None)
-    group.put("shop", host(8080))
-    told, plain = sorted(group.held.values(), key=lambda each: each.id.name)
-    namespace, name = interface
-    assert told.id == ServiceId(namespace, "red", name, "1.0")
-    assert plain.id == ServiceId(*application)
-    ((subject, _),) = group.reports
-    assert subject == (told.id, "hosts[1]")
-
-
-def test_an_interface_goes_before_an_application_of_its_name() -> None:
-    group = Group()
-    group.put(GREETER, host(8080))
-    said = group.put(f"providers:{GREETER}::", url())
-    assert said[GREETER].unreadable == ((ServiceId("", "", GREETER), "application"),)
-    assert group.ids(GREETER) == ["dubbo://10.0.0.1:20880"]
-    assert group.put(GREETER, host(8081)) == {}
-    group.drop(f"providers:{GREETER}::")
-    assert group.ids(GREETER) == ["10.0.0.1:8081"]
-    elsewhere = Group("public", "blue")
-    elsewhere.put(GREETER, host(8080))
-    elsewhere.put(f"providers:{GREETER}::", url())
-    assert len(elsewhere.held) == 2
 
 
 def test_large_services_are_read_in_steps() -> None:

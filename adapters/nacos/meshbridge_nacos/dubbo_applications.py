@@ -79,11 +79,7 @@ class Applications:
         self._applications[name] = _Application(service, nodes, tuple(faults))
         self._changed[name] = None
         for key, node in nodes.items():
-            last = before.get(key)
-            if node is not last:
-                self._link(Path(name, key), node)
-                if last is not None:
-                    self._unlink(Path(name, key), last, now=node)
+            self._replace(Path(name, key), before.get(key), node)
         return [self._gone(Path(name, key), before[key]) for key in before if key not in nodes]
 
     def held(self) -> Collection[str]:
@@ -193,11 +189,16 @@ class Applications:
         node = self._applications[path.application].nodes[path.instance]
         return node.is_doubtful(self.revisions)
 
-    def _link(self, path: Path, node: Node) -> None:
+    def _replace(self, path: Path, last: Node | None, node: Node) -> None:
+        """Take an instance in place of what it was."""
+        if node is last:
+            return
         if revision := node.revision:
             self.revisions.use(revision, path, remote=node.remote)
         for place in places_of(node.value.instance):
             self._at.setdefault(place, set()).add(path)
+        if last is not None:
+            self._unlink(path, last, now=node)
         self._stirred[path] = None
 
     def _unlink(self, path: Path, node: Node, now: Node | None = None) -> None:

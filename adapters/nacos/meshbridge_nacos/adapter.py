@@ -9,6 +9,7 @@ from meshbridge import Context, Emit, RegistryRejected, RegistryUnavailable
 from meshbridge.errors import foremost
 from meshbridge_nacos.access import Access
 from meshbridge_nacos.discovery import Discovery
+from meshbridge_nacos.dubbo import Registrations
 from meshbridge_nacos.options import ALL
 from meshbridge_nacos.options import Options as NacosOptions
 from meshbridge_nacos.surroundings import Surroundings
@@ -37,6 +38,7 @@ class Nacos:
         self.scopes = _named_scopes(options)
         self._access = Access(options, context)
         self._listed: set[str] = set()
+        self._registrations: dict[str, Registrations] = {}
 
     async def watch(self, emit: Emit) -> Never:
         """Tell what the namespaces hold until cancelled.
@@ -50,6 +52,7 @@ class Nacos:
             listed=self._listed,
             every=self._options.discover_every.total_seconds(),
             admin=self._options.admin,
+            registrations=self._registrations,
         )
         discovery = Discovery(self._options.groups, around)
         try:

@@ -68,7 +68,7 @@ class Namespace:
             for name in self._names.values():
                 sitting.begin(name)
             if self._list:
-                sitting.on_new_group = lambda group: sitting.begin(self._add(group))
+                sitting.on_new_group = lambda group: self._begin_new(sitting, group)
                 tasks.create_task(self._keep_list(sitting))
             await asyncio.Event().wait()
         raise AssertionError("a session is left when something fails")
@@ -92,14 +92,19 @@ class Namespace:
             except (BadData, RegistryRejected) as refused:
                 raise type(refused)(f"{refused}; {REMEDY}") from None
             took = clock() - begun
-            for group in sorted(groups - self._names.keys()):
-                sitting.begin(self._add(group))
+            for group in sorted(groups):
+                self._begin_new(sitting, group)
             if not listed:
-                await self._around.standing.spoken_of(map(str, self._names.values()))
+                await self._around.standing.spoken_of([str(name) for name in self._names.values()])
                 self._around.list_nothing(self._list)
                 await sitting.watch_all_groups()
                 listed = True
             await self._around.context.sleep(max(self._around.every, SHARE * took))
+
+    def _begin_new(self, sitting: Sitting, group: str) -> None:
+        """Follow a group, unless that is done."""
+        if group not in self._names:
+            sitting.begin(self._add(group))
 
     def _add(self, group: str) -> ScopeName:
         # A group is kept until the namespace goes or the watch ends, also while it has no service:

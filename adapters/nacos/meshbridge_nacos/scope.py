@@ -3,7 +3,7 @@
 import asyncio
 import time
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Never
@@ -15,7 +15,7 @@ from meshbridge_nacos.dubbo_configs import Configs
 from meshbridge_nacos.dubbo_names import is_read
 from meshbridge_nacos.listing import NameList
 from meshbridge_nacos.parse import Reading
-from meshbridge_nacos.subscriptions import AT_ONCE, Next, ScopeName, Subscriptions
+from meshbridge_nacos.subscriptions import AT_ONCE, Next, Subscriptions
 
 OFTEN, REFILLING = 1.0, 60.0
 """Seconds between two lists after a gap, and for how long: a server that has restarted knows no
@@ -60,14 +60,14 @@ class Scope:
 
     def __init__(
         self,
-        name: ScopeName,
+        registrations: Registrations,
         questions: Questions,
         subscriptions: Subscriptions,
         context: Context,
         emit: Emit,
     ) -> None:
-        self._name = str(name)
-        self._names = NameList(questions, name.group)
+        self._name = registrations.scope
+        self._names = NameList(questions, registrations.group)
         self._subscriptions = subscriptions
         self._told = subscriptions.told
         self._context = context
@@ -76,12 +76,15 @@ class Scope:
         """Seconds for which registrants may still be coming back."""
         self._deserted = Round()
         self._all = Round()
-        self._registrations = Registrations(name.namespace, name.group)
+        self._registrations = registrations
+        """May hold what the last session has read."""
         self._put: dict[str, Reading | str] = {}
         """What was handed to them last."""
         self._news = asyncio.Event()
         """Set when they may have something to say."""
-        self._configs = Configs(self._registrations, questions, context, self._news.set)
+        self._configs = Configs(
+            registrations, questions, context, self._news.set, lists=subscriptions.asks_admin
+        )
         self._looking = asyncio.Lock()
         self._todo = _Todo()
         self._woken = asyncio.Event()
@@ -97,6 +100,7 @@ class Scope:
         Raises what the questions raise if that cannot be done whole.
         """
         names = await self._names.all()
+        self._registrations.retain(names)
         await self._ask_for(filter(is_read, names))
         self._refilling = REFILLING if after_gap else 0.0
         await self._take_all()
@@ -105,10 +109,16 @@ class Scope:
         services, unreadable = self._registrations.listing()
         self._emit(Listing(self._name, services, unreadable, after_gap=after_gap))
 
-    async def follow(self, every: float) -> Never:
-        """Emit each change from now on; look at the list every so many seconds."""
+    async def follow(
+        self, every: float, *, after_gap: bool, on_listed: Callable[[], None]
+    ) -> Never:
+        """List everything, then emit each change; look at the list every so many seconds."""
         async with asyncio.TaskGroup() as tasks:
+            # The server pushes each service again that is subscribed to: all at once they would
+            # take more memory than what is made of them.
             tasks.create_task(self.follow_pushes())
+            await self.list_all(after_gap=after_gap)
+            on_listed()
             tasks.create_task(self.follow_lists(every))
             tasks.create_task(self.follow_todo())
             tasks.create_task(self.follow_news())
@@ -145,8 +155,8 @@ class Scope:
             self._woken.clear()
             todo, self._todo = self._todo, _Todo()
             await self._ask_for((todo.ask & self._told.keys()) | todo.new)
+            await self._subscriptions.check(todo.check)
             for name in sorted(todo.check):
-                await self._subscriptions.check(name)
                 self._say(name)
             if todo.look:
                 await self._look()
@@ -175,16 +185,17 @@ class Scope:
     async def _look(self) -> frozenset[str]:
         """Read the list, ask for what is new and let go of what is not on it; return the names."""
         async with self._looking:
+            known = frozenset(self._told)  # not what is heard of while the list is on its way
             seen = await self._names.look()
             await self._ask_for(filter(is_read, seen.names - self._told.keys()))
             if seen.whole:
-                for name in sorted(self._told.keys() - seen.names):
+                for name in sorted(known - seen.names):
                     await self._let_go(name)
             return seen.names
 
     async def _let_go(self, name: str) -> None:
         del self._told[name]
-        del self._put[name]
+        self._put.pop(name, None)
         self._registrations.drop(name)
         self._news.set()
         await self._subscriptions.let_go(name)
@@ -231,7 +242,8 @@ class Scope:
         was never pushed (once in three restarts with 2,000 services), and it says only what
         changes. So after a gap all are looked at within half a minute, later as lists are made.
         """
-        known = names & self._told.keys()
-        empty = {name for name in known if self._told[name].is_empty}
-        first = self._deserted.next(empty, AT_ONCE) if self._refilling > 0 else []
+        known, first = names & self._told.keys(), list[str]()
+        if self._refilling > 0:
+            empty = {name for name in known if self._told[name].is_empty}
+            first = self._deserted.next(empty, AT_ONCE)
         return {*first, *self._all.next(known, AT_ONCE - len(first))}

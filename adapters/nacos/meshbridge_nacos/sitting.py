@@ -6,6 +6,7 @@ from typing import Never
 
 from meshbridge_nacos.admin_api import AdminApi
 from meshbridge_nacos.asking import Questions
+from meshbridge_nacos.dubbo import Registrations
 from meshbridge_nacos.fuzzy import FuzzyWatch, Notice
 from meshbridge_nacos.inbox import Inbox
 from meshbridge_nacos.options import ALL
@@ -28,7 +29,7 @@ class Sitting:
         """Follow nothing yet; ``inboxes`` get an inbox for each group, for its pushes."""
         self.questions = questions
         self.on_new_group: Callable[[str], None] | None = None
-        """Takes a group that is heard of and not followed, where all are to be."""
+        """Takes a group that is heard of and not followed now, where all are to be."""
         self._around = around
         self._inboxes = inboxes
         self._tasks = tasks
@@ -61,14 +62,19 @@ class Sitting:
         subscriptions = Subscriptions(
             name, self.questions, self._admin, inbox, around.context, self._gate
         )
-        scope = Scope(name, self.questions, subscriptions, around.context, around.emit)
-        await scope.list_all(after_gap=str(name) in around.listed)
-        around.note_listed(str(name))
-        self._scopes[group] = scope
-        if self.on_new_group is None:  # else one watch is for all groups
-            known = [(group, each) for each in scope.services]
-            self._tasks.create_task(self._fuzzy.watch(group, known))
-        await scope.follow(around.every)
+        new = Registrations(name.namespace, name.group)
+        held = around.registrations.setdefault(str(name), new)
+        scope = Scope(held, self.questions, subscriptions, around.context, around.emit)
+
+        def on_listed() -> None:
+            around.note_listed(str(name))
+            self._scopes[group] = scope
+            if self.on_new_group is None:  # else one watch is for all groups
+                known = [(group, each) for each in scope.services]
+                self._tasks.create_task(self._fuzzy.watch(group, known))
+
+        await scope.follow(around.every, after_gap=str(name) in around.listed, on_listed=on_listed)
+        raise AssertionError("a scope is followed until that fails")
 
     def _notice(self, notice: Notice) -> None:
         scope = self._scopes.get(notice.group)

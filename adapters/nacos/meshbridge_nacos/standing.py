@@ -5,19 +5,21 @@ the registry's, and the supervisor's to go on with.
 """
 
 import asyncio
-from collections.abc import Iterable
+import random
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from meshbridge import RegistryRejected, RegistryUnavailable
 
 Failure = RegistryRejected | RegistryUnavailable
 
-SOON, LATER = 0.25, 4.0
-"""Seconds before the first and before any later attempt at what is unavailable."""
+SOON, LATER = 0.25, 3.0
+"""Most seconds before the first and before any later attempt at what is unavailable: what is back
+is to be read within 5 s."""
 WELL = 15.0
 """Seconds after which something went well: longer than a question waits for its answer."""
 REFUSED = 30.0
-"""Seconds before the next attempt at what is refused: only a person can help, and may do so."""
+"""Most seconds before the next attempt at what is refused: only a person can help, and may."""
 
 
 @dataclass(slots=True)
@@ -76,17 +78,19 @@ class Standing:
 
 
 class Pauses:
-    """How long to wait before each further attempt at one thing."""
+    """How long to wait before each further attempt at one thing; replicas do not march."""
 
-    def __init__(self) -> None:
-        """Begin with the shortest."""
+    def __init__(self, chance: Callable[[], float] = random.random) -> None:
+        """Begin with the shortest; ``chance`` is from 0 to 1."""
+        self._chance = chance
         self._next = SOON
 
     def after(self, failure: Failure, lasted: float) -> float:
         """Return the seconds to wait after a failure of what had lasted so many seconds."""
+        part = (1 + self._chance()) / 2
         if isinstance(failure, RegistryRejected):
-            return REFUSED
+            return part * REFUSED
         if lasted >= WELL:
             self._next = SOON
         pause, self._next = self._next, min(2 * self._next, LATER)
-        return pause
+        return part * pause

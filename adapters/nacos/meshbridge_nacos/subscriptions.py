@@ -7,7 +7,7 @@ and one under protection.
 
 import asyncio
 import enum
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -100,27 +100,30 @@ class Subscriptions:
         """Two that ask for one service would take each other's pushes."""
         self._asking: set[str] = set()
         """Services being subscribed to: their pushes are kept until the answer is there."""
+        self._in_doubt = False
+        """Whether administrators could not be asked the last time."""
         self._truth: dict[str, Truth] = {}
         """Of services under protection, as administrators were told last."""
 
+    @property
+    def asks_admin(self) -> bool:
+        """Whether administrators' questions are asked."""
+        return self._admin is not None
+
     async def ask(self, names: Iterable[str]) -> None:
         """Subscribe to services, also once more, and note what they are."""
-        every = sorted(names)
-        waiting = iter(every)
 
-        async def work() -> None:
-            for name in waiting:
-                self._asking.add(name)
-                try:
-                    self.told[name] = await self._ask(name)
-                finally:
-                    self._asking.discard(name)
-                if (later := self._inbox.take_one(name)) is not None:
-                    self._inbox.put(name, later)  # nobody was told of it while it was kept
+        async def work(name: str) -> None:
+            self._asking.add(name)
+            try:
+                self.told[name] = await self._ask(name)
+            finally:
+                self._asking.discard(name)
+            if (later := self._inbox.take_one(name)) is not None:
+                self._inbox.put(name, later)  # nobody was told of it while it was kept
 
-        async with self._one_by_one, asyncio.TaskGroup() as tasks:
-            for _ in every[:AT_ONCE]:
-                tasks.create_task(work())
+        async with self._one_by_one:
+            await _for_each(names, work)
 
     async def pushes(self) -> dict[str, Record]:
         """Wait for pushes of services that are not being asked for; return the newest of each."""
@@ -139,13 +142,17 @@ class Subscriptions:
         self.told[name] = now
         return Next.CHECK if now.protected and self._admin is not None else Next.NOTHING
 
-    async def check(self, name: str) -> None:
-        """Note the truth about the health of a service that is under protection."""
-        told = self.told.get(name)
-        if told is not None:
+    async def check(self, names: Iterable[str]) -> None:
+        """Note the truth about the health of services that are under protection."""
+
+        async def work(name: str) -> None:
+            if (told := self.told.get(name)) is None:
+                return
             checked = await self._checked(name, told)
             if self.told.get(name) is told:  # else there is a newer word, which is checked too
                 self.told[name] = checked
+
+        await _for_each(names, work)
 
     async def let_go(self, name: str) -> None:
         """Have no more changes pushed of a service that is gone."""
@@ -197,10 +204,16 @@ class Subscriptions:
         except (BadData, RegistryRejected, RegistryUnavailable) as refused:
             if isinstance(refused, RegistryRejected):
                 self._admin = None  # it will not be allowed the next time either
-            self._context.logger.info(
-                "health under protection stays unknown", service=name, reason=str(refused)
-            )
+            if not self._in_doubt:  # once is enough, until it is known again
+                self._context.logger.info(
+                    "health under protection stays unknown",
+                    scope=str(self._name),
+                    service=name,
+                    reason=str(refused),
+                )
+            self._in_doubt = True
             return told
+        self._in_doubt = False
         self._truth[name] = truth(service.id, records)
         return self._with_truth(name, told)
 
@@ -222,6 +235,20 @@ class Subscriptions:
             return told
         service = corrected(told.reading.service, known)
         return replace(told, reading=replace(told.reading, service=service))
+
+
+async def _for_each(names: Iterable[str], work: Callable[[str], Awaitable[None]]) -> None:
+    """Do something for all names, for many of them at the same time."""
+    every = sorted(names)
+    waiting = iter(every)
+
+    async def take_turns() -> None:
+        for name in waiting:
+            await work(name)
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in every[:AT_ONCE]:
+            tasks.create_task(take_turns())
 
 
 def _is_older(info: Record, other: Record) -> bool:

@@ -8,6 +8,7 @@ from typing import Never
 from meshbridge import BadData, Context, Emit, Gone, Listing, RegistryUnavailable, Stale
 from meshbridge.errors import RegistryRejected, foremost
 from meshbridge_nacos.asking import OnPush, Questions
+from meshbridge_nacos.dubbo import Registrations
 from meshbridge_nacos.standing import Failure, Standing
 
 OpenSession = Callable[[str, OnPush], AbstractAsyncContextManager[Questions]]
@@ -27,6 +28,8 @@ class Surroundings:
     """Seconds between two looks for what is new."""
     admin: bool
     """Whether the admin API is to be asked."""
+    registrations: dict[str, Registrations] = field(default_factory=dict[str, Registrations])
+    """What each scope held when it was read last, in whichever watch."""
     standing: Standing = field(default_factory=Standing)
 
     def list_nothing(self, scope: str) -> None:
@@ -52,6 +55,7 @@ class Surroundings:
     def forget(self, scope: str) -> None:
         """Say that a scope is gone."""
         self.standing.drop(scope)
+        self.registrations.pop(scope, None)
         if scope in self.listed:
             self.listed.discard(scope)
             self.emit(Gone(scope))
@@ -71,6 +75,8 @@ async def failure_of(work: Awaitable[Never]) -> Failure:
 def _failure(error: Exception) -> Failure:
     if isinstance(error, BadData):  # of a question that no record of a service is behind
         return RegistryUnavailable(str(error))
-    if not isinstance(error, RegistryRejected | RegistryUnavailable):
+    if isinstance(error, RegistryRejected):
+        return RegistryRejected(str(error))  # whatever kind of it: that is nobody's business here
+    if not isinstance(error, RegistryUnavailable):
         raise error
     return error

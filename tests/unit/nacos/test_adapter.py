@@ -69,6 +69,26 @@ def test_what_the_registry_says_becomes_no_file(
     assert list(tmp_path.rglob("*")) == []
 
 
+@pytest.mark.parametrize(
+    ("named", "scopes"),
+    [
+        ({}, {"public/DEFAULT_GROUP"}),
+        (
+            {"namespaces": ["public", "prod"], "groups": ["a", "b"]},
+            {"public/a", "public/b", "prod/a", "prod/b"},
+        ),
+        ({"namespaces": ["public", "prod"], "groups": ["*"]}, {"public/*", "prod/*"}),
+        ({"namespaces": ["*"], "groups": ["a", "b"]}, {"*"}),
+        ({"namespaces": ["*"], "groups": ["*"]}, {"*"}),
+    ],
+)
+def test_the_first_answer_waits_for_what_is_named_and_for_the_lists_of_the_rest(
+    named: dict[str, object], scopes: set[str]
+) -> None:
+    options = Options.model_validate({"servers": ["127.0.0.1"]} | named)
+    assert set(Nacos("shop", options, context(Recorder().report)).scopes) == scopes
+
+
 def test_the_sdk_is_never_imported() -> None:
     """It costs 80 MB and half a second."""
     program = "import sys, meshbridge_nacos; sys.exit(any(m.startswith('v2') for m in sys.modules))"

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import cast
 
 import pytest
 import structlog
@@ -20,6 +21,7 @@ from meshbridge import (
     Stale,
     Update,
 )
+from meshbridge.errors import foremost
 from meshbridge.testing import Clock
 from meshbridge_nacos.discovery import Discovery
 from meshbridge_nacos.standing import LATER, REFUSED, SOON
@@ -97,11 +99,9 @@ def play(*services: str, **fields: object) -> tuple[Watched, Clock]:
 
 def failure(task: asyncio.Task[None]) -> Exception:
     """Return the only failure of a watch that has ended."""
-    error: BaseException | None = task.exception()
-    while isinstance(error, ExceptionGroup):
-        (error,) = error.exceptions
-    assert isinstance(error, Exception)
-    return error
+    error = task.exception()
+    assert isinstance(error, ExceptionGroup)
+    return foremost(cast("ExceptionGroup[Exception]", error))
 
 
 def test_each_group_of_each_namespace_is_a_scope() -> None:
@@ -135,10 +135,10 @@ def test_a_refused_group_is_stale_and_the_others_go_on() -> None:
                 ("listing", "public/G: G@@a"),
             ]
             watched.registry.put("public/G/a", 9)
-            await asyncio.sleep(REFUSED - 1)
+            await asyncio.sleep(REFUSED / 2 - 1)
             assert watched.brief() == [("changed", "G@@a")]
             del watched.registry.refusals["public/H"]
-            await asyncio.sleep(2)
+            await asyncio.sleep(REFUSED)
             assert watched.brief() == [("listing", "public/H: H@@b")]
 
     clock.run(test())
@@ -402,6 +402,22 @@ def test_fuzzy_watch_tells_at_once_of_new_groups_where_all_are_read() -> None:
             watched.registry.notify("public", "public@@H@@b", "ADD_SERVICE")
             await asyncio.sleep(0.1)
             assert watched.brief() == [("listing", "public/H: H@@b")]
+
+    clock.run(test())
+
+
+def test_a_group_that_fails_is_no_new_group_when_fuzzy_watch_tells_of_it() -> None:
+    watched, clock = play("public/G/a", "public/H/b", abilities=frozenset({"fuzzyWatch"}))
+    watched.registry.refusals["public/H"] = RegistryRejected("no right")
+
+    async def test() -> None:
+        async with watched.watching(groups=("*",)):
+            watched.take()
+            for name in ("c", "d"):
+                watched.registry.put(f"public/H/{name}", 5)
+                watched.registry.notify("public", f"public@@H@@{name}", "ADD_SERVICE")
+            await asyncio.sleep(1)
+            assert watched.take() == [], "it is tried again when its time has come"
 
     clock.run(test())
 

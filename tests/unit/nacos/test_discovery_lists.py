@@ -22,6 +22,10 @@ from meshbridge_nacos.standing import LATER, REFUSED, SOON, WELL, Pauses, Standi
 ORDERS = ServiceId("", "", "orders")
 
 
+def no_push(group: str, name: str, info: Record) -> None:
+    raise AssertionError((group, name, info))
+
+
 class Server(Session):
     """Answers lists and fetches from what it was handed, one after the other."""
 
@@ -31,7 +35,7 @@ class Server(Session):
         answers: Mapping[str, list[Record | Exception]] | None = None,
     ) -> None:
         """Hold pages, and answers by path."""
-        super().__init__(Pretended(), "public", lambda *_: None)
+        super().__init__(Pretended(), "public", no_push)
         self.pages = list(pages)
         self.answers = {path: list(each) for path, each in (answers or {}).items()}
         self.numbers: list[int] = []
@@ -172,7 +176,7 @@ def test_notices_of_one_change_and_of_many_are_read() -> None:
         {"serviceKey": "public@@a", "changedType": "ADD_SERVICE"},
         {"serviceKey": "public@@@@a", "changedType": "ADD_SERVICE"},
         {"serviceKey": "public@@G@@a", "changedType": "HEARTBEAT"},
-        {"contexts": ["public@@G@@a", None, 5, []]},
+        {"contexts": ["public@@G@@a", None, 5, [0]]},
     ],
 )
 def test_what_is_no_notice_says_nothing(said: Record) -> None:
@@ -183,7 +187,7 @@ def test_no_fuzzy_watch_is_asked_of_a_server_without_it_nor_for_too_many() -> No
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
     async def watch(abilities: set[str], known: int) -> int:
-        server = Session(Pretended(abilities=frozenset(abilities)), "public", lambda *_: None)
+        server = Session(Pretended(abilities=frozenset(abilities)), "public", no_push)
         fuzzy = FuzzyWatch(server, logger, lambda _: None)
         await fuzzy.watch("G", [("G", str(number)) for number in range(known)])
         return len(server.asked)
@@ -317,7 +321,8 @@ def test_who_waits_for_a_word_of_scopes_waits_for_no_other_and_none_that_is_gone
 
 
 def test_pauses_grow_while_it_fails_and_are_long_after_a_refusal() -> None:
-    pauses, gone = Pauses(), RegistryUnavailable("gone")
+    pauses, gone = Pauses(lambda: 1.0), RegistryUnavailable("gone")
     assert [pauses.after(gone, 0) for _ in range(7)] == [SOON, 0.5, 1, 2, LATER, LATER, LATER]
+    assert Pauses(lambda: 0.0).after(gone, 0) == SOON / 2
     assert pauses.after(RegistryRejected("no"), 0) == REFUSED
     assert pauses.after(gone, WELL) == SOON

@@ -21,7 +21,7 @@ BAD_FIELDS: dict[str, tuple[object, ...]] = {
     "clusterName": (5, True, [1], {"a": 1}, 1.5, ["hz"]),
     "metadata": ("a=b", 5, True, [], ["a"], {"a": 1}, {"a": []}, {"a": {"b": "c"}}, {"": False}),
 }
-ALWAYS_BAD: tuple[object, ...] = ([None], [[]], [1.5, "x"])
+ALWAYS_BAD: tuple[object, ...] = ([None], [[0]], [1.5, "x"])
 """No field of an instance is any of these."""
 NO_RECORDS: tuple[object, ...] = (None, 0, -1, 1.5, True, "", "10.0.0.2:80", [], ["ip", "port"], {})
 NO_LISTS: tuple[object, ...] = (None, {}, "[]", 0, True, "x" * 1_000, {"0": GOOD}, 1.5)

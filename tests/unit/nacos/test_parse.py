@@ -4,12 +4,21 @@ import json
 import math
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from meshbridge import BadData, Health, Instance, InstancePort, ServiceId
-from meshbridge_nacos.parse import Reading, plain_name, read_service, service_id
+from meshbridge_nacos.parse import (
+    SLICE,
+    Reading,
+    plain_name,
+    read_service,
+    reading,
+    service_id,
+    told_at,
+)
 
 CAPTURED = Path(__file__).parent / "captured"
 ORDERS = ServiceId("", "", "orders")
@@ -120,6 +129,77 @@ def test_instances_that_protection_calls_healthy_are_degraded() -> None:
 )
 def test_metadata_says_what_a_port_speaks(pairs: dict[str, str], port: InstancePort) -> None:
     assert only(read(metadata=pairs)).ports == (port,)
+
+
+@pytest.mark.parametrize(
+    ("registered", "address", "name"),
+    [
+        ("2001:db8::1", "2001:db8::1", "[2001:db8::1]:8080"),
+        ("[2001:db8::1]", "2001:db8::1", "[2001:db8::1]:8080"),
+        ("orders.internal", "orders.internal", "orders.internal:8080"),
+        ("[", "[", "[:8080"),
+    ],
+)
+def test_an_address_of_ipv6_is_known_without_its_brackets(
+    registered: str, address: str, name: str
+) -> None:
+    """Spring Cloud Alibaba registers it in brackets (InetIPv6Utils.normalizeIPv6)."""
+    instance = only(read(ip=registered))
+    assert (instance.address, instance.id) == (address, name)
+
+
+def test_what_spring_cloud_alibaba_adds_by_itself_and_no_label_can_hold_is_left_out() -> None:
+    kept = {
+        "preserved.register.source": "SPRING_CLOUD",
+        "preserved.heart.beat.interval": "1000",
+        "management.port": "9090",
+        "management.address": "10.0.0.9",
+        "version": "v2",
+        "gray": "true",
+    }
+    added = {
+        "IPv6": "[2001:db8::1]",
+        "management.context-path": "/admin",
+        "management.endpoints.web.base-path": "/actuator",
+    }
+    assert dict(only(read(metadata=kept | added)).metadata) == kept
+
+
+def test_half_a_weight_stays_half_of_one() -> None:
+    assert only(read(weight=0.5)).weight == 0.5
+
+
+def test_a_persistent_instance_is_one_like_any_other() -> None:
+    assert only(read(ephemeral=False)) == only(read(ephemeral=True))
+
+
+def test_the_id_that_a_registrant_chose_is_no_key() -> None:
+    assert only(read(instanceId="snowflake-17")).id == "10.0.0.1:8080"
+
+
+def test_instances_whose_json_was_left_alone_are_read_one_by_one() -> None:
+    """So large pushes come in: to decode them at once would hold up the loop."""
+    good = msgspec.Raw(json.dumps(HOST).encode())
+    hosts = [good, *map(msgspec.Raw, (b"{", b'{"ip": 5}', b'{"ip": "\xff"}', b"[" * 100_000))]
+    found = read_service(ORDERS, {"hosts": hosts})
+    assert [each.id for each in found.service.instances] == ["10.0.0.1:8080"]
+    assert [instance for instance, _ in found.faults] == [f"hosts[{each}]" for each in range(1, 5)]
+    assert {reason for _, reason in found.faults} == {
+        "the record is no JSON that can be read",
+        "its ip is 5",
+    }
+
+
+@pytest.mark.parametrize("said", [None, "1767225600000", True, 1.5])
+def test_a_time_that_is_none_is_unknown(said: object) -> None:
+    assert told_at({"lastRefTime": said}) is None
+    assert told_at({"lastRefTime": 1767225600000}) == 1767225600000
+
+
+def test_others_get_a_turn_while_many_instances_are_read() -> None:
+    hosts = [HOST | {"port": number} for number in range(3 * SLICE)]
+    assert len(list(reading(ORDERS, {"hosts": hosts}))) == 3
+    assert len(read_service(ORDERS, {"hosts": hosts}).service.instances) == 3 * SLICE
 
 
 def test_absurd_numbers_are_kept_as_registered() -> None:

@@ -1,7 +1,7 @@
 """A scope is listed whole first, then each change is told, and nothing else."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 import pytest
@@ -21,6 +21,7 @@ from meshbridge import (
 )
 from meshbridge_nacos.admin_api import AdminApi
 from meshbridge_nacos.asking import OnRequest, Page
+from meshbridge_nacos.dubbo import Registrations
 from meshbridge_nacos.inbox import Inbox
 from meshbridge_nacos.options import Server as Address
 from meshbridge_nacos.parse import Record
@@ -59,6 +60,10 @@ class Server:
         self.answers.set()
         self.fetched: Record | Exception = BadData("nothing there")
         self.fetches: list[Mapping[str, str]] = []
+        self.while_fetching: Callable[[], None] | None = None
+        """What happens between a question to the admin API and its answer."""
+        self.listed: list[tuple[str, ...]] = []
+        """What the next lists have, in place of all services."""
         self.inbox = Inbox()
 
     async def page(self, group: str, number: int, size: int) -> Page:
@@ -66,7 +71,8 @@ class Server:
         assert number == 1
         assert size > len(self.services)
         self.lists += 1
-        return Page(len(self.services), tuple(self.services))
+        names = self.listed.pop(0) if self.listed else tuple(self.services)
+        return Page(len(names), names)
 
     async def subscribe(self, group: str, service: str) -> Record:
         assert group == NAME.group
@@ -98,6 +104,9 @@ class Server:
 
     async def fetch(self, path: str, query: Mapping[str, str]) -> Record:
         self.fetches.append({"path": path, **query})
+        if self.while_fetching is not None:
+            self.while_fetching()
+            await settle()
         if isinstance(self.fetched, Exception):
             raise self.fetched
         return self.fetched
@@ -136,7 +145,7 @@ class Watched:
         self._lists: asyncio.Task[None] | None = None
         logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
         context = Context(lambda: 0.0, sleep, report, logger)
-        subscriptions = Subscriptions(
+        self.subscriptions = Subscriptions(
             NAME,
             server,
             AdminApi(server) if admin else None,
@@ -144,7 +153,13 @@ class Watched:
             context,
             asyncio.Semaphore(AT_ONCE),
         )
-        self.scope = Scope(NAME, server, subscriptions, context, self.said.append)
+        self.scope = Scope(
+            Registrations(NAME.namespace, NAME.group),
+            server,
+            self.subscriptions,
+            context,
+            self.said.append,
+        )
 
     @asynccontextmanager
     async def followed(self, every: float = 10) -> AsyncGenerator[None]:
@@ -450,6 +465,17 @@ async def test_a_service_is_gone_when_two_lists_in_a_row_agree_that_it_is() -> N
 
 
 @pytest.mark.asyncio
+async def test_while_lists_do_not_agree_nothing_is_gone_but_what_is_new_is_there() -> None:
+    one = await watched(Server(a=info(1)))
+    async with one.followed():
+        one.server.services["b"] = info(2)
+        one.server.listed = [("b",), ()]
+        await one.pass_interval()
+        assert [type(each) for each in one.said] == [Listing, Changed]
+        assert one.ports() == [(2,)]
+
+
+@pytest.mark.asyncio
 async def test_what_is_heard_of_beside_the_list_is_asked_for_at_once() -> None:
     """Fuzzy watch tells names; the list stays the truth."""
     one = await watched(Server(a=info(1)))
@@ -468,6 +494,19 @@ async def test_what_is_heard_of_beside_the_list_is_asked_for_at_once() -> None:
         await settle()
         assert one.said[2:] == [Removed(str(NAME), identity("b"))]
     assert one.pauses == [10]
+
+
+@pytest.mark.asyncio
+async def test_what_is_heard_of_while_the_list_is_on_its_way_is_not_gone() -> None:
+    one = await watched(Server(a=info(1)))
+    async with one.followed():
+        one.server.services["b"] = info(2)
+        one.server.listed = [("a",)]
+        one.scope.appeared("b")
+        one.tick()
+        await settle()
+        assert one.ports() == [(2,)]
+        assert [type(each) for each in one.said] == [Listing, Changed]
 
 
 @pytest.mark.asyncio
@@ -513,8 +552,7 @@ async def test_many_services_are_asked_for_again_in_turn_and_after_a_gap_first_t
 
 def told_to_administrators(**healthy: bool) -> Record:
     hosts = [
-        {"ip": "10.0.0.1", "port": int(port[1:]), "healthy": each}
-        for port, each in healthy.items()
+        {"ip": "10.0.0.1", "port": int(port[1:]), "healthy": each} for port, each in healthy.items()
     ]
     return {"data": hosts}
 
@@ -535,6 +573,47 @@ async def test_under_protection_administrators_are_told_the_truth() -> None:
         assert one.health() == [Health.HEALTHY]
     assert len(server.fetches) == 3
     assert {each["clusterName"] for each in server.fetches} == {"DEFAULT"}
+
+
+@pytest.mark.asyncio
+async def test_what_is_pushed_while_administrators_are_asked_is_not_lost() -> None:
+    server = Server(a=info(1, protected=True))
+    server.fetched = told_to_administrators(p1=True)
+    server.while_fetching = lambda: server.inbox.put("a", info(2))
+    one = await watched(server, admin=True)
+    assert one.ports() == [(1,)]
+    async with one.followed():
+        await settle()
+        assert one.ports() == [(2,)]
+        await one.push("a", info(1, protected=True))
+        assert one.ports() == [(2,)], "pushed meanwhile, it is newer than what was asked"
+
+
+@pytest.mark.asyncio
+async def test_a_service_may_go_while_administrators_are_asked() -> None:
+    server = Server(a=info(1))
+    server.fetched = told_to_administrators(p1=False)
+    one = await watched(server, admin=True)
+
+    def go() -> None:
+        server.services.clear()
+        one.tick()
+
+    server.while_fetching = go
+    async with one.followed():
+        await one.push("a", info(1, protected=True))
+        await settle()
+        assert one.said[-1] == Removed(str(NAME), identity("a"))
+        server.inbox.put("a", info(1, protected=True))
+        await settle()
+    assert one.said[-1] == Removed(str(NAME), identity("a"))
+
+
+@pytest.mark.asyncio
+async def test_a_service_that_is_gone_is_not_checked() -> None:
+    one = await watched(Server(a=info(1)), admin=True)
+    await one.subscriptions.check(["gone"])
+    assert one.server.fetches == []
 
 
 @pytest.mark.asyncio

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Iterator
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,20 @@ import pytest
 from aiohttp import web
 from peers.conftest import shared, unavailable
 
-from meshbridge import BadData, RegistryRejected, RegistryUnavailable
+from meshbridge import (
+    Adapter,
+    BadData,
+    Changed,
+    Context,
+    Instance,
+    Listing,
+    RegistryRejected,
+    RegistryUnavailable,
+    Removed,
+    Stale,
+)
 from meshbridge.testing import Recorder, context
+from meshbridge_nacos import Nacos as NacosAdapter
 from meshbridge_nacos.access import Access
 from meshbridge_nacos.options import DEFAULT_GROUP, Options
 from meshbridge_nacos.parse import Record
@@ -23,10 +36,12 @@ from rig.bed import Missing
 from rig.certificates import Authority
 from rig.nacos import Nacos, ServerTls
 from rig.waiting import until
+from rig.watching import Watched, watching
 
 pytestmark = pytest.mark.asyncio
 
 Release = Literal[2, 3]
+SCOPE = "public/DEFAULT_GROUP"
 LIFE = 5
 """Seconds that a secured server's tokens live."""
 SERVICES: dict[Release, tuple[str, dict[str, str]]] = {
@@ -123,8 +138,8 @@ def still() -> float:
     return 0.0
 
 
-def access(**options: object) -> Access:
-    return Access(Options.model_validate(options), context(Recorder().report, still))
+def access(clock: Callable[[], float] = still, /, **options: object) -> Access:
+    return Access(Options.model_validate(options), context(Recorder().report, clock))
 
 
 def ignore(group: str, name: str, info: Record) -> None:
@@ -164,7 +179,7 @@ async def test_a_user_is_let_in_over_tls_below_another_path(
     release: Release, secured: Nacos, papers: Papers
 ) -> None:
     async with session(access(**user(secured, papers))) as asked:
-        await until(lambda: count(asked), lambda seen: seen == 0, within=FRESH)
+        await until(lambda: count(asked), lambda seen: isinstance(seen, int), within=FRESH)
         assert await asked.read_config("access", "absent") is None
         with pytest.raises(BadData, match="answers 404 to /v9/nothing"):
             await asked.fetch("/v9/nothing", {})
@@ -175,12 +190,13 @@ async def test_a_user_is_let_in_over_tls_below_another_path(
 async def test_a_token_that_expires_in_the_middle_is_replaced(
     secured: Nacos, papers: Papers
 ) -> None:
-    """Our clock stands still, so that we find out by Nacos' refusal."""
-    async with session(access(**user(secured, papers))) as asked:
-        await until(lambda: count(asked), lambda seen: seen == 0, within=FRESH)
+    """Our clock goes slowly, so that we find out by Nacos' refusal."""
+    way = access(lambda: time.monotonic() / 2, **user(secured, papers))
+    async with session(way) as asked:
+        await until(lambda: count(asked), lambda seen: isinstance(seen, int), within=FRESH)
         for _turn in range(2):
-            await asyncio.sleep(LIFE + 2)
-            assert await count(asked) == 0
+            await asyncio.sleep(LIFE + 1)
+            assert isinstance(await count(asked), int)
             assert await asked.read_config("access", "absent") is None
 
 
@@ -207,7 +223,7 @@ async def test_a_right_to_one_namespace_is_none_to_another(secured: Nacos, paper
     await secured.create_reader("reader", password, "public")
     way = access(**user(secured, papers, "reader", password))
     async with session(way) as allowed, session(way, "prod") as forbidden:
-        await until(lambda: count(allowed), lambda seen: seen == 0, within=FRESH)
+        await until(lambda: count(allowed), lambda seen: isinstance(seen, int), within=FRESH)
         with pytest.raises(RegistryRejected, match="no right to read namespace prod"):
             await names(forbidden)
         with pytest.raises(BadData, match="no right"):
@@ -223,7 +239,7 @@ async def test_no_secret_is_in_any_log(
     caplog.set_level(logging.DEBUG)
     way = access(**user(secured, papers))
     async with session(way) as asked:
-        await until(lambda: count(asked), lambda seen: seen == 0, within=FRESH)
+        await until(lambda: count(asked), lambda seen: isinstance(seen, int), within=FRESH)
     assert JWT not in caplog.text
     assert secured.password not in caplog.text
 
@@ -257,17 +273,93 @@ async def test_a_server_must_have_the_certificate_of_its_name(
                 pytest.fail("it is not who we asked for")
 
 
-async def test_the_next_server_is_asked_when_one_is_down(pair: tuple[Nacos, Nacos]) -> None:
+async def test_the_next_server_is_asked_when_one_is_frozen(pair: tuple[Nacos, Nacos]) -> None:
     first, second = pair
     way = access(servers=[first.address, second.address])
-    async with session(way) as asked:
-        assert str(asked.server) == first.address
-    await asyncio.to_thread(first.pause)
+    first.pause()
     try:
-        async with session(way) as asked, session(way) as another:
-            assert {str(asked.server), str(another.server)} == {second.address}
+        async with session(way) as asked:
+            assert str(asked.server) == second.address
     finally:
         first.resume()
+
+
+def watch(**options: object) -> AbstractAsyncContextManager[Watched]:
+    fields = {"discover-every": "1s"} | options
+
+    def adapter(given: Context) -> Adapter:
+        return NacosAdapter("shop", Options.model_validate(fields), given)
+
+    return watching(adapter)
+
+
+def weighs_three(found: tuple[Instance, ...] | None) -> bool:
+    return [each.weight for each in found or ()] == [3]
+
+
+def never_empty(watched: Watched, service: str) -> bool:
+    """Say whether no update took the service's instance away."""
+    for update in watched.said:
+        match update:
+            case Listing(services=services):
+                held = [each.instances for each in services if each.id.name == service]
+            case Changed(service=changed) if changed.id.name == service:
+                held = [changed.instances]
+            case Removed(service_id=gone) if gone.name == service:
+                held = []
+            case _:
+                continue
+        if not all(held) or not held:
+            return False
+    return True
+
+
+async def test_when_a_server_goes_the_other_one_takes_over_within_5_s(
+    pair: tuple[Nacos, Nacos],
+) -> None:
+    """The two hold the same, as servers of one cluster do."""
+    first, second = pair
+    for server in pair:
+        await server.register("steady", "10.5.0.1", 8080, ephemeral=True)
+    async with watch(servers=[first.address, second.address]) as watched:
+        await watched.has("steady", bool)
+        await first.kill()
+        try:
+            listing = await watched.listed(SCOPE, times=2, within=5)
+            assert listing.after_gap
+            assert never_empty(watched, "steady")
+            await second.update("steady", "10.5.0.1", 8080, ephemeral=True, weight="3")
+            await watched.has("steady", weighs_three)
+        finally:
+            await first.start()
+
+
+async def test_who_is_sent_elsewhere_is_there_within_5_s(pair: tuple[Nacos, Nacos]) -> None:
+    first, second = pair
+    for server in pair:
+        await server.register("sent", "10.5.0.2", 8080, ephemeral=True)
+    async with watch(servers=[first.address, second.address]) as watched:
+        await watched.has("sent", bool)
+        await first.send_clients_to(second.address)
+        assert (await watched.listed(SCOPE, times=2, within=5)).after_gap
+        assert never_empty(watched, "sent")
+        assert "asks us to go to" in str(watched.failures[0])
+        await second.update("sent", "10.5.0.2", 8080, ephemeral=True, weight="3")
+        await watched.has("sent", weighs_three)
+
+
+async def test_tokens_that_expire_are_noticed_by_nobody(secured: Nacos, papers: Papers) -> None:
+    options = user(secured, papers)
+    async with session(access(**options)) as asked:
+        await until(lambda: count(asked), lambda seen: isinstance(seen, int), within=FRESH)
+    async with watch(**options) as watched:
+        await secured.register("lasting", "10.5.0.3", 8080, ephemeral=True)
+        await watched.has("lasting", bool)
+        await asyncio.sleep(2 * LIFE)
+        await secured.update("lasting", "10.5.0.3", 8080, ephemeral=True, weight="3")
+        await watched.has("lasting", weighs_three)
+        assert watched.failures == []
+        assert not [update for update in watched.said if isinstance(update, Stale)]
 
 
 async def test_clients_go_where_their_server_sends_them(pair: tuple[Nacos, Nacos]) -> None:

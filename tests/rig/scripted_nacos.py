@@ -29,6 +29,7 @@ class Payload(Protocol):
 
     class _Metadata(Protocol):
         type: str
+        clientIp: str  # noqa: N815 - the protocol's own name
         headers: dict[str, str]
 
     class _Body(Protocol):
@@ -71,8 +72,9 @@ class _Client:
 class ScriptedNacos:
     """Holds services of one group and answers about them."""
 
-    def __init__(self) -> None:
-        """Choose a port; nothing listens yet."""
+    def __init__(self, tls: grpc.ServerCredentials | None = None) -> None:
+        """Choose a port; nothing listens yet. With ``tls`` it speaks nothing else."""
+        self._tls = tls
         self.port = free_port(OFFSET)
         self.address = f"127.0.0.1:{self.port}"
         self.services: dict[str, dict[tuple[str, object], Host]] = {}
@@ -93,6 +95,14 @@ class ScriptedNacos:
         """How many more times a configuration is said to be being written."""
         self.headers: list[dict[str, str]] = []
         """Of each question."""
+        self.addresses: list[str] = []
+        """What each question said of the client's address."""
+        self.answered: list[tuple[str, object]] = []
+        """Type and request number of each answer to something pushed, but to services."""
+        self.takes_after = 0
+        """How many questions are answered as from a stranger before a connection is taken."""
+        self.ends_streams = False
+        """Whether each stream is ended as soon as it begins."""
         self.compared: list[int] = []
         """How many configurations were in each question that compares them."""
         self._clients: dict[str, _Client] = {}
@@ -116,7 +126,11 @@ class ScriptedNacos:
         """Listen, on the same port each time."""
         server = grpc.aio.server(options=[("grpc.max_send_message_length", -1)])
         server.add_generic_rpc_handlers(self._handlers())
-        server.add_insecure_port(f"127.0.0.1:{self.port + OFFSET}")
+        address = f"127.0.0.1:{self.port + OFFSET}"
+        if self._tls is None:
+            server.add_insecure_port(address)
+        else:
+            server.add_secure_port(address, self._tls)
         await server.start()
         self._server = server
 
@@ -152,6 +166,11 @@ class ScriptedNacos:
         """Push anything to everybody."""
         for client in self._clients.values():
             client.outgoing.put_nowait(pack_raw(kind, body))
+
+    def push_bytes(self, message: bytes) -> None:
+        """Push what may be no message at all to everybody."""
+        for client in self._clients.values():
+            client.outgoing.put_nowait(message)
 
     def publish(
         self, group: str, data_id: str, text: str | None, *, tenant: str = "", told: bool = True
@@ -225,12 +244,18 @@ class ScriptedNacos:
         if kind in self.answers:
             return self.answers[kind]
         if kind == "ServerCheckRequest":
-            check: Message = {"resultCode": 200, "connectionId": context.peer()}
+            address, _, port = context.peer().removeprefix("ipv4:").rpartition(":")
+            known_as = f"1700000000000_{address}_{port}"
+            check: Message = {"resultCode": 200, "connectionId": known_as}
             return pack(
                 "ServerCheckResponse", check | {"supportAbilityNegotiation": self.negotiates}
             )
         self.headers.append(dict(payload.metadata.headers))
+        self.addresses.append(payload.metadata.clientIp)
         client = self._clients.get(context.peer())
+        if self.takes_after > 0:
+            self.takes_after -= 1
+            client = None
         if client is None:
             return _error(301, "Connection is unregistered.")
         if self.refusal:
@@ -272,13 +297,19 @@ class ScriptedNacos:
     ) -> None:
         client, peer = _Client(), context.peer()  # asked for later, gRPC would crash
         self._clients[peer] = client
-        if self.negotiates:
+        if self.ends_streams:
+            client.outgoing.put_nowait(None)
+        elif self.negotiates and not self.takes_after:
             await context.write(pack("SetupAckRequest", {"abilityTable": {"fuzzyWatch": True}}))
 
         async def listen() -> None:
             async for request in requests:
-                kind = _read(request).metadata.type
-                self.acknowledged += kind == "NotifySubscriberResponse"
+                payload = _read(request)
+                kind = payload.metadata.type
+                if kind == "NotifySubscriberResponse":
+                    self.acknowledged += 1
+                elif kind.endswith("Response"):
+                    self.answered.append((kind, json.loads(payload.body.value)["requestId"]))
             client.outgoing.put_nowait(None)
 
         listening = asyncio.create_task(listen())

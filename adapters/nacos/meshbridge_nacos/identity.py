@@ -32,10 +32,7 @@ class Identity:
 
     def forget(self, token: str) -> bool:
         """Note that a token was refused; say whether another one may help."""
-        if self.login is None:
-            return False
-        self.login.forget(token)
-        return True
+        return self.login is not None and self.login.forget(token)
 
     def headers(self, token: str, sign: Sign) -> dict[str, str]:
         """Return what a question carries."""

@@ -47,6 +47,10 @@ PARTING = 0.5
 REGISTERING = 0.1
 """Seconds between two looks whether a 2.x server has taken the connection; it does not say so."""
 
+PUSH = "NotifySubscriberRequest"
+"""The request by which a server pushes a service."""
+_OWN = {"SetupAckRequest", "ClientDetectionRequest", "ConnectResetRequest"}
+"""Those that are about the connection itself."""
 CLIENT = "Meshbridge-Client:v1"
 LABELS = {"source": "sdk", "module": "naming"}
 """Without them the server knows no naming client for the connection and refuses to subscribe it."""
@@ -68,7 +72,7 @@ class Ended(NamedTuple):
 
     reason: str
     elsewhere: str = ""
-    """The host of the server that we are sent to, if any."""
+    """The ``host:port`` of the server that we are sent to, if any."""
 
 
 class _Check(Outcome, frozen=True):
@@ -82,6 +86,7 @@ class _Request(msgspec.Struct, frozen=True):
 
 class _Reset(msgspec.Struct, frozen=True):
     host: str | None = msgspec.field(name="serverIp", default=None)
+    port: str | int | None = msgspec.field(name="serverPort", default=None)
 
 
 class _Acknowledged(msgspec.Struct, frozen=True):
@@ -244,18 +249,15 @@ class Link:
             case "ClientDetectionRequest":
                 await self._answer(stream, "ClientDetectionResponse", number)
             case _:
-                elsewhere = decode(message.body, _Reset, "").host or ""
+                reset = decode(message.body, _Reset, "")
                 await self._answer(stream, "ConnectResetResponse", number)
+                elsewhere = f"{reset.host}:{reset.port}" if reset.host else ""
                 whom = elsewhere or "another server"
                 self._end(Ended(f"the server asks us to go to {whom}", elsewhere))
 
     async def _answer(self, stream: Stream, kind: str, number: str) -> None:
         fields = {"resultCode": 200, "errorCode": 0, "requestId": number}
         await stream.write(self.pack(kind, fields, {}))
-
-
-PUSH = "NotifySubscriberRequest"
-_OWN = {"SetupAckRequest", "ClientDetectionRequest", "ConnectResetRequest"}
 
 
 def _our_address(connection: str) -> str:
@@ -275,7 +277,9 @@ async def linked(
     if credentials is None:
         channel = grpc.aio.insecure_channel(target, options=options)
     else:
-        channel = grpc.aio.secure_channel(target, credentials(), options=options)
+        # The system's authorities take 30 ms to read.
+        ready = await asyncio.to_thread(credentials)
+        channel = grpc.aio.secure_channel(target, ready, options=options)
     try:
         link = Link(server, channel)
         try:

@@ -26,6 +26,8 @@ FAULT = 500
 """What Nacos 2.5 answers to a wrong name or password, and to a right one in its first 15 s."""
 GRACE = 20.0
 """Seconds after which that answer is taken for a refusal."""
+YOUNG = 10.0
+"""Seconds for which a token is not replaced when it is refused."""
 SHARE = 0.8
 """The part of a token's life after which it is renewed."""
 
@@ -54,6 +56,7 @@ class Login:
         self._clock = clock
         self._token = ""
         self._renew_at = 0.0
+        self._young_until = 0.0
         self._faulty_since: float | None = None
         self._fetching = asyncio.Lock()
 
@@ -68,13 +71,22 @@ class Login:
                 found = await self._fetch()
                 self._faulty_since = None
                 self._token = found.access_token
-                self._renew_at = self._clock() + SHARE * found.token_ttl
+                now = self._clock()
+                self._renew_at = now + SHARE * found.token_ttl
+                self._young_until = now + min(YOUNG, SHARE * found.token_ttl / 2)
         return self._token
 
-    def forget(self, token: str) -> None:
-        """Fetch another token next time, unless that was done: a server did not take this one."""
+    def forget(self, token: str) -> bool:
+        """Note that a server did not take this one; say whether another one may help.
+
+        One that is young is not replaced: its user has no right to what was asked. Otherwise each
+        question about what is forbidden would log in anew.
+        """
         if self._token == token:
+            if self._clock() < self._young_until:
+                return False
             self._token = ""
+        return True
 
     async def _fetch(self) -> _Token:
         reasons: list[str] = []

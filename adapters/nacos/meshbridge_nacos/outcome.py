@@ -13,6 +13,10 @@ DISCONNECTED = -401
 """The server has the connection, but no client of its naming module for it (any more)."""
 
 
+class NoRightError(RegistryRejected):
+    """The server lets the user in, but not to this."""
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """The fields of every answer."""
 
@@ -32,7 +36,7 @@ def judge(outcome: Outcome, server: Server, namespace: str, token: str) -> None:
         return
     said = masked(outcome.message or f"error {outcome.code or 0}", token)
     if outcome.code == NO_RIGHT:
-        raise RegistryRejected(
+        raise NoRightError(
             f"{server}: no right to read namespace {namespace}: {said};"
             " check username and password, and that the user may read it"
         )

@@ -8,7 +8,10 @@ _UNTRUSTED = (
 )
 _NO_TLS = "it does not speak TLS there; leave tls out, or switch TLS on in Nacos"
 _BREAKS_TLS = "it breaks TLS off; check that tls has the certificate and key that it wants of us"
-_CLOSED = "it closes the connection; check that the port is Nacos', and whether it wants tls"
+_CLOSED = (
+    "it closes the connection; check that the port is Nacos', and whether it wants tls, or in tls a"
+    " certificate and key of ours"
+)
 _UNKNOWN = "its name is not known"
 _SIGNS = (
     ("CERTIFICATE_VERIFY_FAILED", _UNTRUSTED),

@@ -1,5 +1,7 @@
 """Which servers there are, and which of them to try next."""
 
+import contextlib
+import re
 from collections.abc import Awaitable, Callable, Sequence
 
 from pydantic_core import PydanticCustomError
@@ -9,6 +11,9 @@ from meshbridge_nacos.options import Server, parse_server
 
 EVERY = 30.0
 """Seconds for which what an address server said is good, as for Nacos' own clients."""
+
+_NAME = re.compile(r"[A-Za-z0-9._:\[\]\-]+")
+"""What a server's name and port are made of, so that no page of a proxy is taken for a list."""
 
 Ask = Callable[[], Awaitable[str]]
 """Returns the text of the address server's list. Raises RegistryUnavailable."""
@@ -30,8 +35,8 @@ class Servers:
         self._warn = warn
         self._asked: float | None = None
         self._last: Server | None = None
-        self._next = ""
-        """The host that the last server sent us to."""
+        self._sent = ""
+        """Where the last server sent us, as ``host:port``."""
 
     @property
     def may_change(self) -> bool:
@@ -49,22 +54,24 @@ class Servers:
         RegistryUnavailable when an address server never said anything.
         """
         await self.refresh()
-        known, sent, self._next = self._known, self._next, ""
+        known, sent, self._sent = self._known, self._sent, ""
         if self._last in known:
             begin = known.index(self._last) + 1
             known = known[begin:] + known[:begin]
-        return tuple(sorted(known, key=lambda server: server.host != sent)) if sent else known
+        host = sent.rpartition(":")[0]
+        return tuple(sorted(known, key=lambda each: (str(each) != sent, each.host != host)))
 
     def tried(self, server: Server) -> None:
         """Note which one was used."""
         self._last = server
 
-    def send_to(self, host: str) -> None:
+    def send_to(self, place: str) -> None:
         """Note where a server wants us: tried first next time, if it is one of those we know.
 
-        Its host is compared, not its port, as Nacos' own client does (nacos: RpcClient.start).
+        A known server of the same host will do, as for Nacos' own client, which looks at nothing
+        else (nacos: RpcClient.start): a server may not know by which port we reach another.
         """
-        self._next = host
+        self._sent = place
 
     async def refresh(self) -> None:
         """Ask the address server, if there is one and that is due.
@@ -81,19 +88,17 @@ class Servers:
             if not self._known:
                 raise
             self._warn(str(unavailable))
-        self._asked = now
         if not self._known:
             raise RegistryUnavailable("the address server names no server of Nacos")
+        self._asked = now
 
 
 def read_list(text: str) -> tuple[Server, ...]:
     """Return the servers that an address server names, one a line; what is none is passed over."""
     found: dict[Server, None] = {}
     for line in text.splitlines():
-        try:
-            found[parse_server(line.strip().removeprefix("http://").removeprefix("https://"))] = (
-                None
-            )
-        except PydanticCustomError:
-            continue
+        word = line.strip().removeprefix("http://").removeprefix("https://")
+        if _NAME.fullmatch(word):
+            with contextlib.suppress(PydanticCustomError):
+                found[parse_server(word)] = None
     return tuple(found)

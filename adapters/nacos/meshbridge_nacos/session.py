@@ -22,7 +22,7 @@ from meshbridge_nacos.decoding import UnreadableError, decode, decode_message, f
 from meshbridge_nacos.identity import TOKEN, Identity, Sign, sign_nothing
 from meshbridge_nacos.link import PUSH, Link, linked
 from meshbridge_nacos.options import Server
-from meshbridge_nacos.outcome import NO_RIGHT, Outcome, judge, masked
+from meshbridge_nacos.outcome import NO_RIGHT, NoRightError, Outcome, judge, masked
 from meshbridge_nacos.over_http import FAILURES, Answer, Http, OverHttp, reason
 from meshbridge_nacos.parse import SEPARATOR, Record, plain_name
 from meshbridge_nacos.servers import Servers
@@ -97,8 +97,8 @@ class Session:
         """Have a service's changes pushed from now on; return what it is now."""
         try:
             answer = await self._subscribe(group, service, wanted=True)
-        except RegistryRejected as rejected:  # a right may be given or withheld service by service
-            raise BadData(str(rejected)) from None
+        except NoRightError as refused:  # a right may be given or withheld service by service
+            raise BadData(str(refused)) from None
         info = answer.get("serviceInfo")
         if not isinstance(info, dict):
             raise BadData("the server's answer does not describe it")

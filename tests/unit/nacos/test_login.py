@@ -12,7 +12,7 @@ from aiohttp import web
 from meshbridge import RegistryRejected, RegistryUnavailable
 from meshbridge.settings.secret import Secret
 from meshbridge.testing import Clock
-from meshbridge_nacos.login import GRACE, LARGEST_ANSWER, Login
+from meshbridge_nacos.login import GRACE, LARGEST_ANSWER, YOUNG, Login
 from meshbridge_nacos.options import Server
 from meshbridge_nacos.over_http import OverHttp
 from rig.ports import free_port
@@ -53,10 +53,10 @@ class Door:
 
 
 @asynccontextmanager
-async def door() -> AsyncGenerator[Door]:
+async def door(path: str = "/nacos/v1/auth/users/login") -> AsyncGenerator[Door]:
     made = Door()
     application = web.Application()
-    application.router.add_post("/nacos/v1/auth/users/login", made.answer)
+    application.router.add_post(path, made.answer)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -100,12 +100,35 @@ async def test_a_token_is_renewed_before_it_ends() -> None:
 async def test_a_token_that_was_refused_is_forgotten_once() -> None:
     """Fifty that hold the same refused token make one new login."""
     async with door() as opened:
-        one = login(opened.server)
+        clock = Clock()
+        one = login(opened.server, clock=clock)
         refused = await one.token()
-        one.forget(refused)
+        clock.advance(YOUNG)
+        assert one.forget(refused)
         assert await one.token() == "token-2"
-        one.forget(refused)
+        assert one.forget(refused)
         assert await one.token() == "token-2"
+
+
+async def test_a_young_token_that_is_refused_is_kept() -> None:
+    """Its user has no right to what was asked, however often that is asked."""
+    async with door() as opened:
+        clock = Clock()
+        one = login(opened.server, clock=clock)
+        token = await one.token()
+        clock.advance(YOUNG - 1)
+        assert not one.forget(token)
+        assert await one.token() == token
+
+
+async def test_a_token_that_lives_shortly_is_young_for_less() -> None:
+    async with door() as opened:
+        opened.body = opened.body.replace("100", "5")
+        clock = Clock()
+        one = login(opened.server, clock=clock)
+        token = await one.token()
+        clock.advance(2)
+        assert one.forget(token)
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -162,10 +185,10 @@ async def test_a_fault_becomes_a_refusal_when_it_lasts() -> None:
                 await one.token()
             clock.advance(GRACE / 2 - 1)
         opened.status = 200
-        assert await one.token()
-        one.forget(await one.token())
-        opened.status = 500
+        refused = await one.token()
         clock.advance(GRACE)
+        assert one.forget(refused)
+        opened.status = 500
         with pytest.raises(RegistryUnavailable):
             await one.token()
         clock.advance(GRACE)
@@ -221,3 +244,31 @@ async def test_an_answer_without_end_is_given_up() -> None:
         opened.body = " " * LARGEST_ANSWER + opened.body
         with pytest.raises(RegistryUnavailable, match=f"longer than {LARGEST_ANSWER} bytes"):
             await login(opened.server).token()
+
+
+async def test_a_server_without_the_old_interface_has_the_new_one() -> None:
+    """Nacos 3 may have the one of release 2 switched off."""
+    async with door("/nacos/v3/auth/user/login") as opened:
+        assert await login(opened.server).token() == "token-1"
+
+
+async def test_a_login_is_below_the_context_path() -> None:
+    async with door("/registry/v1/auth/users/login") as opened:
+        servers = (opened.server,)
+        below = Login(lambda: servers, OverHttp("/registry"), "bridge", PASSWORD, Clock())
+        assert await below.token() == "token-1"
+        with pytest.raises(RegistryUnavailable, match="it has no login below /nacos"):
+            await login(opened.server).token()
+        above = Login(lambda: servers, OverHttp(""), "bridge", PASSWORD, Clock())
+        with pytest.raises(RegistryUnavailable, match=r"it has no login below /$"):
+            await above.token()
+
+
+async def test_servers_that_become_known_later_are_asked() -> None:
+    known: list[Server] = []
+    async with door() as opened:
+        one = Login(lambda: known, OverHttp(), "bridge", PASSWORD, Clock())
+        with pytest.raises(RegistryUnavailable):
+            await one.token()
+        known.append(opened.server)
+        assert await one.token() == "token-1"

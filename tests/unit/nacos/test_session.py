@@ -3,62 +3,24 @@
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable
 
 import grpc
 import grpc.aio
 import pytest
-from unit.nacos.sessions import Tokens, at_once, never, session_with
+from unit.nacos.sessions import UNREADABLE, at_once, converse, fate, session_with
 
-from meshbridge import BadData, RegistryRejected, RegistryUnavailable
-from meshbridge_nacos.asking import Page
+from meshbridge import RegistryUnavailable
+from meshbridge.testing import Clock
 from meshbridge_nacos.inbox import Inbox
-from meshbridge_nacos.options import DEFAULT_GROUP
+from meshbridge_nacos.options import DEFAULT_GROUP, Server
 from meshbridge_nacos.parse import Record
+from meshbridge_nacos.servers import EVERY, Servers
 from meshbridge_nacos.session import Session
 from meshbridge_nacos.wire import take_leave
-from rig.scripted_nacos import ScriptedNacos, pack, pack_raw
+from rig.scripted_nacos import ScriptedNacos
 from rig.waiting import until
 
 pytestmark = pytest.mark.asyncio
-
-Body = Callable[[Session, Inbox], Awaitable[None]]
-
-
-async def converse(
-    nacos: ScriptedNacos,
-    body: Body,
-    sleep: Callable[[float], Awaitable[None]] = never,
-    inbox: Inbox | None = None,
-) -> None:
-    inbox = inbox or Inbox()
-
-    def put(group: str, name: str, info: Record) -> None:
-        if group == DEFAULT_GROUP:
-            inbox.put(name, info)
-
-    async with session_with(nacos, sleep=sleep, on_push=put) as session:
-        await body(session, inbox)
-
-
-async def fate(
-    nacos: ScriptedNacos,
-    happens: Callable[[], None],
-    sleep: Callable[[float], Awaitable[None]] = never,
-) -> str:
-    """Return why a session ended after something happened to it."""
-
-    async def wait_for_it(session: Session, _: Inbox) -> None:
-        await session.subscribe(DEFAULT_GROUP, "orders")
-        happens()
-        await asyncio.sleep(10)
-
-    with pytest.raises(ExceptionGroup) as failed:
-        await converse(nacos, wait_for_it, sleep)
-    lost, rest = failed.value.split(RegistryUnavailable)
-    assert lost is not None
-    assert rest is None
-    return repr(lost)
 
 
 async def test_a_stream_that_ends_well_ends_the_session() -> None:
@@ -152,14 +114,6 @@ async def test_a_known_connection_stays_through_its_checks() -> None:
         await converse(nacos, body, at_once)
 
 
-UNREADABLE = {
-    "malformed": b"{not json",
-    "not UTF-8": b'{"serviceInfo": {"name": "\xff"}}',
-    "nested too deep": b'{"serviceInfo":' * 100_000,
-}
-"""By the reason that is given."""
-
-
 @pytest.mark.parametrize("why", UNREADABLE)
 async def test_a_push_that_cannot_be_read_ends_the_session(why: str) -> None:
     """Each decoder has errors of its own for these, and none of them may be lost."""
@@ -167,31 +121,6 @@ async def test_a_push_that_cannot_be_read_ends_the_session(why: str) -> None:
         spoilt = UNREADABLE[why]
         reason = await fate(nacos, lambda: nacos.push_raw("NotifySubscriberRequest", spoilt))
         assert re.search(f"a push cannot be read: .*{why}", reason)
-
-
-@pytest.mark.parametrize("why", UNREADABLE)
-async def test_an_answer_that_cannot_be_read_is_an_outage(why: str) -> None:
-    async with ScriptedNacos() as nacos:
-        nacos.answers["ServiceListRequest"] = pack_raw("ServiceListResponse", UNREADABLE[why])
-
-        async def body(session: Session, _: Inbox) -> None:
-            reason = f"its answer to ServiceListRequest cannot be read: .*{why}"
-            with pytest.raises(RegistryUnavailable, match=reason):
-                await session.page(DEFAULT_GROUP, 1, 10)
-
-        await converse(nacos, body)
-
-
-@pytest.mark.parametrize("field", ["resultCode", "errorCode", "message"])
-async def test_an_answer_whose_outcome_is_none_is_an_outage(field: str) -> None:
-    async with ScriptedNacos() as nacos:
-        nacos.answers["ServiceListRequest"] = pack("ServiceListResponse", {field: [[]]})
-
-        async def body(session: Session, _: Inbox) -> None:
-            with pytest.raises(RegistryUnavailable, match=rf"cannot be read: .*\$\.{field}"):
-                await session.page(DEFAULT_GROUP, 1, 10)
-
-        await converse(nacos, body)
 
 
 @pytest.mark.parametrize("why", UNREADABLE)
@@ -206,20 +135,6 @@ async def test_a_request_of_the_server_that_cannot_be_read_is_passed_over(why: s
             assert set(await inbox.take()) == {"orders"}
 
         await converse(nacos, body)
-
-
-@pytest.mark.parametrize("why", UNREADABLE)
-async def test_a_server_whose_first_word_cannot_be_read_is_told_so(why: str) -> None:
-    async with ScriptedNacos() as nacos:
-        nacos.answers["ServerCheckRequest"] = pack_raw("ServerCheckResponse", UNREADABLE[why])
-
-        async def body(_session: Session, _inbox: Inbox) -> None:
-            pytest.fail("this is not Nacos")
-
-        # A field that nobody reads may hold anything.
-        told = "type ServerCheckResponse cannot be read|not ready, or not Nacos"
-        with pytest.raises(RegistryUnavailable, match=told):
-            await converse(nacos, body)
 
 
 async def test_a_push_of_eight_megabytes_arrives_and_is_acknowledged() -> None:
@@ -275,118 +190,99 @@ async def test_a_service_is_pushed_no_more_once_it_was_let_go() -> None:
         await converse(nacos, body)
 
 
-async def test_a_refusal_of_one_service_is_that_services_only() -> None:
+async def test_a_server_may_send_us_elsewhere() -> None:
+    """The session ends, and the next one begins with that server."""
+    async with ScriptedNacos() as nacos:
+        here, there, another = (
+            Server("127.0.0.1", nacos.port),
+            Server("10.0.0.1"),
+            Server("10.0.0.2"),
+        )
+        servers = Servers([here, another, there], None, lambda: 0.0, pytest.fail)
+        servers.tried(here)
+        body = b'{"requestId": "7", "serverIp": "10.0.0.1", "serverPort": "8848"}'
+
+        async def stay() -> None:
+            async with session_with(nacos, servers=servers):
+                nacos.push_raw("ConnectResetRequest", body)
+                await asyncio.sleep(10)
+
+        with pytest.raises(ExceptionGroup) as ended:
+            await stay()
+        assert ended.group_contains(RegistryUnavailable, match=r"asks us to go to 10\.0\.0\.1:8848")
+        assert await servers.order() == (there, another, here)
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"serverIp": null, "serverPort": ""}'])
+async def test_a_server_may_send_us_away_without_saying_where(body: bytes) -> None:
+    async with ScriptedNacos() as nacos:
+        sent = await fate(nacos, lambda: nacos.push_raw("ConnectResetRequest", body))
+        assert "asks us to go to another server" in sent
+
+
+async def test_a_server_that_an_address_server_names_no_more_is_left() -> None:
+    async with ScriptedNacos() as nacos:
+        said = [nacos.address, "10.0.0.1"]
+        clock = Clock()
+
+        async def named() -> str:
+            return said[0]
+
+        async def passing(_: float) -> None:
+            clock.advance(EVERY)
+            await asyncio.sleep(0.001)
+
+        servers = Servers((), named, clock, pytest.fail)
+        await servers.refresh()
+
+        async def stay() -> None:
+            async with session_with(nacos, servers=servers, sleep=passing):
+                await asyncio.sleep(0.05)
+                del said[0]
+                await asyncio.sleep(10)
+
+        with pytest.raises(ExceptionGroup) as ended:
+            await stay()
+        assert ended.group_contains(RegistryUnavailable, match="does not name it any more")
+
+
+async def test_requests_of_a_type_that_is_heard_are_handed_on_and_answered() -> None:
+    async with ScriptedNacos() as nacos, session_with(nacos) as session:
+        heard: asyncio.Queue[Record] = asyncio.Queue()
+        session.hear("NewsRequest", "NewsResponse", heard.put_nowait)
+        for number in ("7", None, 8):
+            nacos.push_raw("NewsRequest", json.dumps({"requestId": number, "news": 1}).encode())
+            assert await heard.get() == {"requestId": number, "news": 1}
+
+        async def answered() -> list[tuple[str, object]]:
+            return nacos.answered
+
+        await until(
+            answered,
+            lambda seen: (
+                seen == [("NewsResponse", "7"), ("NewsResponse", ""), ("NewsResponse", "")]
+            ),
+            within=5,
+        )
+
+
+@pytest.mark.parametrize("why", UNREADABLE)
+async def test_a_heard_request_that_cannot_be_read_ends_the_session(why: str) -> None:
+    """What it said is lost otherwise."""
     async with ScriptedNacos() as nacos:
 
-        async def body(session: Session, _: Inbox) -> None:
-            nacos.refusal = (403, "access denied")
-            with pytest.raises(BadData, match="access denied"):
-                await session.subscribe(DEFAULT_GROUP, "orders")
-            nacos.refusal = (500, "illegal name")
-            with pytest.raises(BadData, match="illegal name"):
-                await session.subscribe(DEFAULT_GROUP, "orders")
+        async def stay() -> None:
+            async with session_with(nacos) as session:
+                session.hear("NewsRequest", "NewsResponse", lambda _: None)
+                nacos.push_raw("NewsRequest", UNREADABLE[why])
+                await asyncio.sleep(10)
 
-        await converse(nacos, body)
+        with pytest.raises(ExceptionGroup) as ended:
+            await stay()
+        assert ended.group_contains(RegistryUnavailable, match="type NewsRequest cannot be read")
 
 
-@pytest.mark.parametrize(
-    ("code", "kind"),
-    [
-        (403, RegistryRejected),
-        (500, RegistryUnavailable),
-        (301, RegistryUnavailable),
-        (300, RegistryUnavailable),
-        (-401, RegistryUnavailable),
-    ],
-)
-async def test_a_list_that_is_refused_is_told_by_what_helps(
-    code: int, kind: type[Exception]
-) -> None:
+async def test_a_message_that_is_no_protobuf_ends_the_session() -> None:
     async with ScriptedNacos() as nacos:
-
-        async def body(session: Session, _: Inbox) -> None:
-            nacos.refusal = (code, "for a reason")
-            with pytest.raises(kind, match="for a reason"):
-                await session.page(DEFAULT_GROUP, 1, 10)
-
-        await converse(nacos, body)
-
-
-@pytest.mark.parametrize(("taken", "logins"), [("t1", 1), ("t2", 2)])
-async def test_a_token_that_is_not_taken_is_replaced_once(taken: str, logins: int) -> None:
-    async with ScriptedNacos() as nacos:
-        nacos.tokens = {taken}
-        login = Tokens()
-        async with session_with(nacos, login=login) as session:
-            assert (await session.page(DEFAULT_GROUP, 1, 10)).count == 0
-            assert login.number == logins
-            nacos.tokens = set()
-            with pytest.raises(RegistryRejected, match="token invalid"):
-                await session.page(DEFAULT_GROUP, 1, 10)
-
-
-async def test_a_server_that_repeats_the_token_makes_nobody_else_repeat_it() -> None:
-    async with ScriptedNacos() as nacos, session_with(nacos, login=Tokens()) as session:
-        for code, kind in ((403, RegistryRejected), (500, RegistryUnavailable)):
-            nacos.refusal = (code, "not with <t1>, not with <t2>!")
-            with pytest.raises(kind, match=r"not with <.*\*\*\*>!") as refused:
-                await session.page(DEFAULT_GROUP, 1, 10)
-            assert "<t2>" not in str(refused.value)
-
-
-async def test_a_subscription_without_a_description_is_that_services_only() -> None:
-    async with ScriptedNacos() as nacos:
-
-        async def body(session: Session, _: Inbox) -> None:
-            nacos.answers["SubscribeServiceRequest"] = pack(
-                "SubscribeServiceResponse", {"resultCode": 200, "serviceInfo": None}
-            )
-            with pytest.raises(BadData, match="does not describe it"):
-                await session.subscribe(DEFAULT_GROUP, "orders")
-
-        await converse(nacos, body)
-
-
-async def test_a_server_of_another_kind_is_told_from_nacos() -> None:
-    async with ScriptedNacos() as nacos:
-        nacos.answers["ServerCheckRequest"] = pack("HealthCheckResponse", {})
-
-        async def body(_session: Session, _inbox: Inbox) -> None:
-            pytest.fail("this is not Nacos")
-
-        with pytest.raises(RegistryUnavailable, match="not ready, or not Nacos"):
-            await converse(nacos, body)
-
-
-async def test_an_answer_that_is_no_json_is_an_outage() -> None:
-    async with ScriptedNacos() as nacos:
-
-        async def body(session: Session, _: Inbox) -> None:
-            nacos.answers["ServiceListRequest"] = b""
-            with pytest.raises(RegistryUnavailable):
-                await session.page(DEFAULT_GROUP, 1, 10)
-
-        await converse(nacos, body)
-
-
-async def test_a_server_that_negotiates_first_is_listened_to() -> None:
-    async with ScriptedNacos() as nacos:
-        nacos.negotiates = True
-        nacos.put("orders", "10.0.0.1", 80)
-
-        async def body(session: Session, inbox: Inbox) -> None:
-            assert await session.page(DEFAULT_GROUP, 1, 10) == Page(1, ("orders",))
-            await session.subscribe(DEFAULT_GROUP, "orders")
-            assert set(await inbox.take()) == {"orders"}
-
-        await converse(nacos, body)
-
-
-async def test_nothing_that_listens_is_an_outage_at_once() -> None:
-    nacos = ScriptedNacos()
-
-    async def body(_session: Session, _inbox: Inbox) -> None:
-        pytest.fail("there is nobody to talk to")
-
-    with pytest.raises(RegistryUnavailable, match="nothing listens there"):
-        await converse(nacos, body)
+        reason = await fate(nacos, lambda: nacos.push_bytes(b"\xff\xff\xff"))
+        assert "it is not Nacos' protobuf" in reason

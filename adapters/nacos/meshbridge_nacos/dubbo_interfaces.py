@@ -56,11 +56,9 @@ class _Held:
             if isinstance(record, Provider) and record.service == service:
                 yield record
 
-    def callers(self) -> Iterator[Caller]:
-        """Yield the consumers that it tells."""
-        for _, record in self.records.values():
-            if isinstance(record, Caller):
-                yield record
+    def callers(self) -> list[Caller]:
+        """Return the consumers that it tells."""
+        return [each for _, each in self.records.values() if isinstance(each, Caller)]
 
 
 @dataclass(slots=True)

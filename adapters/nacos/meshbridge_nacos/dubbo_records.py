@@ -78,9 +78,11 @@ def provider(named: DubboName, instance: Instance) -> Provider:
     known = like.instance
     protocol, _, path = known.id.partition(_ANYWHERE)
     well = known.health is Health.HEALTHY
-    return replace(
-        like,
-        instance=Instance(
+    # Without dataclasses.replace: it takes as long as all else here, and there are many of these.
+    return Provider(
+        like.service,
+        like.application,
+        Instance(
             f"{protocol}{host}:{port.number}{path}",
             instance.address,
             _at(known.ports, port.number),
@@ -88,8 +90,11 @@ def provider(named: DubboName, instance: Instance) -> Provider:
             instance.health if well else known.health,
             known.metadata,
             known.zone or instance.zone,
-            moment(dict(instance.metadata).get("timestamp", "")),
+            moment(next((value for key, value in instance.metadata if key == "timestamp"), "")),
         ),
+        like.methods,
+        like.serialization,
+        like.level,
         enabled=like.enabled and instance.health is Health.HEALTHY,
     )
 

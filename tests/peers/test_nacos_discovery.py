@@ -99,8 +99,9 @@ async def test_all_groups_are_read_also_new_ones(each_nacos: Nacos) -> None:
         assert order[-1] == "public/*", "the list of groups is told when each was"
         await each_nacos.register("grouped", "10.3.2.2", 8080, group=new)
         await watched.has(f"{new}@@grouped", there, within=EVERY + GRACE)
+        # One fuzzy watch is for all groups, and the crowd of another test is over its limit.
         await each_nacos.register("further", "10.3.2.2", 8080, group=old)
-        await watched.has(f"{old}@@further", there, within=at_once(each_nacos))
+        await watched.has(f"{old}@@further", there, within=EVERY + GRACE)
 
 
 async def test_all_namespaces_are_read_as_they_come_and_go(each_nacos: Nacos) -> None:

@@ -423,7 +423,7 @@ async def test_an_address_server_names_the_servers(pair: tuple[Nacos, Nacos]) ->
 async def test_a_signed_question_is_answered_where_nobody_asks_for_signatures(
     pair: tuple[Nacos, Nacos],
 ) -> None:
-    """Nacos itself checks none; test_session.py has a server that does."""
+    """Nacos itself checks none; test_signing.py and test_session_questions.py look at them."""
     keyed = {"access-key": "ak", "secret-key": "sk"}
     async with session(access(servers=[pair[0].address], **keyed)) as asked:
         assert isinstance(await count(asked), int)

@@ -49,7 +49,7 @@ def test_it_copies_every_source_root_and_nothing_that_is_not_there() -> None:
 def test_whatever_it_installs_is_checked_by_hash_or_was_made_here() -> None:
     installs = [rest for rest in rests(BUILD, "RUN") if " pip " in rest]
 
-    assert len(installs) == 4
+    assert len(installs) == 3
     for command in installs:
         assert ("--require-hashes" in command) != ("--no-index" in command)
         assert "--no-deps" in command
@@ -60,7 +60,7 @@ def test_the_requirements_that_it_installs_are_there() -> None:
     words = [word for rest in rests(BUILD, "RUN") for word in rest.split()]
     named = [word for word in words if word.startswith("requirements/")]
 
-    assert sorted(named) == [f"requirements/{name}.txt" for name in ("build", "run", "sdists")]
+    assert sorted(named) == [f"requirements/{name}.txt" for name in ("build", "run")]
     assert [name for name in named if not (ROOT / name).is_file()] == []
 
 

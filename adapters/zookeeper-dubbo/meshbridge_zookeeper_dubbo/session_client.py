@@ -43,6 +43,14 @@ class TooLargeError(Exception):
         super().__init__(f"an answer of {length} bytes, where at most {bound} are read")
 
 
+class ForeignProtocolError(Exception):
+    """Who answers does not speak ZooKeeper's protocol."""
+
+    def __init__(self, length: bytes) -> None:
+        """Say what stands where the length of an answer should."""
+        super().__init__(f"it does not speak ZooKeeper's protocol: it answers {length.decode()!r}")
+
+
 class Told(Protocol):
     """Is told what happens to a client, on kazoo's thread; never waits."""
 
@@ -245,6 +253,9 @@ class _Connection(kazoo.ConnectionHandler):
 
     def _read(self, length: int, timeout: float) -> bytes:
         if not 0 <= length <= self._wire.largest:
+            sign = length.to_bytes(4, "big", signed=True)
+            if sign.isascii() and sign.decode().isprintable():
+                raise ForeignProtocolError(sign)
             raise TooLargeError(length, self._wire.largest)
         return super()._read(length, timeout)
 

@@ -9,6 +9,7 @@ from meshbridge_dubbo.application import (
     read_instance,
 )
 from meshbridge_dubbo.configurators import read_configurators, read_override, service_of
+from meshbridge_dubbo.definition import Variant, read_definition
 from meshbridge_dubbo.interfaces import (
     ApplicationMetadata,
     Exported,
@@ -44,6 +45,7 @@ __all__ = [
     "Rules",
     "Served",
     "Url",
+    "Variant",
     "application_instance",
     "apply",
     "asks_for",
@@ -56,6 +58,7 @@ __all__ = [
     "providers_of",
     "read_configurators",
     "read_consumer",
+    "read_definition",
     "read_instance",
     "read_mapping",
     "read_metadata",

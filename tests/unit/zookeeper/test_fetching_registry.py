@@ -20,7 +20,7 @@ from meshbridge_dubbo import ApplicationInstance, ApplicationMetadata, read_meta
 from meshbridge_zookeeper_dubbo import Options, fetching
 from meshbridge_zookeeper_dubbo.dialling import NotAnsweredError
 from meshbridge_zookeeper_dubbo.fetching import APART, Fetching
-from meshbridge_zookeeper_dubbo.persistent import NO_NODE, Read
+from meshbridge_zookeeper_dubbo.persistent import NO_NODE, Read, Result
 from meshbridge_zookeeper_dubbo.session import Answer
 
 pytestmark = pytest.mark.asyncio
@@ -59,6 +59,10 @@ class StandInServer:
     """For each connection, how much was asked for at once."""
     open: int = 0
 
+    def answer(self, reads: Sequence[Read]) -> list[Result]:
+        """Return what is held of revisions."""
+        return [self.held.get(path.rpartition("/")[2], NO_NODE) for path, _ in reads]
+
     @asynccontextmanager
     async def connected(self, *_: object) -> AsyncGenerator["StandInSession"]:
         if self.down:
@@ -89,7 +93,7 @@ class StandInSession:
         revisions = [path.rpartition("/")[2] for path, _ in self._reads]
         if self._server.ends.intersection(revisions):
             raise RegistryRejected("it ends")
-        results = [self._server.held.get(each, NO_NODE) for each in revisions]
+        results = self._server.answer(self._reads)
         return [Answer(len(self._server.sessions[-1]), results, 1)]
 
 

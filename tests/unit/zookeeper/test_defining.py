@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 
 import pytest
-from unit.zookeeper.test_definitions import DEFINED, HERE, LIFE, interfaces, mapped
-from unit.zookeeper.test_fetching_registry import StandInServer, node, running
-from unit.zookeeper.test_fetching_registry import metadata as metadata_of
-from unit.zookeeper.test_mappings import shop
+from unit.zookeeper.pieces import DEFINED, HERE, LIFE, interfaces, mapped, shop
+from unit.zookeeper.stand_in_registry import StandInServer, node, running
+from unit.zookeeper.stand_in_registry import metadata as metadata_of
 from unit.zookeeper.trees import Registry, Tree, kids
 
 from meshbridge_zookeeper_dubbo import fetching

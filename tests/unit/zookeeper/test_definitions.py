@@ -3,31 +3,19 @@
 import json
 
 import pytest
-from unit.zookeeper.test_mappings import shop
-from unit.zookeeper.trees import Registry, Tree, captured
+from unit.zookeeper.pieces import DEFINED, HERE, LIFE, interfaces, mapped, shop
+from unit.zookeeper.trees import Registry, captured
 
 from meshbridge import ServiceId
 from meshbridge_zookeeper_dubbo.definitions_walk import MOST_NODES
 from meshbridge_zookeeper_dubbo.revisions import DEFINITIONS
 from meshbridge_zookeeper_dubbo.roots import Roots
 
-LIFE, WORK = "com.acme.Life", "com.acme.Work$Hard"
-HERE = ["dubbo://10.0.0.1:20880"]
-DEFINED = f"/dubbo/metadata/{LIFE}"
+WORK = "com.acme.Work$Hard"
 
 
 def definition(**parameters: str) -> bytes:
     return json.dumps({"canonicalName": LIFE, "parameters": parameters}).encode()
-
-
-def mapped(*interfaces: str, application: str = "shop") -> Tree:
-    return {f"/dubbo/mapping/{each}": application.encode() for each in interfaces or (LIFE,)}
-
-
-def interfaces(registry: Registry) -> dict[str, list[str]]:
-    """Return what is told of interfaces that have an instance."""
-    shown = registry.shown()
-    return {name: ids for name, ids in shown.items() if ids and not name.startswith("shop")}
 
 
 @pytest.mark.parametrize("captive", ["dubbo2", "dubbo3-parameters"])

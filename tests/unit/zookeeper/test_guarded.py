@@ -1,7 +1,7 @@
 """A node that may not be read empties nothing: what it told stays, and its services are named."""
 
 import pytest
-from unit.zookeeper.test_holdings import LIFE, STOCK, listing, rule, url
+from unit.zookeeper.pieces import LIFE, STOCK, listing, rule, url
 from unit.zookeeper.trees import Registry, Tree, captured
 
 from meshbridge import Health, ServiceId

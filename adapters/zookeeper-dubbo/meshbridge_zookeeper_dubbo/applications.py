@@ -21,7 +21,7 @@ from meshbridge_zookeeper_dubbo.definitions import Defined, Definitions
 from meshbridge_zookeeper_dubbo.endpoints import Endpoints
 from meshbridge_zookeeper_dubbo.interface import Told
 from meshbridge_zookeeper_dubbo.judging import REMOTE, Judging
-from meshbridge_zookeeper_dubbo.records import AGAIN, Fault, plain
+from meshbridge_zookeeper_dubbo.records import AGAIN, Fault, plain, unreadable
 from meshbridge_zookeeper_dubbo.revisions import Revision, Revisions
 
 _LATE: Final = "nobody has answered yet"
@@ -49,6 +49,8 @@ class Applications:
         )
         self.endpoints = Endpoints()
         self._judging = Judging(self.revisions, self.endpoints, self.definitions, dials=dials)
+        self._hidden: dict[str, None] = {}
+        """The paths of nodes that may not be read and would tell all mappings below them."""
         self.stirred: dict[str, None] = {}
         """The paths of instances that may serve something else."""
 
@@ -133,6 +135,17 @@ class Applications:
             known.mapped.add((interface, path))
             self._stir(known.nodes)
 
+    def hide(self, path: str) -> None:
+        """Take it that a node may not be read that would tell mappings of any application."""
+        self._hidden[path] = None
+        self._change_guessed()
+
+    def reveal(self, path: str) -> None:
+        """Take it that a node was read or is not there."""
+        if path in self._hidden:
+            del self._hidden[path]
+            self._change_guessed()
+
     def mind(self, application: str, path: str, faults: tuple[Fault, ...]) -> None:
         """Take what is to be said of the rule at a path that names an application."""
         known = self._known(application)
@@ -215,6 +228,8 @@ class Applications:
             instance = node.instance or node.value.instance
             instances.setdefault(instance.id, instance)
             faults.update(Fault(name, key, reason, AGAIN) for key, reason in node.faults)
+            if node.unknown or node.guessed:
+                faults.update(unreadable(name, path) for path in self._hidden)
             if node.unknown:
                 failure = self.revisions.failures.get((application, node.value.revision))
                 faults.add(unknown(node.value, failure))
@@ -249,6 +264,12 @@ class Applications:
             self.revisions.leave(revision, path)
         if isinstance(node.value, ApplicationInstance):
             self.endpoints.unlink(path, node.value.instance)
+
+    def _change_guessed(self) -> None:
+        """Have told again what only mappings tell of, or might."""
+        for node in self.instances.values():
+            if node.unknown or node.guessed:
+                self._changed[node.application] = None
 
     def _stir(self, paths: Iterable[str]) -> None:
         self.stirred.update(dict.fromkeys(paths))

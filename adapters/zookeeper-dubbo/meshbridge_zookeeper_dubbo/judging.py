@@ -89,7 +89,8 @@ class Judging:
             return Judged(Served(()), How.UNKNOWN)
         interfaces = frozenset(interface for interface, _ in mapped)
         variants = self._definitions.guess(node.application, path, interfaces)
-        return Judged(guessed_providers(value, variants, variants), How.GUESSED)
+        vague = frozenset(name for name, told in variants.items() if not told)
+        return Judged(guessed_providers(value, variants, variants), How.GUESSED, guessed=vague)
 
     def _comes(self, path: str, node: Node, value: ApplicationInstance) -> bool:
         """Have an instance's metadata fetched if they must be; return whether they may come."""

@@ -220,3 +220,12 @@ def test_of_an_interface_only_so_many_nodes_are_read() -> None:
     (fault,) = registry.reports
     assert f"more than {MOST_NODES} nodes" in fault.reason
     assert "delete" in fault.remedy
+
+
+def test_a_defined_variant_without_an_instance_stays_while_a_mapping_names_its_interface() -> None:
+    tree = mapped() | {f"{DEFINED}/1/b/provider/shop": b""}
+    registry = Registry().read(tree | shop())
+    registry.become(tree)
+    assert registry.shown() == {f"b@@{LIFE}#1": []}
+    registry.become({})
+    assert registry.shown() == {}

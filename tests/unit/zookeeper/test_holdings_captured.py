@@ -127,7 +127,8 @@ def test_what_the_registry_should_hold_and_does_not_is_told_as_far_as_the_mappin
 
 def test_a_guess_is_taken_back_when_the_metadata_come() -> None:
     tree = captured("dubbo3-remote")
-    urls = {path: data for path, data in tree.items() if "/providers" not in path}
+    defined = f"/dubbo/metadata/{GREETER}", f"/dubbo/metadata/{STOCK}"
+    urls = {p: d for p, d in tree.items() if "/providers" not in p and not p.startswith(defined)}
     metadata = {path for path in urls if path.startswith("/dubbo/metadata/provider/")}
     text = urls[next(iter(metadata))].replace(
         b'"name":"meshbridge', b'"group":"g1","name":"meshbridge'

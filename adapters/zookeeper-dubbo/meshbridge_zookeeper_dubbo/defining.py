@@ -59,7 +59,7 @@ class Defining:
     async def read(self, ask: Ask, these: Sequence[str]) -> None:
         """Read what these applications' definitions tell; raises what ``ask`` does."""
         definitions = self._applications.definitions
-        wanted = {each: sorted(definitions.wanted(each)) for each in these}
+        wanted = {each: sorted(told) for each in these if (told := definitions.wanted(each))}
         walk = Walk(self._roots, wanted)
         while reads := walk.next(TOGETHER):
             # A definition of a thousand types takes longer than others can wait.

@@ -129,6 +129,11 @@ def test_what_is_read_again_and_is_the_same_is_no_news() -> None:
     news = registry.news
     registry.look_again()
     assert registry.news == news
+    applications = registry.holdings.applications
+    defined = applications.definitions.held["shop"].defined
+    assert defined is not None
+    applications.define("shop", defined)
+    assert registry.holdings.idle
     del registry.tree[f"{DEFINED}/1/b/provider/shop"]
     registry.look_again()
     assert interfaces(registry) == {LIFE: HERE}
@@ -229,3 +234,9 @@ def test_a_defined_variant_without_an_instance_stays_while_a_mapping_names_its_i
     assert registry.shown() == {f"b@@{LIFE}#1": []}
     registry.become({})
     assert registry.shown() == {}
+
+
+def test_what_consumers_have_left_is_not_looked_at() -> None:
+    tree = {f"{DEFINED}/consumer/shop-{each}": b"" for each in range(MOST_NODES)}
+    registry = Registry().read(shop() | mapped() | tree)
+    assert registry.reports == []

@@ -5,6 +5,7 @@ from unit.zookeeper.pieces import HERE, LIFE, STOCK, listing, rule, shop, url
 from unit.zookeeper.trees import Registry, Tree, captured
 
 from meshbridge import Health, ServiceId
+from meshbridge_zookeeper_dubbo.holdings import Holdings
 from meshbridge_zookeeper_dubbo.roots import Roots
 
 PLAIN, GROUPED = ServiceId("", "", LIFE), ServiceId("", "g1", LIFE)
@@ -237,3 +238,14 @@ def test_a_mapping_that_may_not_be_read_holds_also_after_a_gap_until_it_goes() -
     registry.become({each: data for each, data in tree.items() if each != path})
     assert not registry.shown().get(LIFE)
     assert registry.shown()["com.acme.Work"]
+
+
+def test_what_a_mapping_told_since_a_gap_goes_before_what_it_told_before() -> None:
+    path = f"/dubbo/mapping/{LIFE}"
+    registry = Registry().read(shop(1) | shop(2, "stall") | {path: b"shop"})
+    registry.tree |= {path: b"stall"}
+    registry.holdings = Holdings(registry.roots, dials=False, before=registry.holdings)
+    for root in registry.roots.all:
+        registry.tell(root)
+    registry.guard(path)
+    assert registry.shown()[LIFE] == ["dubbo://10.0.0.1:2"]

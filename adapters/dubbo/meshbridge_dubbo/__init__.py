@@ -10,6 +10,7 @@ from meshbridge_dubbo.application import (
     read_instance,
 )
 from meshbridge_dubbo.configurators import read_configurators, read_override, service_of
+from meshbridge_dubbo.definition import Variant, read_definition
 from meshbridge_dubbo.interfaces import (
     ApplicationMetadata,
     Exported,
@@ -45,6 +46,7 @@ __all__ = [
     "Rules",
     "Served",
     "Url",
+    "Variant",
     "application_instance",
     "apply",
     "asks_for",
@@ -58,6 +60,7 @@ __all__ = [
     "providers_of",
     "read_configurators",
     "read_consumer",
+    "read_definition",
     "read_instance",
     "read_mapping",
     "read_metadata",

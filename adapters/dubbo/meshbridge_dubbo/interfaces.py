@@ -1,13 +1,15 @@
 """Tells which interfaces an application's instances serve, of its metadata or of a guess; pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from types import MappingProxyType
 from typing import Final
 
 from meshbridge import BadData, Health, Instance
 from meshbridge_dubbo.application import ApplicationInstance
 from meshbridge_dubbo.decoding import MOST_BYTES, a_port, a_text, an_object, record, texts
+from meshbridge_dubbo.definition import Variant
 from meshbridge_dubbo.parameters import kept
 from meshbridge_dubbo.provider import (
     Level,
@@ -23,6 +25,8 @@ MOST_INTERFACES: Final = 20_000
 _MOST_APPLICATIONS: Final = 2_000
 _NO_PORT: Final = -1
 """Of an interface whose port is not told (MetadataInfo.java:500)."""
+_NO_VARIANTS: Final[Mapping[str, Collection[Variant]]] = MappingProxyType({})
+_PLAIN: Final = (Variant("", ""),)
 _OF_AN_INTERFACE: Final = frozenset({"application", "group", "version"})
 
 
@@ -119,16 +123,22 @@ def providers_of(instance: ApplicationInstance, metadata: ApplicationMetadata) -
     return Served(served.providers, metadata.faults + served.faults)
 
 
-def guessed_providers(instance: ApplicationInstance, interfaces: Iterable[str]) -> Served:
+def guessed_providers(
+    instance: ApplicationInstance,
+    interfaces: Iterable[str],
+    variants: Mapping[str, Collection[Variant]] = _NO_VARIANTS,
+) -> Served:
     """Return what the instance serves if it serves these interfaces on each of its endpoints.
 
-    That is all that the mapping of interfaces to applications tells: no group and no version.
+    That is all that the mapping of interfaces to applications tells. ``variants`` are the groups
+    and versions of an interface, where they are known; else it has neither.
     """
     return _served(
         instance,
         (
-            Exported(name, "", "", port.protocol, port.number, name, {})
+            Exported(name, group, version, port.protocol, port.number, name, {})
             for name in sorted(interfaces)
+            for group, version in sorted(variants.get(name) or _PLAIN)
             for port in instance.instance.ports
         ),
     )

@@ -41,8 +41,8 @@ class Serves(NamedTuple):
     """Of the instance's node."""
     interfaces: dict[str, tuple[Provider, ...]]
     """By the interface; empty for one that it serves no longer."""
-    guessed: bool = False
-    """Whether groups and versions are not known."""
+    guessed: frozenset[str] = frozenset()
+    """Those of which group and version are not known."""
 
 
 class How(enum.Enum):
@@ -61,6 +61,8 @@ class Judged(NamedTuple):
     how: How = How.TOLD
     agreed: Sequence[Provider] = ()
     """What is told of it, which its weight and its labels are found in."""
+    guessed: frozenset[str] = frozenset()
+    """Interfaces of which group and version are not known."""
 
 
 @dataclass(slots=True)
@@ -104,7 +106,7 @@ class Node:
 
     def serve(self, path: str, judged: Judged) -> Serves:
         """Take what it serves, and return what of that may be news."""
-        served, how, agreed = judged
+        served, how, agreed, guessed = judged
         if isinstance(self.value, ApplicationInstance):
             self.instance = application_instance(self.value, agreed)
         self.unknown, self.guessed = how is How.UNKNOWN, how is How.GUESSED
@@ -114,7 +116,7 @@ class Node:
             interfaces.setdefault(each.service.name, []).append(each)
         self.interfaces = frozenset(name for name, told in interfaces.items() if told)
         by_name = {name: tuple(told) for name, told in interfaces.items()}
-        return Serves(path, by_name, how is How.GUESSED)
+        return Serves(path, by_name, guessed)
 
 
 @dataclass(slots=True)

@@ -1,24 +1,25 @@
-"""Fetches what revisions of applications export, each once, and beside all else.
+"""Fetches what revisions of applications export, each once, and what service definitions tell.
 
-What is in the registry is read over a connection of its own, which is there only for that: whatever
-becomes of it, reading and following the tree goes on.
+All of that goes on beside all else. What is in the registry is read over a connection of its own,
+which is there only for that: whatever becomes of it, reading and following the tree goes on.
 """
 
 import asyncio
 import itertools
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Never
 
 from meshbridge import BadData, Context, RegistryRejected, RegistryUnavailable
 from meshbridge_dubbo import ApplicationMetadata, read_metadata
 from meshbridge_zookeeper_dubbo.applications import Applications
+from meshbridge_zookeeper_dubbo.defining import Ask, Defining
 from meshbridge_zookeeper_dubbo.dialling import TRIES, NotAnsweredError, ask_any
 from meshbridge_zookeeper_dubbo.options import Options
 from meshbridge_zookeeper_dubbo.pace import Pace
 from meshbridge_zookeeper_dubbo.persistent import NO_NODE, Read, Result
-from meshbridge_zookeeper_dubbo.revisions import Revision
+from meshbridge_zookeeper_dubbo.revisions import DEFINITIONS, Revision
 from meshbridge_zookeeper_dubbo.roots import Roots
 from meshbridge_zookeeper_dubbo.session import Answer, Session, connected
 from meshbridge_zookeeper_dubbo.tree import Want
@@ -71,6 +72,7 @@ class Fetching:
         self._came = itertools.count()
         self._news = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
+        self._defining = Defining(applications, roots, self._define_soon, self._call_later)
 
     def look(self) -> None:
         """Look again at what must be fetched, soon."""
@@ -88,7 +90,9 @@ class Fetching:
                 while fresh:
                     revision = next(iter(fresh))
                     del fresh[revision]
-                    if revision not in self._busy:
+                    if revision[1] == DEFINITIONS:
+                        self._defining.look(revision[0])
+                    elif revision not in self._busy:
                         self._begin(revision)
                     await pace.breathe()
                 await self._news.wait()
@@ -102,11 +106,24 @@ class Fetching:
             return
         self._busy.add(revision)
         if wanted.remote:
-            self._to_read[revision] = None
-            self._reads.set()
+            self._read_soon(revision)
         else:
             failed = revision in self._failures
             self._to_ask.put_nowait((failed, next(self._came), revision))
+
+    def _read_soon(self, revision: Revision) -> None:
+        self._to_read[revision] = None
+        self._reads.set()
+
+    def _define_soon(self, application: str) -> None:
+        self._read_soon((application, DEFINITIONS))
+
+    def _call_later(self, longest: float, call: Callable[[], None]) -> None:
+        self._tasks.create_task(self._call_back(longest * self._chance(), call))
+
+    async def _call_back(self, seconds: float, call: Callable[[], None]) -> None:
+        await self._context.sleep(seconds)
+        call()
 
     async def _keep_asking(self) -> Never:
         """Ask some instances of a revision, and then of another."""
@@ -137,7 +154,7 @@ class Fetching:
                 async with connected(self._options, self._context.logger) as session:
                     while await self._more():
                         asked = self._next(together)
-                        await self._take(await self._read(session, asked))
+                        await self._read(session, asked)
                         asked, got = [], True
                 together = TOGETHER
             except (RegistryUnavailable, RegistryRejected) as error:
@@ -147,7 +164,7 @@ class Fetching:
                     together = 1
                 else:
                     failed = asked or self._next(len(self._to_read))
-                    await self._fail(dict.fromkeys(failed, str(error)))
+                    await self._fail_all(failed, str(error))
             if self._to_read:
                 self._reads.set()
             await self._context.sleep(APART)
@@ -170,17 +187,27 @@ class Fetching:
             self._reads.clear()
         return some
 
-    async def _read(
-        self, session: Session, revisions: Sequence[Revision]
+    async def _read(self, session: Session, asked: Sequence[Revision]) -> None:
+        async def ask(reads: Sequence[Read]) -> Sequence[Result]:
+            return (await _answer(session, session.ask(reads))).results
+
+        revisions = [each for each in asked if each[1] != DEFINITIONS]
+        if revisions:
+            await self._take(await self._read_revisions(ask, revisions))
+        if len(revisions) < len(asked):
+            these = [application for application, what in asked if what == DEFINITIONS]
+            await self._defining.read(ask, these)
+            self._done()
+
+    async def _read_revisions(
+        self, ask: Ask, revisions: Sequence[Revision]
     ) -> Mapping[Revision, ApplicationMetadata | str]:
         """Return what each has told in the first root where it has, or why that is not known."""
         found: dict[Revision, Sequence[str]] = {}
         for each in revisions:
             found[each] = list(self._roots.metadata(*each)) if _is_path(each) else ()
         reads = [Read(path, Want.DATA) for paths in found.values() for path in paths]
-        results: Iterator[Result] = iter(())
-        if reads:
-            results = iter((await _answer(session, session.ask(reads))).results)
+        results = iter(await ask(reads) if reads else ())
         told = {each: [(path, next(results)) for path in found[each]] for each in revisions}
         # A thousand interfaces take longer than others can wait.
         return await asyncio.to_thread(_told_all, told)
@@ -205,6 +232,11 @@ class Fetching:
         """Have no more to do with it."""
         self._busy.discard(revision)
         self._failures.pop(revision, None)
+
+    async def _fail_all(self, failed: Sequence[Revision], reason: str) -> None:
+        self._defining.fail({app: reason for app, what in failed if what == DEFINITIONS})
+        self._done()
+        await self._fail({each: reason for each in failed if each[1] != DEFINITIONS})
 
     async def _fail(self, failed: Mapping[Revision, str]) -> None:
         """Say why, and have it tried again after a while."""

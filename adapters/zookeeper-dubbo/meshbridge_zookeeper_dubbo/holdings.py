@@ -52,8 +52,10 @@ class Holdings:
         self.said: Said = Said(before.said if before else None)
         self._roots = roots
         self._settled = False
-        self._mappings = Mappings(self.interfaces, self.applications)
-        self._guarded = Guarded(roots, self.interfaces, self.applications)
+        self.mappings: Mappings = Mappings(
+            self.interfaces, self.applications, before.mappings if before else None
+        )
+        self._guarded = Guarded(roots, self.interfaces, self.applications, self.mappings)
         self._ruled: dict[str, Place] = {}
         """The rules of the configuration centre, by their paths."""
 
@@ -61,6 +63,7 @@ class Holdings:
         """Let go of what was known before: everything has been told again."""
         self.applications.forget()
         self.interfaces.forget()
+        self.mappings.forget()
         self.said.forget()
 
     def dismantle(self) -> Iterator[None]:
@@ -84,7 +87,7 @@ class Holdings:
                 self.interfaces.replace(place, names)
                 continue
             if place.sort is Sort.MAPPING:
-                self._mappings.children(place, path, names)
+                self.mappings.children(place, path, names)
                 continue
             listed = frozenset(names)
             known = (*self._known(place, path), *self._guarded.names(path))
@@ -100,7 +103,7 @@ class Holdings:
             if place.sort in CATEGORIES:
                 self.interfaces.add(place, name)
             elif place.sort is Sort.MAPPING:
-                self._mappings.add(place, path, name)
+                self.mappings.add(place, path, name)
             else:
                 self._list(place, path, name)
 
@@ -111,7 +114,7 @@ class Holdings:
             if place.sort in CATEGORIES:
                 self.interfaces.remove(place, name)
             elif place.sort is Sort.MAPPING:
-                self._mappings.remove(place, path, name)
+                self.mappings.remove(place, path, name)
         gone = join(path, name)
         self._guarded.leave(gone)
         for each in (*self._roots.below(gone), gone):
@@ -124,7 +127,7 @@ class Holdings:
         self._guarded.open(path)
         for place in self._roots.places(path):
             if place.sort is Sort.MAPPING:
-                self._mappings.data(place, path, data)
+                self.mappings.data(place, path, data)
             elif data is None:
                 self._clear(place, path)
             elif place.sort is Sort.INSTANCE:
@@ -186,7 +189,7 @@ class Holdings:
             case Sort.CONFIG:
                 yield from (RULES, MAPPING)
             case Sort.RULES | Sort.MAPPINGS:
-                held = (*self._ruled, *self._mappings.paths())
+                held = (*self._ruled, *self.mappings.held)
                 yield from (each.rpartition("/")[2] for each in held if _is_in(each, path))
             case Sort.APPLICATIONS:
                 yield from self.applications.names()
@@ -209,7 +212,7 @@ class Holdings:
             case Sort.RULE:
                 self._rule(place, path, None)
             case Sort.MAPPING:
-                self._mappings.clear(place, path)
+                self.mappings.clear(place, path)
             case Sort.INSTANCE:
                 self._drop(path)
             case Sort.APPLICATION:

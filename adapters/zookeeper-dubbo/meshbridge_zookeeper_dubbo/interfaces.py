@@ -147,7 +147,7 @@ class Interfaces:
     def serve(self, serves: Serves) -> None:
         """Take what an application's instance serves."""
         for name, providers in serves.interfaces.items():
-            if self._open(name).serve(serves.path, providers, guessed=serves.guessed):
+            if self._open(name).serve(serves.path, providers, guessed=name in serves.guessed):
                 self._changed[name] = None
 
     def read_one(self) -> bool:

@@ -20,6 +20,7 @@ from meshbridge import BadData, Health, Instance, RegisteredService, ServiceId
 from meshbridge_dubbo import (
     ApplicationInstance,
     Provider,
+    Variant,
     guessed_providers,
     not_a_provider,
     parse_url,
@@ -79,6 +80,7 @@ def _others() -> Iterator[tuple[str, bytes]]:
 
 
 METADATA = {p: d for p, d in captured("dubbo3-remote").items() if "/metadata/provider/" in p}
+DEFINITIONS = {f"/eu/metadata/{GREETER}/1.0/g1/provider/provider": b""}
 POOL = [*((path, b"10.0.0.9") for path in _providers()), *_instances(), *_others()]
 MAPPINGS = {f"{root}/mapping/{name}" for root in ("/dubbo", "/eu") for name in (GREETER, STOCK)}
 TREES = st.lists(st.sampled_from(POOL), max_size=14).map(dict)
@@ -159,7 +161,8 @@ def _serves(
     if told:
         out = own.health is Health.DISABLED
         return [replace(p, instance=replace(p.instance, health=own.health)) for p in told if out]
-    return list(guessed_providers(instance, _mapped(tree)).providers) if guesses else []
+    defined = {GREETER: [Variant("g1", "1.0")]} if DEFINITIONS.keys() <= tree.keys() else {}
+    return list(guessed_providers(instance, _mapped(tree), defined).providers) if guesses else []
 
 
 def _mapped(tree: Tree) -> set[str]:
@@ -196,7 +199,7 @@ def events(registry: Registry, tree: Tree) -> list[Callable[[], None]]:
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(TREES, min_size=1, max_size=5),
-    st.sampled_from([METADATA, {}]),
+    st.sampled_from([METADATA, DEFINITIONS, {}]),
     st.randoms(use_true_random=False),
 )
 def test_any_order_of_events_and_any_reading_again_tell_what_a_fresh_reading_does(

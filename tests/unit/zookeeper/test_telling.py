@@ -46,7 +46,13 @@ class Listed:
     async def listed(self) -> asyncio.Task[None]:
         """Begin to list, and wait until it waits."""
         wanted = asyncio.Event()
-        task = asyncio.create_task(self.telling.list_all(wanted.set, after_gap=False))
+
+        def fetch() -> None:
+            wanted.set()
+            if self.registry.define():
+                self.telling.look()
+
+        task = asyncio.create_task(self.telling.list_all(fetch, after_gap=False))
         await wanted.wait()
         await asyncio.sleep(0)
         assert (self.told, self.pauses) == ([], [PATIENCE])

@@ -160,6 +160,7 @@ class Client(kazoo.Client):
         self._connection.stop()
         self.close()
         self._handle.close()
+        vars(self).clear()  # kazoo's recipes hold their client: a circle that holds all the rest
 
 
 class _Handler(kazoo.Handler):
@@ -230,7 +231,9 @@ class _Connection(kazoo.ConnectionHandler):
             self._wire.socket.close()
             self._mine.forget()
             self.connection_stopped.set()
-            self._told.ended(self._cause or ConnectionDropped("the server closed it"))
+            # Its traceback holds this connection, and that what was read.
+            cause, self._cause = self._cause, None
+            self._told.ended(cause or ConnectionDropped("the server closed it"))
 
     def _connect(self, host: str, hostip: str, port: int) -> tuple[float, float]:
         timeouts = super()._connect(host, hostip, port)

@@ -1,7 +1,7 @@
 """What is kept of one application and of each of its instances; pure."""
 
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
@@ -21,6 +21,7 @@ _KEPT: Final = "the application keeps them to itself, and no mapping names any"
 _WAYS: Final = "let it register with metadata-type=remote or register-mode=all"
 _UNNAMED: Final = "the application tells no revision of them, and no mapping names any"
 _ALSO: Final = "let it register its interfaces, too, as without registry-type=service"
+_DEFINES: Final = f"{_WAYS}, or with report-definition=true"
 _DIALS: Final = f"set dial-instances: true, or {_WAYS}"
 
 
@@ -81,6 +82,8 @@ class Node:
     """Whether nothing tells what it serves."""
     guessed: bool = False
     """Whether what it serves was guessed last."""
+    vague: frozenset[str] = frozenset()
+    """The interfaces of which neither group nor version could be."""
     by_urls: bool = False
     """Whether URLs of interfaces have told of it: then what it serves is never guessed."""
     metadata: ApplicationMetadata | None = None
@@ -109,7 +112,7 @@ class Node:
         served, how, agreed, guessed = judged
         if isinstance(self.value, ApplicationInstance):
             self.instance = application_instance(self.value, agreed)
-        self.unknown, self.guessed = how is How.UNKNOWN, how is How.GUESSED
+        self.unknown, self.guessed, self.vague = how is How.UNKNOWN, how is How.GUESSED, guessed
         self.faults = served.faults
         interfaces: dict[str, list[Provider]] = {name: [] for name in self.interfaces}
         for each in served.providers:
@@ -167,6 +170,18 @@ def unknown(value: ApplicationInstance, failure: str | None) -> Fault:
     if value.answers_over_triple:
         return Fault(name, record, _KEPT, _DIALS)
     return Fault(name, record, f"{_KEPT}; without Triple it cannot be asked", _WAYS)
+
+
+def vague(value: ApplicationInstance, interfaces: Collection[str]) -> Fault:
+    """Return what is said of an application whose groups and versions nothing tells."""
+    name = plain(value.application)
+    few = ", ".join(sorted(interfaces)[:3])
+    reason = (
+        f"no service definition tells group and version of {len(interfaces)} of its interfaces"
+        f" ({few}): they are taken to have none"
+    )
+    ways = f"{_DIALS}, or with report-definition=true" if value.answers_over_triple else _DEFINES
+    return Fault(name, "groups and versions", reason, ways)
 
 
 def out(value: ApplicationInstance, told: Iterable[Provider]) -> tuple[Provider, ...]:

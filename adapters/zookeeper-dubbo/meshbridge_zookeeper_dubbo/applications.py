@@ -16,6 +16,7 @@ from meshbridge_zookeeper_dubbo.application import (
     Wanted,
     read,
     unknown,
+    vague,
 )
 from meshbridge_zookeeper_dubbo.definitions import Defined, Definitions
 from meshbridge_zookeeper_dubbo.endpoints import Endpoints
@@ -219,7 +220,8 @@ class Applications:
         name = plain(application)
         instances: dict[str, Instance] = {}
         faults = {fault for told in known.wrong.values() for fault in told}
-        faults.update(self.definitions.faults(application))
+        undefined = set(self.definitions.faults(application))
+        faults |= undefined
         for path in sorted(known.nodes):
             node = self.instances[path]
             if isinstance(node.value, Fault):
@@ -230,6 +232,8 @@ class Applications:
             faults.update(Fault(name, key, reason, AGAIN) for key, reason in node.faults)
             if node.unknown or node.guessed:
                 faults.update(unreadable(name, path) for path in self._hidden)
+            if node.vague and not undefined:
+                faults.add(vague(node.value, node.vague))
             if node.unknown:
                 failure = self.revisions.failures.get((application, node.value.revision))
                 faults.add(unknown(node.value, failure))

@@ -20,6 +20,7 @@ _LONGEST: Final = 200
 """Characters of a node's name that stand for a record which cannot be read."""
 AGAIN: Final = "register it again, or delete its node in ZooKeeper"
 READABLE: Final = "let the bridge's user read all that is below the roots"
+TELL: Final = "do for that application what /api/problems says of it"
 CORRECT: Final = "correct the rule where it was written"
 
 

@@ -203,7 +203,8 @@ def test_mappings_none_of_which_may_be_read_are_named_where_they_may_say_somethi
     path: str,
 ) -> None:
     """At applications of which nothing surer is known, and not at others."""
-    tree = shop(2, "silent") | shop() | A | captured("dubbo3-remote") | listing(url(9))
+    known = listing(url(9, application="shop"))
+    tree = shop(2, "silent") | shop() | A | captured("dubbo3-remote") | known
     tree |= {f"{path.removesuffix('/mapping')}/mapping/{LIFE}": b"shop"}
     registry = Registry().read(tree)
     before = registry.shown()

@@ -168,6 +168,9 @@ async def test_the_group_of_a_registry_is_the_root_of_interfaces_and_application
     roots = {"interface-roots": ["/acme"], "application-roots": ["/acme"]}
     async with watch(zookeeper, **roots) as watched:
         await watched.listed("/acme")
+        ((missing_root, _),) = watched.reports
+        assert str(missing_root) == "root acme", "Dubbo makes it when it first registers"
+        watched.reports.clear()
         try:
             await provider.start()
             await watched.has(GREETER, there(provider))
@@ -217,6 +220,8 @@ async def test_metadata_that_come_late_are_found(
         metadata = await session.read(f"{source}/{revision}")
         async with watch(zookeeper, chroot=chroot) as watched:
             await watched.listed(SCOPE)
+            assert [str(root) for root, _ in watched.reports] == ["root dubbo", "root services"]
+            watched.reports.clear()
             await other.write(f"{chroot}/services/remote/{node}", instance)
             await watched.has("remote", lambda found: len(found or ()) == 1)
 

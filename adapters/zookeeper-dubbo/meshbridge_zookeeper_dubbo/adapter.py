@@ -65,7 +65,7 @@ class ZooKeeperDubbo:
 
     async def _follow(self, session: Session, emit: Emit) -> None:
         holdings = Holdings(self._roots, dials=self._options.dial_instances, before=self._last)
-        telling = Telling(self.scopes[0], holdings, self._context, emit)
+        telling = Telling(self.scopes[0], holdings, self._context, emit, self._options.chosen_roots)
         fetching = Fetching(
             holdings.applications, self._roots, self._options, self._context, telling.look
         )

@@ -80,24 +80,30 @@ class Fetching:
 
     async def run(self) -> Never:
         """Fetch what must be, and try again what could not be, until cancelled."""
-        fresh = self._applications.revisions.fresh
-        async with self._tasks:
-            self._tasks.create_task(self._keep_reading())
-            for _ in range(AT_ONCE):
-                self._tasks.create_task(self._keep_asking())
-            while True:
-                pace = Pace()
-                while fresh:
-                    revision = next(iter(fresh))
-                    del fresh[revision]
-                    if revision[1] == DEFINITIONS:
-                        self._defining.look(revision[0])
-                    elif revision not in self._busy:
-                        self._begin(revision)
-                    await pace.breathe()
-                await self._news.wait()
-                self._news.clear()
+        try:
+            async with self._tasks:
+                self._tasks.create_task(self._keep_reading())
+                for _ in range(AT_ONCE):
+                    self._tasks.create_task(self._keep_asking())
+                await self._keep_beginning()
+        finally:
+            del self._defining  # it holds us: of what is loaded no collector finds such a circle
         raise AssertionError("it runs until it is cancelled")
+
+    async def _keep_beginning(self) -> Never:
+        fresh = self._applications.revisions.fresh
+        while True:
+            pace = Pace()
+            while fresh:
+                revision = next(iter(fresh))
+                del fresh[revision]
+                if revision[1] == DEFINITIONS:
+                    self._defining.look(revision[0])
+                elif revision not in self._busy:
+                    self._begin(revision)
+                await pace.breathe()
+            await self._news.wait()
+            self._news.clear()
 
     def _begin(self, revision: Revision) -> None:
         wanted = self._applications.wanted(revision)

@@ -56,6 +56,7 @@ class Holdings:
             self.interfaces, self.applications, before.mappings if before else None
         )
         self._guarded = Guarded(roots, self.interfaces, self.applications, self.mappings)
+        self._vacant = dict.fromkeys(roots.all)
         self._ruled: dict[str, Place] = {}
         """The rules of the configuration centre, by their paths."""
 
@@ -65,6 +66,16 @@ class Holdings:
         self.interfaces.forget()
         self.mappings.forget()
         self.said.forget()
+
+    @property
+    def vacant(self) -> tuple[str, ...]:
+        """The roots below which nothing has stood yet, whatever it may be."""
+        return tuple(self._vacant)
+
+    @property
+    def barren(self) -> bool:
+        """Whether nothing has stood below any root."""
+        return len(self._vacant) == len(self._roots.all)
 
     def dismantle(self) -> Iterator[None]:
         """Free what is held in small steps, once others know what matters of it."""
@@ -82,6 +93,8 @@ class Holdings:
         """Take all children that a node has."""
         self._settled = False
         self._guarded.open(path)
+        if names:
+            self._vacant.pop(path, None)
         for place in self._roots.places(path):
             if place.sort in CATEGORIES:
                 self.interfaces.replace(place, names)
@@ -99,6 +112,7 @@ class Holdings:
     def added(self, path: str, name: str) -> None:
         """Take a new child."""
         self._settled = False
+        self._vacant.pop(path, None)
         for place in self._roots.places(path):
             if place.sort in CATEGORIES:
                 self.interfaces.add(place, name)

@@ -205,6 +205,13 @@ class Options(Section):
         """
         return tuple(dict.fromkeys(self.interface_roots + self.application_roots))
 
+    @property
+    def chosen_roots(self) -> tuple[str, ...]:
+        """The roots that the configuration names, those by default left out."""
+        chosen = self.model_fields_set
+        interfaces = self.interface_roots if "interface_roots" in chosen else ()
+        return interfaces + (self.application_roots if "application_roots" in chosen else ())
+
     def _repeated(self) -> Iterator[tuple[str, str]]:
         fields = (
             ("servers", [str(server) for server in self.servers]),

@@ -19,6 +19,7 @@ from meshbridge_zookeeper_dubbo.revisions import Revision
 
 _KEPT: Final = "the application keeps them to itself, and no mapping names any"
 _WAYS: Final = "let it register with metadata-type=remote or register-mode=all"
+_AGAIN: Final = "start it again, so that it writes them, or let it register with register-mode=all"
 _UNNAMED: Final = "the application tells no revision of them, and no mapping names any"
 _ALSO: Final = "let it register its interfaces, too, as without registry-type=service"
 _DEFINES: Final = f"{_WAYS}, or with report-definition=true"
@@ -166,7 +167,8 @@ def unknown(value: ApplicationInstance, failure: str | None) -> Fault:
         return Fault(name, "interfaces", _UNNAMED, _ALSO)
     record = f"interfaces of revision {value.revision}"
     if failure is not None:
-        return Fault(name, record, f"they cannot be fetched: {failure}", _WAYS)
+        way = _AGAIN if value.storage == "remote" else f"let the bridge reach it, or {_WAYS}"
+        return Fault(name, record, f"they cannot be fetched: {failure}", way)
     if value.answers_over_triple:
         return Fault(name, record, _KEPT, _DIALS)
     return Fault(name, record, f"{_KEPT}; without Triple it cannot be asked", _WAYS)

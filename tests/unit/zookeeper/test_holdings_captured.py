@@ -123,6 +123,7 @@ def test_what_the_registry_should_hold_and_does_not_is_told_as_far_as_the_mappin
     registry = Registry().read(unmapped)
     assert registry.shown() == {GREETER: [], STOCK: [], "provider": [INSTANCE]}
     assert "it is not there" in registry.reports[0].reason
+    assert registry.reports[0].remedy.startswith("start it again, so that it writes them")
 
 
 def test_a_guess_is_taken_back_when_the_metadata_come() -> None:

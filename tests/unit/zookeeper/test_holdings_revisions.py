@@ -192,3 +192,14 @@ def test_the_registry_is_waited_for_until_it_has_failed() -> None:
     (revision,) = applications.revisions.unread
     applications.fail(revision, "it is not there")
     assert not applications.revisions.unread
+
+
+def test_who_cannot_be_asked_is_to_be_reached_or_to_write_what_it_offers() -> None:
+    tree = {p: d for p, d in captured("dubbo3-instance").items() if p.startswith("/services")}
+    registry = Registry(dials=True).read(tree)
+    (revision,) = registry.holdings.applications.revisions.lacking
+    registry.holdings.applications.fail(revision, "Connection refused")
+    registry.say()
+    (fault,) = registry.reports
+    assert fault.reason == "they cannot be fetched: Connection refused"
+    assert fault.remedy.startswith("let the bridge reach it, or let it register with metadata-type")

@@ -333,13 +333,17 @@ def test_registries_keep_the_order_of_the_file(load: Load) -> None:
         ),
         (
             HEAD + ENTRY + "outlets: {plain: {tls: true}}\n",
-            "4: outlets.plain.tls: found true; "
-            + 'allowed: keys with values (allow, certificate, client-ca, key), or "none"',
+            (
+                "4: outlets.plain.tls: found true; allowed: keys with values "
+                '(allow, certificate, client-ca, key), or "none"'
+            ),
         ),
         (
             HEAD + ENTRY + "outlets: {plain: {tls: nnoe}}\n",
-            '4: outlets.plain.tls: found "nnoe"; did you mean "none"?; '
-            + 'allowed: keys with values (allow, certificate, client-ca, key), or "none"',
+            (
+                '4: outlets.plain.tls: found "nnoe"; did you mean "none"?; allowed: keys with '
+                'values (allow, certificate, client-ca, key), or "none"'
+            ),
         ),
         (
             HEAD + ENTRY + "status: true\n",

@@ -152,9 +152,9 @@ class Options(Section):
     chroot: Annotated[str, Field(max_length=512), AfterValidator(_check_chroot)] = ""
     """A path that stands before every other one, where the ensemble is shared"""
     interface_roots: tuple[Root, ...] = Field(default=("/dubbo",), strict=False)
-    """Paths below which Dubbo registers interfaces; its group makes the path"""
+    """Paths below which Dubbo registers interfaces: /blue if its registry URL has ?group=blue"""
     application_roots: tuple[Root, ...] = Field(default=("/services",), strict=False)
-    """Paths below which Dubbo and Spring Cloud register applications"""
+    """Paths below which Dubbo 3 and Spring Cloud register applications; ?group=blue adds /blue"""
     username: str = ""
     """A user that may read everything below the roots; empty where ZooKeeper asks for none"""
     password: Secret = Secret("")

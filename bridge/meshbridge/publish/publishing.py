@@ -60,6 +60,7 @@ def publish(registration: RegisteredService, registry: Registry, scope: str) -> 
     selections = _labels(metadata, registry.rules, findings)
     return Published(
         key=ClaimKey(registry.name, scope, chosen.id),
+        kind=chosen.kind,
         order=registry.order,
         host=wanted.host,
         changes=wanted.changes,

@@ -38,13 +38,15 @@ class Validation:
                 *(self._document.fault(place, self._faults[place]) for place in places)
             )
 
-    def keys(self, value: Plain, place: Place) -> dict[str, Plain]:
+    def keys(
+        self, value: Plain, place: Place, allowed: str = "keys with values are allowed"
+    ) -> dict[str, Plain]:
         """Return the keys of a section; one that is left empty has none."""
         if isinstance(value, dict):
             return value
         if value is not None:
             found = show_value(self._document.at(place), place)
-            self.fault(place, f"found {found}; keys with values are allowed")
+            self.fault(place, f"found {found}; {allowed}")
         return {}
 
     def refuse_unknown(

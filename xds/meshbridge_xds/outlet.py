@@ -7,6 +7,7 @@ from typing import Never
 from prometheus_client import Gauge
 from pydantic import BaseModel
 
+from meshbridge.memory import LOADED, settle
 from meshbridge.outlet import Delivery, OutletContext, Subscriber
 from meshbridge.problems import Problem, ProblemKind
 from meshbridge.service import Service, first_source
@@ -99,12 +100,16 @@ class Xds:
 async def _in_slices(encoder: Encoder, snapshot: Snapshot, clock: Callable[[], float]) -> Offer:
     steps = encoder.encode(snapshot)
     until = clock() + _SLICE
+    taken = 0
     while True:
         try:
             next(steps)
         except StopIteration as done:
             offer: Offer = done.value
             return offer
+        taken += 1
+        if not taken % LOADED:  # a first snapshot, or one after an outage: it stays
+            settle()
         if clock() >= until:
             await asyncio.sleep(0)
             until = clock() + _SLICE

@@ -222,8 +222,8 @@ def report(figures: Sequence[Figure], seed: Setting, large: str, small: str) -> 
     return f"""\
 # What Dubbo in ZooKeeper costs
 
-Measured by `make bench-zookeeper` (seed {seed.seed}) with a real ZooKeeper, everything on loopback
-of one machine. Reading, start and memory: {large}; changes: {small}.
+Measured by `make bench-zookeeper` (seed {seed.seed}) with a real ZooKeeper, which has the heap that
+its own `zkServer.sh` gives it, everything on loopback of one machine. Reading, start and memory: {large}; changes: {small}.
 Providers' nodes have names of some 530 bytes. The guard's `settle` is 0, so that nothing waits for
 what may still come.
 

@@ -1,7 +1,7 @@
 """Keeps what a ZooKeeper tree tells, and works out which services have become something else; pure.
 
 It is told of the tree as a :class:`~meshbridge_zookeeper_dubbo.tree.Listener`, and asked in small
-steps for what there is to say: a step reads one name or works out one interface or application.
+steps for what there is to say: a step reads a few names or works out one interface or application.
 """
 
 from collections.abc import Iterator, Sequence
@@ -155,7 +155,7 @@ class Holdings:
 
     def read(self) -> Iterator[None]:
         """Read what must be read, also while it is still being told."""
-        while self.interfaces.read_one():
+        while self.interfaces.read_some():
             yield
 
     @property
@@ -170,7 +170,7 @@ class Holdings:
         ``unsettled``.
         """
         while self._settled or unsettled:
-            if self.interfaces.read_one():
+            if self.interfaces.read_some():
                 pass
             elif self.applications.stirred:
                 for serves in self.applications.serving():

@@ -47,6 +47,8 @@ class Directory:
 
     def won(self, host: str) -> tuple[Direct, ...]:
         """Return what the host has of its claims, sorted."""
+        if host not in self._at:
+            return ()
         places, addresses = set(self._places.won(host)), set(self._addresses.won(host))
         ports: dict[str, list[int]] = {}
         for address, port in self._at.get(host, ()):

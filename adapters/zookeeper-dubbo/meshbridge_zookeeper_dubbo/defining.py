@@ -12,10 +12,9 @@ from meshbridge_zookeeper_dubbo.applications import Applications
 from meshbridge_zookeeper_dubbo.definitions_walk import Walk
 from meshbridge_zookeeper_dubbo.pace import Pace
 from meshbridge_zookeeper_dubbo.persistent import Read, Result
+from meshbridge_zookeeper_dubbo.retrying import longest
 from meshbridge_zookeeper_dubbo.roots import Roots
 
-SOONEST, LATEST = 2.0, 300.0
-"""Most seconds until they are read again, at first and at last."""
 TOGETHER: Final = 32
 """Nodes that are asked for in one request."""
 Ask: TypeAlias = Callable[[Sequence[Read]], Awaitable[Sequence[Result]]]
@@ -85,8 +84,7 @@ class Defining:
     def _wait(self, these: Sequence[str]) -> None:
         turns = {application: self._turns[application] for application in these}
         if turns:
-            longest = min(SOONEST * 2 ** min(min(turns.values()) - 1, 10), LATEST)
-            self._later(longest, lambda: self._again(turns))
+            self._later(longest(min(turns.values())), lambda: self._again(turns))
 
     def _again(self, turns: Mapping[str, int]) -> None:
         for application, turn in turns.items():

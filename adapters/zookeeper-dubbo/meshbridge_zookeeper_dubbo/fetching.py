@@ -19,6 +19,7 @@ from meshbridge_zookeeper_dubbo.dialling import TRIES, NotAnsweredError, ask_any
 from meshbridge_zookeeper_dubbo.options import Options
 from meshbridge_zookeeper_dubbo.pace import Pace
 from meshbridge_zookeeper_dubbo.persistent import NO_NODE, Read, Result
+from meshbridge_zookeeper_dubbo.retrying import longest
 from meshbridge_zookeeper_dubbo.revisions import DEFINITIONS, Revision
 from meshbridge_zookeeper_dubbo.roots import Roots
 from meshbridge_zookeeper_dubbo.session import Answer, Session, connected
@@ -28,8 +29,6 @@ AT_ONCE: Final = 8
 """Instances that are asked at the same time."""
 TOGETHER: Final = 32
 """Nodes that are asked for in one request: each may hold a megabyte."""
-SOONEST, LATEST = 2.0, 300.0
-"""Most seconds until what could not be fetched is tried again, at first and at last."""
 KEPT: Final = 5.0
 """Seconds that a connection which has nothing to read is kept."""
 APART: Final = 1.0
@@ -124,8 +123,8 @@ class Fetching:
     def _define_soon(self, application: str) -> None:
         self._read_soon((application, DEFINITIONS))
 
-    def _call_later(self, longest: float, call: Callable[[], None]) -> None:
-        self._tasks.create_task(self._call_back(longest * self._chance(), call))
+    def _call_later(self, most: float, call: Callable[[], None]) -> None:
+        self._tasks.create_task(self._call_back(most * self._chance(), call))
 
     async def _call_back(self, seconds: float, call: Callable[[], None]) -> None:
         await self._context.sleep(seconds)
@@ -258,8 +257,7 @@ class Fetching:
 
     async def _try_again(self, failed: Sequence[Revision]) -> None:
         fewest = min(self._failures[revision] for revision in failed)
-        longest = min(SOONEST * 2 ** min(fewest - 1, 10), LATEST)
-        await self._context.sleep(longest * self._chance())
+        await self._context.sleep(longest(fewest) * self._chance())
         pace = Pace()
         for revision in failed:
             self._begin(revision)

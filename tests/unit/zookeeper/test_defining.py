@@ -9,8 +9,9 @@ from unit.zookeeper.stand_in_registry import metadata as metadata_of
 from unit.zookeeper.trees import Registry, Tree, kids
 
 from meshbridge_zookeeper_dubbo import fetching
-from meshbridge_zookeeper_dubbo.defining import LATEST, SOONEST, TOGETHER, Defining
+from meshbridge_zookeeper_dubbo.defining import TOGETHER, Defining
 from meshbridge_zookeeper_dubbo.persistent import NO_NODE, Read, Result
+from meshbridge_zookeeper_dubbo.retrying import LATEST, SOONEST
 from meshbridge_zookeeper_dubbo.tree import Want
 
 pytestmark = pytest.mark.asyncio

@@ -14,15 +14,16 @@ from meshbridge_dubbo import (
     application_instance,
     read_instance,
 )
-from meshbridge_zookeeper_dubbo.records import AGAIN, Fault, plain
+from meshbridge_zookeeper_dubbo.records import AGAIN, VARIANTS, Fault, plain
 from meshbridge_zookeeper_dubbo.revisions import Revision
 
+REMOTE: Final = "remote"
+"""Where metadata are that the registry holds (``storage-type``)."""
 _KEPT: Final = "the application keeps them to itself, and no mapping names any"
 _WAYS: Final = "let it register with metadata-type=remote or register-mode=all"
 _AGAIN: Final = "start it again, so that it writes them, or let it register with register-mode=all"
 _UNNAMED: Final = "the application tells no revision of them, and no mapping names any"
 _ALSO: Final = "let it register its interfaces, too, as without registry-type=service"
-_DEFINES: Final = f"{_WAYS}, or with report-definition=true"
 _DIALS: Final = f"set dial-instances: true, or {_WAYS}"
 
 
@@ -167,7 +168,7 @@ def unknown(value: ApplicationInstance, failure: str | None) -> Fault:
         return Fault(name, "interfaces", _UNNAMED, _ALSO)
     record = f"interfaces of revision {value.revision}"
     if failure is not None:
-        way = _AGAIN if value.storage == "remote" else f"let the bridge reach it, or {_WAYS}"
+        way = _AGAIN if value.storage == REMOTE else f"let the bridge reach it, or {_WAYS}"
         return Fault(name, record, f"they cannot be fetched: {failure}", way)
     if value.answers_over_triple:
         return Fault(name, record, _KEPT, _DIALS)
@@ -182,8 +183,8 @@ def vague(value: ApplicationInstance, interfaces: Collection[str]) -> Fault:
         f"no service definition tells group and version of {len(interfaces)} of its interfaces"
         f" ({few}): they are taken to have none"
     )
-    ways = f"{_DIALS}, or with report-definition=true" if value.answers_over_triple else _DEFINES
-    return Fault(name, "groups and versions", reason, ways)
+    ways = _DIALS if value.answers_over_triple else _WAYS
+    return Fault(name, VARIANTS, reason, f"{ways}, or with report-definition=true")
 
 
 def out(value: ApplicationInstance, told: Iterable[Provider]) -> tuple[Provider, ...]:

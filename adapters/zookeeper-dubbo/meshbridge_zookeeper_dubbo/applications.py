@@ -10,6 +10,7 @@ from meshbridge_dubbo import (
     Provider,
 )
 from meshbridge_zookeeper_dubbo.application import (
+    REMOTE,
     Application,
     Node,
     Serves,
@@ -21,7 +22,7 @@ from meshbridge_zookeeper_dubbo.application import (
 from meshbridge_zookeeper_dubbo.definitions import Defined, Definitions
 from meshbridge_zookeeper_dubbo.endpoints import Endpoints
 from meshbridge_zookeeper_dubbo.interface import Told
-from meshbridge_zookeeper_dubbo.judging import REMOTE, Judging
+from meshbridge_zookeeper_dubbo.judging import Judging
 from meshbridge_zookeeper_dubbo.records import AGAIN, Fault, plain, unreadable
 from meshbridge_zookeeper_dubbo.revisions import Revision, Revisions
 

@@ -11,10 +11,9 @@ from types import MappingProxyType
 from typing import Final
 
 from meshbridge_dubbo import Variant
-from meshbridge_zookeeper_dubbo.records import Fault, plain
+from meshbridge_zookeeper_dubbo.records import VARIANTS, Fault, plain
 from meshbridge_zookeeper_dubbo.revisions import DEFINITIONS, Revisions
 
-_RECORD: Final = "groups and versions"
 _REACHABLE: Final = "let the bridge open a further session, and its user read all below the roots"
 _UNREAD: Final[Mapping[str, frozenset[Variant]]] = MappingProxyType({})
 _NOBODY: Final[frozenset[str]] = frozenset()
@@ -143,7 +142,7 @@ class Definitions:
         name = plain(application)
         if guessed.failure:
             reason = f"the service definitions cannot be read: {guessed.failure}"
-            yield Fault(name, _RECORD, reason, _REACHABLE)
+            yield Fault(name, VARIANTS, reason, _REACHABLE)
         for path, reason, remedy in guessed.defined.faults.values() if guessed.defined else ():
             yield Fault(name, path, reason, remedy)
 

@@ -20,13 +20,12 @@ from meshbridge_dubbo import (
     guessed_providers,
     providers_of,
 )
-from meshbridge_zookeeper_dubbo.application import How, Judged, Node, out
+from meshbridge_zookeeper_dubbo.application import REMOTE, How, Judged, Node, out
 from meshbridge_zookeeper_dubbo.definitions import Definitions
 from meshbridge_zookeeper_dubbo.endpoints import Endpoints
 from meshbridge_zookeeper_dubbo.records import Fault
 from meshbridge_zookeeper_dubbo.revisions import Revisions
 
-REMOTE: Final = "remote"
 STEP: Final = 100
 """Interfaces of an instance that are worked out at once: in 2 ms."""
 _NOTHING: Final = Judged(Served(()))

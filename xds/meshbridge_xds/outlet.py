@@ -91,9 +91,9 @@ class Xds:
             offers.publish(await _in_slices(encoder, seen, context.clock))
             encoded.set(encoder.encoded)
             context.problems("xds encoder", _problems(encoder.omissions(), seen))
-            if encoder.unopened() != unopened:
-                _log_listeners(context, unopened, encoder.unopened())
-                unopened = encoder.unopened()
+            before, unopened = unopened, encoder.unopened()
+            if unopened != before:
+                _log_listeners(context, before, unopened)
                 context.problems("xds listeners", map(_unopened_problem, unopened))
 
 

@@ -36,7 +36,7 @@ class Draft:
         self._now, self._window = now, window
 
     def __len__(self) -> int:
-        """How many scopes there are, by and large: new ones may count twice until they are kept."""
+        """How many scopes there are at most: a scope that is touched counts twice."""
         return len(self._scopes) + len(self.touched)
 
     def names(self) -> list[str]:

@@ -152,8 +152,8 @@ class Step:
 
         Not where several services were served: Dubbo's interfaces share one address and port.
         """
-        few = len(self._draft) < len(new)  # as at a first listing, which has a hundred thousand
-        if few and not any(scope.missing.instances for scope in self._draft.all()):
+        more = len(new) > len(self._draft)  # else it would take longer to look through all scopes
+        if more and not any(scope.missing.instances for scope in self._draft.all()):
             return
         taken: dict[tuple[str, int], set[tuple[str, ServiceId]]] = {}
         for service, instance in new:

@@ -100,6 +100,6 @@ def locate(
             found = _read_zone(zone) if zone else NOWHERE
         else:
             found = table.find(address)
-        if found is not NOWHERE and found != NOWHERE:  # by itself the latter takes longer
+        if found != NOWHERE:
             return found
     return NOWHERE

@@ -19,7 +19,8 @@ _SECRETIVE = re.compile(r"passw|secret|token|credential|key$", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*(?=@)")
 _TYPED = ("_type", "_error")
 _WORDS = re.compile(r"(?P<hint>did you mean .*?; )?allowed: (?P<words>.*)")
-_SECTION = "keys with values"
+SECTION = "keys with values"
+"""What a section is called where something else stands."""
 _WANTED = {
     "bool_type": "true or false is allowed",
     "bool_parsing": "true or false is allowed",
@@ -34,10 +35,10 @@ _WANTED = {
     "tuple_type": "a list is allowed",
     "set_type": "a list is allowed",
     "frozen_set_type": "a list is allowed",
-    "dict_type": f"{_SECTION} are allowed",
-    "model_type": f"{_SECTION} are allowed",
-    "model_attributes_type": f"{_SECTION} are allowed",
-    "dataclass_type": f"{_SECTION} are allowed",
+    "dict_type": f"{SECTION} are allowed",
+    "model_type": f"{SECTION} are allowed",
+    "model_attributes_type": f"{SECTION} are allowed",
+    "dataclass_type": f"{SECTION} are allowed",
 }
 
 
@@ -61,7 +62,7 @@ def show_value(value: Plain, place: Place) -> str:
         case None:
             return "nothing"
         case dict():
-            return _SECTION
+            return SECTION
         case list():
             return "a list"
         case str():
@@ -130,7 +131,7 @@ def place_of(error: ErrorDetails, document: Document, base: Place) -> Place:
 def section_or(known: Iterable[str], *others: str) -> str:
     """Return what is said to be allowed where a section with these keys may stand, or a word."""
     keys = ", ".join(sorted(known))
-    return f"allowed: {', or '.join((f'{_SECTION} ({keys})', *others))}"
+    return f"allowed: {', or '.join((f'{SECTION} ({keys})', *others))}"
 
 
 def _in_one(says: list[tuple[str, str]], known: set[str]) -> str:

@@ -7,7 +7,14 @@ from pydantic import BaseModel, ValidationError
 
 from meshbridge.errors import ConfigurationError
 from meshbridge.settings.document import Document, Place, Plain, parse_document
-from meshbridge.settings.faults import explain, keys_of, place_of, show_value, unknown_key
+from meshbridge.settings.faults import (
+    SECTION,
+    explain,
+    keys_of,
+    place_of,
+    show_value,
+    unknown_key,
+)
 from meshbridge.settings.interpolation import Interpolated
 from meshbridge.settings.values import Surroundings
 
@@ -39,7 +46,7 @@ class Validation:
             )
 
     def keys(
-        self, value: Plain, place: Place, allowed: str = "keys with values are allowed"
+        self, value: Plain, place: Place, allowed: str = f"{SECTION} are allowed"
     ) -> dict[str, Plain]:
         """Return the keys of a section; one that is left empty has none."""
         if isinstance(value, dict):

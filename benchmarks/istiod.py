@@ -14,12 +14,11 @@ import math
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.istiod_changes import MOVING, Run, Size, Way, measure
-from benchmarks.report import Setting, circumstances, setting, table
+from benchmarks.report import Setting, circumstances, resting, setting, table
 from benchmarks.samples import Figure
 from rig.bed import versions
 
@@ -64,22 +63,9 @@ def figures(way: Way, runs: Sequence[Run]) -> list[Figure]:
     ]
 
 
-def copying(rest: float) -> float:
-    """Return the processor seconds of copying a dictionary of 10,000 items after a rest."""
-    held = {str(number): number for number in range(10_000)}
-    spent: list[float] = []
-    for _ in range(9):
-        time.sleep(rest)
-        begun = time.thread_time()
-        held.copy()
-        spent.append(time.thread_time() - begun)
-    return statistics.median(spent)
-
-
 def report(rows: Sequence[Figure], ratio: float, size: str, seed: Setting) -> str:
     """Return the report as Markdown."""
     istio = versions("istio")["istio"]
-    warm, rested = (f"{copying(rest) * 1e3:.2f} ms" for rest in (0, REST))
     return f"""\
 # What a changed endpoint costs with istiod
 
@@ -102,9 +88,7 @@ istiod's processor time for a change is {ratio:.0f} times as much with *rewritin
   response and handing its megabyte to gRPC, which the protocol asks for however little has changed,
   stand apart.
 
-Memory that rests may be slow on a virtual machine, so figures at a low rate are the machine's as
-much as ours: here a copy of a dictionary of 10,000 items took {warm} of processor time in a loop,
-and {rested} after {REST:g} s of sleep.
+{resting(REST)}
 """
 
 

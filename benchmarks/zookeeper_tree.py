@@ -55,7 +55,7 @@ async def filled(
     The nodes are persistent, which makes no difference to who reads them: one session with as many
     ephemeral ones would leave a transaction behind that no ZooKeeper starts with again.
     """
-    async with ZooKeeper(directory) as server, Session(server.address) as session:
+    async with ZooKeeper(directory, tuned=True) as server, Session(server.address) as session:
         tree = Tree(server, session, services, instances)
         numbers = iter(range(services))
 

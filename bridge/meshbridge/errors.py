@@ -44,12 +44,13 @@ def foremost(failed: ExceptionGroup[Exception]) -> Exception:
             return 2
         return int(isinstance(leaf, RegistryRejected))
 
-    return min(_leaves(failed), key=rank)
+    return min(leaves(failed), key=rank)
 
 
-def _leaves(failed: ExceptionGroup[Exception]) -> Iterator[Exception]:
+def leaves(failed: ExceptionGroup[Exception]) -> Iterator[Exception]:
+    """Yield each failure of a group, and of the groups in it."""
     for each in failed.exceptions:
         if isinstance(each, ExceptionGroup):
-            yield from _leaves(cast("ExceptionGroup[Exception]", each))
+            yield from leaves(cast("ExceptionGroup[Exception]", each))
         else:
             yield each

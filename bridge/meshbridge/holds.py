@@ -6,7 +6,7 @@ from collections.abc import Callable
 from structlog.typing import FilteringBoundLogger
 
 from meshbridge.guard import Effective, GuardRules, Scope
-from meshbridge.looking import utc
+from meshbridge.looking import listed, utc
 from meshbridge.problems import Problem, ProblemKind, Problems
 
 _MOST = 5
@@ -40,7 +40,7 @@ class Holds:
             self._problems.put(owner, ())
             return
         held = sorted(each.instance.id for each in effective.held)
-        named = ", ".join(held[:_MOST]) + (f" and {len(held) - _MOST} more" if held[_MOST:] else "")
+        named = listed(held, _MOST)
         since = self._time(min(each.since for each in effective.held))
         text = (
             f"the registry no longer lists {len(held)} of its "

@@ -94,7 +94,23 @@ class _Factory:
         lineage = _LINEAGE.get() if context is None else context.get(_LINEAGE)
         if lineage is not None:
             self.lineages[task] = lineage
+            task.add_done_callback(_let_go)
         return task
+
+
+def _let_go(task: asyncio.Task[Any]) -> None:
+    """Let a cancelled task go of its frames, and of all that these hold.
+
+    ``TaskGroup.__aexit__`` keeps the CancelledError in a frame that the error's traceback holds
+    (before Python 3.13): a circle that nothing leads to. Whoever awaits the task is told of its
+    cancellation by a CancelledError of its own.
+    """
+    if not task.cancelled():
+        return
+    try:
+        task.exception()
+    except asyncio.CancelledError as error:
+        error.__traceback__ = None
 
 
 def _plain(

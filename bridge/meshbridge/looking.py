@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from itertools import islice
@@ -54,6 +54,12 @@ async def nearest(
 def utc(unix: float) -> str:
     """Return a Unix time as people read it."""
     return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def listed(texts: Sequence[str], most: int) -> str:
+    """Return these with commas between them, or the first so many and how many more there are."""
+    beyond = len(texts) - most
+    return ", ".join(texts[:most]) + (f" and {beyond} more" if beyond > 0 else "")
 
 
 def counted(number: int, what: str) -> str:

@@ -206,6 +206,24 @@ def test_the_table_has_a_whole_line_for_each_endpoint(folder: Path) -> None:
     assert "\x1b" not in done.stdout
 
 
+def test_the_table_shows_which_endpoint_has_which_port(folder: Path) -> None:
+    """And the ports of the host that no endpoint has."""
+    both = [{"port": 20881, "protocol": "dubbo"}, {"port": 50052, "protocol": "tri"}]
+    instances = [
+        {"address": "10.1.0.1", "port": 20881, "protocol": "dubbo"},
+        {"address": "10.1.0.2", "ports": both},
+        {"address": "10.1.0.3", "port": 8080, "protocol": "http", "healthy": False},
+    ]
+    services = {"services": [{"name": "orders", "instances": instances}]}
+    (folder / "services.yaml").write_text(json.dumps(services))
+    done = meshbridge(folder, "dump", configuration())
+    assert [line.split()[1:3] for line in done.stdout.splitlines()[2:]] == [
+        ["dubbo-20880", "10.1.0.1:20881"],
+        ["dubbo-20880,grpc-50051", "10.1.0.2:20881,10.1.0.2:50052"],
+        ["http-80", "none"],
+    ]
+
+
 @pytest.mark.parametrize("pattern", ["orders", "orders.*", "o*.file"])
 def test_a_service_is_dumped_by_its_host_or_by_its_name_in_the_registry(
     folder: Path, pattern: str

@@ -14,11 +14,12 @@ import grpc
 import grpc.aio
 import pytest
 import structlog
+import structlog.testing
 from prometheus_client import CollectorRegistry
 
 from meshbridge.errors import ConfigurationError
 from meshbridge.outlet import OutletContext, Subscriber
-from meshbridge.problems import Problems
+from meshbridge.problems import Problem, Problems
 from meshbridge.protos.gen.envoy.config.cluster.v3.cluster_pb2 import Cluster
 from meshbridge.protos.gen.envoy.config.core.v3.base_pb2 import Node
 from meshbridge.protos.gen.envoy.service.discovery.v3.discovery_pb2 import (
@@ -32,6 +33,7 @@ from meshbridge_xds.envoy.cluster import encode_cluster
 from meshbridge_xds.envoy.endpoint import encode_endpoints
 from meshbridge_xds.envoy.names import CDS, EDS, encoded, served_type
 from meshbridge_xds.offers import Offer, Offers
+from meshbridge_xds.options import TcpListenerOptions
 from meshbridge_xds.resources import Resource, ResourceSet
 from meshbridge_xds.server import DiscoveryServer
 from rig.certificates import Authority
@@ -361,6 +363,29 @@ async def test_what_is_left_out_is_told_in_the_registrys_own_words() -> None:
         )
         plane.publish(service("a.test", endpoint(1)), without=("b.test",))
         await until(told, [].__eq__, within=5)
+
+
+async def test_a_tcp_listener_that_leads_nowhere_is_a_problem_and_a_line_in_the_log() -> None:
+    wrong = TcpListenerOptions(listen=Address("127.0.0.1", 15002), host="db.test")
+    with structlog.testing.capture_logs() as log:
+        async with control_plane(XdsOptions(listen=LOOPBACK, tcp=(wrong,))) as plane:
+            plane.publish(service("other.test", endpoint(8081)))
+
+            async def told() -> list[Problem]:
+                return list(plane.problems)
+
+            (problem,), _ = await until(told, bool, within=5)
+            assert (problem.registry, problem.subject) == ("xds", "tcp 127.0.0.1:15002")
+            assert problem.reason == "no service has the host db.test"
+            assert "outlets.xds.tcp" in problem.remedy
+            plane.publish(service("third.test", endpoint(8082)))
+            plane.publish(service("db.test", endpoint(8083)))
+            await until(told, [].__eq__, within=5)
+    said = [(each["event"], each["listener"]) for each in log if "listener" in each]
+    assert said == [
+        ("listener not opened", "tcp 127.0.0.1:15002"),
+        ("listener open", "tcp 127.0.0.1:15002"),
+    ]
 
 
 async def test_a_second_bridge_on_the_same_port_is_refused() -> None:

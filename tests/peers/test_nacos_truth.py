@@ -98,7 +98,9 @@ async def test_an_instance_is_what_was_registered(each_nacos: Nacos, tmp_path: P
         )
         async with watch(each_nacos) as watched:
             await watched.has(name, bool)
-            (instance,) = watched.instances(name) or ()
+            found = watched.instances(name)
+            assert found is not None
+            (instance,) = found
     assert instance == Instance(
         id="10.4.1.1:8443@hz-1",
         address="10.4.1.1",

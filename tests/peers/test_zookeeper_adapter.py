@@ -120,15 +120,16 @@ async def test_a_real_provider_is_known_however_it_registers(
         assert watched.reports == []
 
 
-async def test_without_being_asked_it_is_known_by_the_mapping_without_group_and_version(
+async def test_without_being_asked_it_is_known_by_mapping_and_definitions(
     zookeeper: ZooKeeper, providers: dict[str, Provider]
 ) -> None:
     """And so is one without Triple, which cannot be asked in gRPC, in any case."""
-    kept = sorted(ids(providers["local"]) + ids(providers["no-triple"]))
     async with watch(zookeeper) as watched:
-        await watched.has(GREETER, lambda found: [each.id for each in found or ()] == kept)
+        for way in ("local", "no-triple"):
+            await watched.has(f"{way}@@{GREETER}#1.0", there(providers[way]))
+        assert watched.instances(GREETER) is None
     async with watch(zookeeper, **{"dial-instances": True}) as watched:
-        await watched.has(STOCK, there(providers["no-triple"]))
+        await watched.has(f"no-triple@@{STOCK}#1.0", there(providers["no-triple"]))
         assert watched.reports == []
 
 
@@ -150,9 +151,9 @@ async def test_what_nothing_tells_is_named_with_the_ways_out(
         assert "metadata-type=remote" in local
         (without,) = (text for subject, text in reports.items() if "name='no-triple'" in subject)
         assert "dial-instances" not in without
-        assert not watched.instances(GREETER)
+        assert not watched.instances(f"local@@{GREETER}#1.0")
         await session.write(f"/dubbo/mapping/{STOCK}", b"no-triple")
-        await watched.has(STOCK, there(providers["no-triple"]))
+        await watched.has(f"no-triple@@{STOCK}#1.0", there(providers["no-triple"]))
 
 
 async def test_the_group_of_a_registry_is_the_root_of_interfaces_and_applications(
@@ -167,6 +168,9 @@ async def test_the_group_of_a_registry_is_the_root_of_interfaces_and_application
     roots = {"interface-roots": ["/acme"], "application-roots": ["/acme"]}
     async with watch(zookeeper, **roots) as watched:
         await watched.listed("/acme")
+        ((missing_root, _),) = watched.reports
+        assert str(missing_root) == "root acme", "Dubbo makes it when it first registers"
+        watched.reports.clear()
         try:
             await provider.start()
             await watched.has(GREETER, there(provider))
@@ -216,6 +220,8 @@ async def test_metadata_that_come_late_are_found(
         metadata = await session.read(f"{source}/{revision}")
         async with watch(zookeeper, chroot=chroot) as watched:
             await watched.listed(SCOPE)
+            assert [str(root) for root, _ in watched.reports] == ["root dubbo", "root services"]
+            watched.reports.clear()
             await other.write(f"{chroot}/services/remote/{node}", instance)
             await watched.has("remote", lambda found: len(found or ()) == 1)
 

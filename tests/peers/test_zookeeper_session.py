@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from aiohttp import web
 from peers.conftest import make_zookeeper
 from peers.zookeeper_following import following, options
 
@@ -69,12 +70,19 @@ async def test_a_root_that_may_not_be_read_is_a_refusal(zookeeper: ZooKeeper) ->
     await zookeeper.shell("create", "/guarded")
     await zookeeper.shell("create", "/guarded/root", "", digest_acl("bridge"))
     user = {"username": "bridge", "interface-roots": ["/guarded/root"]}
-    for fields in ({"interface-roots": ["/guarded/root"]}, user | {"password": "wrong"}):
+    for fields, reason in (
+        ({"interface-roots": ["/guarded/root"]}, "/guarded/root may not be read; set username"),
+        (user | {"password": "wrong"}, "/guarded/root may not be read by bridge, or the password"),
+        (
+            user | {"password": "wrong", "chroot": "/guarded", "interface-roots": ["/root"]},
+            "/guarded/root may not be read by bridge, or the password",
+        ),
+    ):
         for single in (False, True):
             async with following(options(zookeeper.address, **fields), single=single) as heard:
                 error = await heard.end()
                 assert isinstance(error, RegistryRejected)
-                assert "/guarded/root may not be read; give the username" in str(error)
+                assert reason in str(error)
                 assert heard.settlings == 0
     right = options(zookeeper.address, **user, password=PASSWORD)
     async with following(right) as heard:
@@ -114,6 +122,19 @@ async def test_a_child_that_we_may_not_read_comes_and_goes_all_the_same(
             assert heard.protected == ["/hidden/a/c"]
             await writer.remove("/hidden/a/c")
             await heard.until(lambda: "/hidden/a/c" not in heard.tree)
+
+
+async def test_a_port_where_http_is_spoken_is_an_outage_that_says_so() -> None:
+    async def never(_: web.BaseRequest) -> web.Response:
+        raise AssertionError("what is no HTTP is not handled")
+
+    loop = asyncio.get_running_loop()
+    async with await loop.create_server(web.Server(never), "127.0.0.1", 0) as server:
+        port: int = server.sockets[0].getsockname()[1]
+        async with following(options(f"127.0.0.1:{port}")) as heard:
+            error = await heard.end()
+    assert isinstance(error, RegistryUnavailable)
+    assert "does not speak ZooKeeper's protocol: it answers 'HTTP'" in str(error)
 
 
 async def test_an_answer_beyond_the_bound_is_an_outage(zookeeper: ZooKeeper) -> None:

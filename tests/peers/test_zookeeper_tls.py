@@ -162,6 +162,7 @@ async def test_a_port_without_tls_and_a_server_without_our_certificate_are_outag
     plain = options(f"localhost:{secured.server.port}", tls={"ca": str(secured.ca)})
     nameless = options(f"localhost:{secured.port}", tls={"ca": str(secured.ca)})
     for chosen, remedy in (
+        (options(f"localhost:{secured.port}"), "if this port speaks TLS, set tls"),
         (plain, "check that this port speaks TLS"),
         (nameless, "check that tls has the certificate it wants"),
     ):

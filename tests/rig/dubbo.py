@@ -141,6 +141,10 @@ class Provider(Application):
         """Return where it is called by that protocol."""
         return f"{protocol}://{self.offer.host}:{self.ports[protocol]}"
 
+    async def offline(self) -> None:
+        """Let it take back all that it registered, and go on answering; of Dubbo 3 only."""
+        await self.order("offline")
+
 
 class Calling:
     """The calls that a consumer makes by itself for a while."""

@@ -40,6 +40,7 @@ class ZooKeeper(Server):
         extended_types: bool = True,
         packet: int = PACKET,
         settings: Mapping[str, str] | None = None,
+        tuned: bool = False,
     ) -> None:
         """Choose its port; raises rig.bed.Missing or BuildFailed.
 
@@ -50,6 +51,8 @@ class ZooKeeper(Server):
             extended_types: Whether nodes may have a time to live.
             packet: Bytes that one request or answer may have.
             settings: Further lines of its ``zoo.cfg``, by name.
+            tuned: Whether it has the heap that ``zkServer.sh`` gives it and compiles what is used
+                much as well as it can, as in production; otherwise it is small and starts soon.
         """
         self.port = free_port()
         self.address = f"{LOOPBACK}:{self.port}"
@@ -70,6 +73,8 @@ class ZooKeeper(Server):
             f"-Djute.maxbuffer={packet}",
             "-Dzookeeper.forceSync=no",  # it outlives its own crash, not that of the machine
         ]
+        if tuned:
+            options += ["-Xmx1000m", "-XX:TieredStopAtLevel=4"]
         self._shell = java(built, SHELL, ["-server", self.address], home=home, options=options)
         server = java(built, SERVER, [str(home / "zoo.cfg")], home=home, options=options)
         super().__init__(name, directory, server)

@@ -5,22 +5,22 @@ A further kind of registry joins by a class with the members of :class:`Registry
 
 import asyncio
 import os
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Generic, Protocol, TypeVar
 
-import aiohttp
 from robustness.bed import Instances, document, replace
 
 from meshbridge.testing import Endpoint, FaultProxy
 from meshbridge.testing.faults import Hang
 from rig.crowd import Crowd
-from rig.nacos import GRPC, Nacos
 from rig.observing import refuses
-from rig.ports import free_port
+from rig.server import Server
 from rig.waiting import until
+from rig.zookeeper_crowd import ZooKeeperCrowd
 
 LATER = "later"
 """The service that is changed after a fault."""
@@ -74,24 +74,6 @@ class Registry(Protocol):
         ...
 
 
-@asynccontextmanager
-async def nacos(
-    release: Literal[2, 3], directory: Path, services: Mapping[str, Instances]
-) -> AsyncGenerator["NacosUnderTest"]:
-    """Run a Nacos that holds the services, behind a proxy that the bridge is told of."""
-    async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(Nacos(directory, release=release))
-        port = free_port(GRPC)
-        way = FaultProxy("127.0.0.1", server.port + GRPC, port=port + GRPC)
-        await stack.enter_async_context(way)
-        crowd = await stack.enter_async_context(Crowd(server.address, directory))
-        await crowd.fill({**services, LATER: later(0)})
-        await crowd.pace(FIRST, LAST)
-        yield NacosUnderTest(
-            server, way, crowd, {"adapter": "nacos", "servers": [f"127.0.0.1:{port}"]}
-        )
-
-
 def later(number: int) -> Instances:
     """Return the instances of ``later`` after so many changes."""
     return [("10.3.0.1", 8000 + number)]
@@ -102,31 +84,36 @@ def step(host: str, number: int) -> tuple[Endpoint, Endpoint]:
     return Endpoint.of(host, *later(number)[0]), Endpoint.of(host, *later(number - 1)[0])
 
 
+AServer = TypeVar("AServer", bound=Server)
+ACrowd = TypeVar("ACrowd", bound=Crowd | ZooKeeperCrowd)
+
+
 @dataclass
-class NacosUnderTest:
-    """A real Nacos, with a crowd over a connection of its own and the bridge behind a proxy."""
+class ServerUnderTest(ABC, Generic[AServer, ACrowd]):
+    """A real server, with a crowd over connections of its own and the bridge behind a proxy."""
 
-    server: Nacos
+    server: AServer
     way: FaultProxy
-    crowd: Crowd
+    crowd: ACrowd
     options: Mapping[str, object]
-    _changes: int = 0
+    _changes: int = field(default=0, init=False)
 
+    @property
+    @abstractmethod
+    def door(self) -> str:
+        """Where the server's clients come in, as ``host:port``."""
+
+    @abstractmethod
     def host(self, service: str) -> str:
         """Return the host of a service that it holds."""
-        return f"{service}.nacos"
 
-    def faults(self) -> Sequence[Fault]:
-        """Return the ways to break it."""
-        return (
-            Fault("killed", self._kill, self._start, lasts=10.0),
-            Fault("hung", self._hang, self._resume, lasts=12.0, shown_within=16.0),
-            Fault("cut off", self._cut_off, self.way.mend, lasts=12.0, shown_within=16.0),
-            Fault(
-                "wiped", self._wipe, self._start, lasts=1.0, returns=self._let_return, empties=True
-            ),
-            Fault("restarted", self._stop, self._start, lasts=0.0),
-        )
+    @abstractmethod
+    async def has(self, service: str) -> bool:
+        """Whether the service has an instance there."""
+
+    @abstractmethod
+    async def _ask(self) -> None:
+        """Ask the server something; raises TimeoutError if it does not answer within a second."""
 
     async def change(self) -> tuple[Endpoint, Endpoint]:
         """Register another instance of ``later`` in the place of the one before."""
@@ -137,10 +124,6 @@ class NacosUnderTest:
     async def refilled(self) -> None:
         """Wait until the crowd has registered all."""
         await self.crowd.settle()
-
-    async def has(self, service: str) -> bool:
-        """Whether the service has an instance there."""
-        return bool(await self.server.instances(service))
 
     async def _kill(self) -> str:
         await self.server.kill()
@@ -155,11 +138,15 @@ class NacosUnderTest:
 
     async def _hang(self) -> str:
         self.server.pause()
-        return await self._is_silent()
+        try:
+            await self._ask()
+        except TimeoutError:
+            return "its port is open and nothing is answered"
+        return ""
 
     async def _resume(self) -> None:
         self.server.resume()
-        await until(self.server.is_ready, bool, within=60)
+        await until(self.server.is_up, bool, within=60)
 
     async def _cut_off(self) -> str:
         await self.way.inject(Hang())
@@ -175,17 +162,7 @@ class NacosUnderTest:
         self.crowd.process.resume()
 
     def _refuses(self) -> str:
-        grpc = f"127.0.0.1:{self.server.port + GRPC}"
-        return f"{grpc} refuses" if refuses(grpc) else ""
-
-    async def _is_silent(self) -> str:
-        limit = aiohttp.ClientTimeout(total=1)
-        try:
-            async with aiohttp.ClientSession(timeout=limit) as session:
-                await session.get(f"http://{self.server.address}/nacos/")
-        except TimeoutError:
-            return "its port is open and nothing is answered"
-        return ""
+        return f"{self.door} refuses" if refuses(self.door) else ""
 
 
 @asynccontextmanager

@@ -26,7 +26,7 @@ from robustness.istiod_mesh import (
     unanswered,
 )
 from robustness.mesh import QUIET, judge_history
-from robustness.registries import NacosUnderTest, nacos
+from robustness.nacos import NacosUnderTest, nacos
 from robustness.zookeeper import ZooKeeperUnderTest, zookeeper
 
 from meshbridge.admin.client import ask

@@ -12,7 +12,8 @@ import pytest
 from robustness.bed import Bed, Instances
 from robustness.findings import Bar
 from robustness.mesh import judge_history, patient_bootstrap
-from robustness.registries import LATER, Fault, Registry, file, nacos
+from robustness.nacos import nacos
+from robustness.registries import LATER, Fault, Registry, file
 from robustness.subscriber import DeltaClient, channel, open_stream
 from robustness.zookeeper import zookeeper
 

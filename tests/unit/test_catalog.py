@@ -13,7 +13,14 @@ from meshbridge.catalog import Catalog, Resolved
 from meshbridge.catalog.merging import bounded, virtual_address
 from meshbridge.problems import Problem, ProblemKind, Problems
 from meshbridge.publish import ClaimKey, Published, PublishRules, Registry, publish
-from meshbridge.registration import Health, Instance, InstancePort, RegisteredService, ServiceId
+from meshbridge.registration import (
+    Health,
+    Instance,
+    InstancePort,
+    Kind,
+    RegisteredService,
+    ServiceId,
+)
 from meshbridge.service import Endpoint, Service, Source, versioned
 
 
@@ -188,6 +195,50 @@ def test_the_first_registry_has_a_host_that_several_claim() -> None:
     resolved = catalog.take()
     assert service(resolved, "orders.nacos").sources == (Source("second", "orders"),)
     assert problems(resolved) == []
+
+
+def interface(at: Registry, version: str = "") -> Published | None:
+    """Return what a registry claims of an interface that is registered in both."""
+    name = ServiceId("", "", "com.acme.Orders", version)
+    endpoint = instance(at.order + 1, "dubbo")
+    return publish(RegisteredService(name, (endpoint,), kind=Kind.DUBBO_INTERFACE), at, "scope")
+
+
+OTHER_DOMAIN: dict[str, object] = {"domain": "west"}
+
+
+@pytest.mark.parametrize("version", ["", "1.0.0"])
+@pytest.mark.parametrize(
+    ("first", "second", "served"),
+    [
+        ({}, {}, 1),
+        ({}, OTHER_DOMAIN, 1),
+        ({"share": "both"}, {"share": "both"}, 2),
+        ({}, {"exclude": ["com.acme.*"]}, 1),
+        ({}, {"host": "dubbo2istio"}, 2),
+        ({}, {"host": "slime"}, 2),
+        ({"host": "dubbo2istio"}, {"host": "dubbo2istio"}, 1),
+    ],
+)
+def test_who_loses_the_host_of_a_dubbo_interface_is_told_what_helps(
+    first: dict[str, object], second: dict[str, object], served: int, version: str
+) -> None:
+    """Another domain does not; each of the ways that the remedy names does."""
+    both = (
+        interface(registry("east", 0, **first), version),
+        interface(registry("west", 1, **second), version),
+    )
+    resolved = fill(Catalog(), *(each for each in both if each))
+    endpoints = [each for found in resolved.services.values() if found for each in found.endpoints]
+    assert len(endpoints) == served
+    helped = served == 2 or None in both
+    told = problems(resolved)
+    assert bool(told) is not helped
+    for problem in told:
+        assert problem.registry == "west"
+        assert "publish.domain" not in problem.remedy
+        for way in ("publish.share", "publish.exclude", "dubbo2istio", "slime"):
+            assert way in problem.remedy
 
 
 def test_a_native_host_goes_before_a_renamed_one_of_an_earlier_registry() -> None:

@@ -334,6 +334,34 @@ def test_a_tcp_listener_is_there_while_its_service_has_the_port() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("there", "port", "reason"),
+    [
+        ((), None, "no service has the host db.test"),
+        ((service("db.test", ports=()),), None, "db.test has no ports, as its instances have none"),
+        (
+            (service("db.test", ports=(HTTP, TCP)),),
+            20880,
+            "db.test has no port 20880, but 80, 9000",
+        ),
+    ],
+)
+def test_a_tcp_listener_that_leads_nowhere_is_named_until_it_leads_somewhere(
+    there: tuple[Service, ...], port: int | None, reason: str
+) -> None:
+    dubbo = Port(20880, "dubbo", "dubbo-20880")
+    by = Encoder((), (replace(TCP_LISTENER, port=port),))
+    first = snapshot(*there)
+    encode(first, by)
+    (unopened,) = by.unopened()
+    assert (unopened.subject, unopened.reason) == ("tcp 127.0.0.1:15002", reason)
+    second = snapshot(service("other.test"), service("db.test", ports=(dubbo,)), after=first)
+    encode(second, by)
+    assert by.unopened() == ()
+    encode(second.with_changes({"db.test": None}), by)
+    assert [each.reason for each in by.unopened()] == ["no service has the host db.test"]
+
+
 def test_grpc_finds_a_listener_under_each_name_and_no_proxy_is_told_of_it() -> None:
     offer = encode(snapshot(service("a.test", ports=(HTTP, GRPC), aliases=("a",))))
     listeners = offered(offer, LDS)
@@ -419,6 +447,7 @@ def test_the_way_to_a_snapshot_leaves_no_trace(steps: list[list[Service | str]])
         fresh = encoder()
         assert everything(offer) == everything(encode(Snapshot(now.services), fresh))
         assert by.omissions() == fresh.omissions()
+        assert by.unopened() == fresh.unopened()
         names = [name for host in routes(offer).virtual_hosts for name in host.domains]
         assert len(names) == len(set(names))
     for url in (CDS, EDS, LDS, RDS):

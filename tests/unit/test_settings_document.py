@@ -35,6 +35,25 @@ def test_scalars_are_read_as_yaml_1_2_does(text: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: [/dubbo\nb: 1", "expected ',' or ']', but got ':'"),
+        ("a: {b: c", "expected ',' or '}', but got '<stream end>'"),
+        ('a: "\\q"', "found unknown escape character 'q'"),
+        ("a: !<t", r"expected '>', but found '\x00'"),
+        ("a: *hunter2", "found undefined alias '***'"),
+        ("a: !hunter2!b c", "found undefined tag handle '***'"),
+    ],
+)
+def test_the_parsers_words_are_shown_and_the_documents_are_not(text: str, said: str) -> None:
+    """What stands in the wrong place may be a part of a password; which sign was wanted is not."""
+    with pytest.raises(ConfigurationError) as refused:
+        parse_document(text.encode(), "x")
+    (fault,) = refused.value.faults
+    assert fault.partition(" is not YAML: ")[2] == said
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "[" * 5000,

@@ -331,6 +331,24 @@ def test_registries_keep_the_order_of_the_file(load: Load) -> None:
             HEAD + ENTRY + "outlets: [plain]\n",
             "4: outlets: found a list; keys with values are allowed",
         ),
+        (
+            HEAD + ENTRY + "outlets: {plain: {tls: true}}\n",
+            (
+                "4: outlets.plain.tls: found true; allowed: keys with values "
+                '(allow, certificate, client-ca, key), or "none"'
+            ),
+        ),
+        (
+            HEAD + ENTRY + "outlets: {plain: {tls: nnoe}}\n",
+            (
+                '4: outlets.plain.tls: found "nnoe"; did you mean "none"?; allowed: keys with '
+                'values (allow, certificate, client-ca, key), or "none"'
+            ),
+        ),
+        (
+            HEAD + ENTRY + "status: true\n",
+            '4: status: found true; allowed: keys with values (listen, tls), or "none"',
+        ),
         ("version: 1\n", "registries: missing; it must be a list of at least one registry"),
         ("version: 1\nregistries: []\n", "2: registries: must be a list of at least one registry"),
         ("[]\n", "holds a list; it must hold at least version, registries and outlets"),

@@ -7,6 +7,7 @@ from typing import Never
 from prometheus_client import Gauge
 from pydantic import BaseModel
 
+from meshbridge.memory import LOADED, settle
 from meshbridge.outlet import Delivery, OutletContext, Subscriber
 from meshbridge.problems import Problem, ProblemKind
 from meshbridge.service import Service, first_source
@@ -21,6 +22,12 @@ from meshbridge_xds.server import DiscoveryServer
 
 _SLICE = 0.005
 """Seconds of encoding after which everybody else has a turn."""
+
+_UNOPENED = (
+    "proxies open it once there is one; if the host or port is wrong, correct outlets.xds.tcp "
+    "(`meshbridge dump` shows all hosts and their ports)"
+)
+"""What to do about a TCP listener that leads nowhere."""
 
 
 class Xds:
@@ -78,22 +85,31 @@ class Xds:
             registry=context.metrics,
         )
         seen: Snapshot | None = None
+        unopened: tuple[Omission, ...] = ()
         while True:
             seen = await snapshots.after(seen)
             offers.publish(await _in_slices(encoder, seen, context.clock))
             encoded.set(encoder.encoded)
             context.problems("xds encoder", _problems(encoder.omissions(), seen))
+            before, unopened = unopened, encoder.unopened()
+            if unopened != before:
+                _log_listeners(context, before, unopened)
+                context.problems("xds listeners", map(_unopened_problem, unopened))
 
 
 async def _in_slices(encoder: Encoder, snapshot: Snapshot, clock: Callable[[], float]) -> Offer:
     steps = encoder.encode(snapshot)
     until = clock() + _SLICE
+    taken = 0
     while True:
         try:
             next(steps)
         except StopIteration as done:
             offer: Offer = done.value
             return offer
+        taken += 1
+        if not taken % LOADED:  # a first snapshot, or one after an outage: it stays
+            settle()
         if clock() >= until:
             await asyncio.sleep(0)
             until = clock() + _SLICE
@@ -123,3 +139,28 @@ def _problems(omissions: Mapping[str, Iterable[Omission]], snapshot: Snapshot) -
         for source in (first_source(snapshot.services[host], "xds"),)
         for omission in left_out
     ]
+
+
+def _unopened_problem(listener: Omission) -> Problem:
+    return Problem(
+        registry="xds",
+        subject=listener.subject,
+        kind=ProblemKind.OTHER,
+        reason=listener.reason,
+        remedy=_UNOPENED,
+    )
+
+
+def _log_listeners(
+    context: OutletContext, before: tuple[Omission, ...], now: tuple[Omission, ...]
+) -> None:
+    """Say which TCP listeners lead nowhere since this snapshot, and which lead somewhere again."""
+    for each in now:
+        if each not in before:
+            context.logger.warning(
+                "listener not opened", listener=each.subject, reason=each.reason, next=_UNOPENED
+            )
+    remaining = {each.subject for each in now}
+    for each in before:
+        if each.subject not in remaining:
+            context.logger.info("listener open", listener=each.subject)

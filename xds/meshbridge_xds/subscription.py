@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
+from meshbridge_xds.agenda import Agenda
 from meshbridge_xds.exchange import Answer, DeltaRequest, Response, Standing, StateRequest
 from meshbridge_xds.holding import Holding
 from meshbridge_xds.interest import Change, Interest
@@ -33,7 +34,7 @@ class Subscription:
         self.sent_version = self.accepted_version = ""
         self._delta = delta
         self._whole = kind.whole and not delta
-        self._asked = self._owed = False
+        self._asked = False
         self._offered: ResourceSet | None = None
         self._sent: Response | None = None
         self._count = 0
@@ -43,11 +44,7 @@ class Subscription:
         # Names that it may hold in an older version though it has not said so: of responses that it
         # refused it may have taken a part, and state of an earlier stream may not have been told.
         self._unknown: set[str] = set()
-        # What to look at next: names that may differ (None: all), names to tell of in any case,
-        # and whether an answer is owed even if there is nothing to tell.
-        self._doubtful: set[str] | None = None
-        self._rest: list[str] = []
-        self._due: AbstractSet[str] = frozenset()
+        self._agenda = Agenda()
 
     @property
     def waiting(self) -> bool:
@@ -57,11 +54,7 @@ class Subscription:
     @property
     def unsettled(self) -> bool:
         """Whether :meth:`respond` has to look for something to say; it may find nothing."""
-        if not self._asked or self._sent is not None:
-            return False
-        return self._doubtful is None or bool(
-            self._owed or self._doubtful or self._due or self._rest
-        )
+        return self._asked and self._sent is None and bool(self._agenda)
 
     @property
     def held(self) -> Mapping[str, Resource]:
@@ -106,23 +99,20 @@ class Subscription:
         """Take in what is offered now."""
         if resources is self._offered:
             return
-        touched = resources.touched(self._offered)
+        self._agenda.doubt(resources.touched(self._offered))
         self._offered = resources
-        if touched is None or self._doubtful is None:
-            self._doubtful = None
-        else:
-            self._doubtful |= touched
 
     def resend(self, names: AbstractSet[str]) -> None:
         """Tell of these names again, if they are asked for, whatever the subscriber holds."""
-        self._tell(self._interest.among(names))
+        self._agenda.tell(self._interest.among(names))
 
     def respond(self) -> Response | None:
         """Return the response that is due now, if any, and remember it as sent."""
         offered = self._offered
         if offered is None or not self.unsettled:
             return None
-        part, due, candidates = Part(self.kind.part), self._due, list[str]()
+        agenda, part, candidates = self._agenda, Part(self.kind.part), list[str]()
+        due, owed, parted = agenda.due, agenda.owed, bool(agenda.rest)
         if self._is_all_news(offered):
             part.fresh = offered.listed
         else:
@@ -135,10 +125,8 @@ class Subscription:
                 part.look_at_refused(held, due=name in due)
             else:
                 part.look(name, now, held, due=name in due, taken=name in self._unknown)
-        ended, self._rest = bool(self._rest), candidates[part.looked_at :]
-        owed, self._owed, self._doubtful = self._owed, False, set()
-        self._due = due & frozenset(self._rest) if self._rest else frozenset()
-        return self._compose(offered, part, owed=owed, ended=ended and not self._rest)
+        agenda.worked_off(candidates[part.looked_at :])
+        return self._compose(offered, part, owed=owed, ended=parted and not agenda.rest)
 
     def _compose(
         self, offered: ResourceSet, part: Part, *, owed: bool, ended: bool
@@ -151,7 +139,7 @@ class Subscription:
             gone = ()
         if not (resources or gone or (owed and (self._whole or self._delta))):
             return None
-        everything = self._interest.wildcard and not self._interest.names and not self._rest
+        everything = self._interest.wildcard and not self._interest.names and not self._agenda.rest
         complete = resources is offered.listed or (
             (everything or (ended and self._interest.is_all(offered))) and not self.refused()
         )
@@ -178,22 +166,21 @@ class Subscription:
     def _is_all_news(self, offered: ResourceSet) -> bool:
         """Whether it is a first answer of exactly what is listed, the same for all who ask so."""
         return (
-            self._doubtful is None
+            self._agenda.everything
             and not self.held
             and not self._refusals
             and self._interest.is_all(offered)
-            and self._due <= offered.listed.keys()
+            and self._agenda.due <= offered.listed.keys()
             and not (self.kind.part and offered.size > self.kind.part)
         )
 
     def _candidates(self, offered: ResourceSet) -> list[str]:
         """Return the names that may be news and concern the subscriber, sorted."""
-        if self._doubtful is None:
+        agenda = self._agenda
+        if agenda.everything:
             held = self.held.keys() | self._unknown
-            return sorted(self._interest.wanted(offered) | held | self._due)
-        if not self._doubtful and self._rest and self._due <= set(self._rest):
-            return self._rest
-        return sorted(self._interest.among(self._doubtful.union(self._due, self._rest)))
+            return sorted(self._interest.wanted(offered) | held | agenda.due)
+        return agenda.rest if agenda.only_rest else sorted(self._interest.among(agenda.names()))
 
     def _selection(self, offered: ResourceSet) -> dict[str, Resource]:
         """Return all that is asked for, in the held version where the newest was refused."""
@@ -229,10 +216,9 @@ class Subscription:
             name for name, each in held if each and each.version == bad[name].version
         )
         # The rest of the response may or may not have been taken: it is told again.
-        if self._doubtful is not None:
-            self._doubtful.update(sent.resources, sent.removed)
+        self._agenda.doubt((*sent.resources, *sent.removed))
         told = {each.name for each in sent.fresh} if self._whole else sent.resources.keys()
-        self._tell((told | set(sent.removed)) - bad.keys())
+        self._agenda.tell((told | set(sent.removed)) - bad.keys())
         return Answer(refused=tuple(sorted(bad)), words=error)
 
     def _accept(self, sent: Response) -> None:
@@ -254,9 +240,9 @@ class Subscription:
         """Take all names of a state-of-the-world request in."""
         change = self._interest.replace(request.names)
         self._owe(change)
-        self._owed = self._owed or first
-        self._due = self._interest.among(self._due)
-        self._tell(change.told)
+        self._agenda.owed = self._agenda.owed or first
+        self._agenda.due = self._interest.among(self._agenda.due)
+        self._agenda.tell(change.told)
         if (change.given_up or change.wildcard_ended) and not self._interest.wildcard:
             self._forget_unnamed()
 
@@ -269,29 +255,25 @@ class Subscription:
         if first:
             known = self._interest.among(request.known.keys())
             self._holding.put({name: Resource(name, request.known[name]) for name in known})
-            self._tell(change.told - self.held.keys() if self.held else change.told)
+            self._agenda.tell(change.told - self.held.keys() if self.held else change.told)
         else:
-            self._tell(change.told)
+            self._agenda.tell(change.told)
         if self._interest.wildcard:
-            self._tell(change.given_up)
+            self._agenda.tell(change.given_up)
         elif change.given_up or change.wildcard_ended:
             self._forget_unnamed()
 
     def _owe(self, change: Change) -> None:
         """Owe an answer about everything to who asks for everything from now on."""
         if change.wildcard_begun:
-            self._owed, self._doubtful = True, None
-
-    def _tell(self, names: AbstractSet[str]) -> None:
-        """Owe an answer about these; shares the set of who asks for all of them at once."""
-        self._due = self._due | names if self._due else names
+            self._agenda.owed = True
+            self._agenda.doubt(None)
 
     def _doubt(self, names: AbstractSet[str]) -> None:
         """Expect that the subscriber does not hold these any more."""
         if names:
             self._holding.drop(names)
-            if self._doubtful is not None:
-                self._doubtful |= names
+            self._agenda.doubt(names)
 
     def _forget_unnamed(self) -> None:
         """Forget all about names that are not asked for any more."""
@@ -299,5 +281,5 @@ class Subscription:
         if self._sent is not None:
             # It may ask for everything again before it answers, but has forgotten what it held.
             self._sent = replace(self._sent, complete=None)
-        self._due &= self._interest.names
+        self._agenda.due &= self._interest.names
         self._unknown &= self._interest.names

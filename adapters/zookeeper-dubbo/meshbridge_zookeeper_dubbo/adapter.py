@@ -2,11 +2,11 @@
 
 import asyncio
 from datetime import timedelta
-from typing import ClassVar, Never, cast
+from typing import ClassVar, Never
 
 from pydantic import BaseModel
 
-from meshbridge import Context, Emit, RegistryRejected, RegistryUnavailable
+from meshbridge import Context, Emit
 from meshbridge.errors import foremost
 from meshbridge_zookeeper_dubbo.fetching import Fetching
 from meshbridge_zookeeper_dubbo.holdings import Holdings
@@ -60,15 +60,12 @@ class ZooKeeperDubbo:
             error = foremost(failed)
             if isinstance(error, OversizedAnswer):
                 self._together = 1  # alone, each node may be small enough
-            if not isinstance(error, RegistryRejected | RegistryUnavailable):
-                raise error from failed
-            _forget_frames(failed)
-            raise error from None
+            raise error from failed
         raise AssertionError("a tree is followed until that fails")
 
     async def _follow(self, session: Session, emit: Emit) -> None:
         holdings = Holdings(self._roots, dials=self._options.dial_instances, before=self._last)
-        telling = Telling(self.scopes[0], holdings, self._context, emit)
+        telling = Telling(self.scopes[0], holdings, self._context, emit, self._options.chosen_roots)
         fetching = Fetching(
             holdings.applications, self._roots, self._options, self._context, telling.look
         )
@@ -83,18 +80,3 @@ class ZooKeeperDubbo:
             if last is not None:
                 await telling.free(last)
             await telling.keep_telling(fetching.look)
-
-
-def _forget_frames(error: BaseException | None) -> None:
-    """Let go of what the frames of an outage hold: all that was read, in a circle with the error.
-
-    What was loaded is out of the collector's sight (meshbridge.memory), so a circle would stay.
-    """
-    if error is None or error.__traceback__ is None:
-        return
-    error.__traceback__ = None
-    for each in (error.__cause__, error.__context__):
-        _forget_frames(each)
-    if isinstance(error, BaseExceptionGroup):
-        for leaf in cast("BaseExceptionGroup[BaseException]", error).exceptions:
-            _forget_frames(leaf)

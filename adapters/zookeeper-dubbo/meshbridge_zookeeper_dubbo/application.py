@@ -1,7 +1,7 @@
 """What is kept of one application and of each of its instances; pure."""
 
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
@@ -14,11 +14,14 @@ from meshbridge_dubbo import (
     application_instance,
     read_instance,
 )
-from meshbridge_zookeeper_dubbo.records import AGAIN, Fault, plain
+from meshbridge_zookeeper_dubbo.records import AGAIN, VARIANTS, Fault, plain
 from meshbridge_zookeeper_dubbo.revisions import Revision
 
+REMOTE: Final = "remote"
+"""Where metadata are that the registry holds (``storage-type``)."""
 _KEPT: Final = "the application keeps them to itself, and no mapping names any"
 _WAYS: Final = "let it register with metadata-type=remote or register-mode=all"
+_AGAIN: Final = "start it again, so that it writes them, or let it register with register-mode=all"
 _UNNAMED: Final = "the application tells no revision of them, and no mapping names any"
 _ALSO: Final = "let it register its interfaces, too, as without registry-type=service"
 _DIALS: Final = f"set dial-instances: true, or {_WAYS}"
@@ -41,8 +44,8 @@ class Serves(NamedTuple):
     """Of the instance's node."""
     interfaces: dict[str, tuple[Provider, ...]]
     """By the interface; empty for one that it serves no longer."""
-    guessed: bool = False
-    """Whether groups and versions are not known."""
+    guessed: frozenset[str] = frozenset()
+    """Those of which group and version are not known."""
 
 
 class How(enum.Enum):
@@ -61,6 +64,8 @@ class Judged(NamedTuple):
     how: How = How.TOLD
     agreed: Sequence[Provider] = ()
     """What is told of it, which its weight and its labels are found in."""
+    guessed: frozenset[str] = frozenset()
+    """Interfaces of which group and version are not known."""
 
 
 @dataclass(slots=True)
@@ -79,6 +84,8 @@ class Node:
     """Whether nothing tells what it serves."""
     guessed: bool = False
     """Whether what it serves was guessed last."""
+    vague: frozenset[str] = frozenset()
+    """The interfaces of which neither group nor version could be."""
     by_urls: bool = False
     """Whether URLs of interfaces have told of it: then what it serves is never guessed."""
     metadata: ApplicationMetadata | None = None
@@ -104,17 +111,17 @@ class Node:
 
     def serve(self, path: str, judged: Judged) -> Serves:
         """Take what it serves, and return what of that may be news."""
-        served, how, agreed = judged
+        served, how, agreed, guessed = judged
         if isinstance(self.value, ApplicationInstance):
             self.instance = application_instance(self.value, agreed)
-        self.unknown, self.guessed = how is How.UNKNOWN, how is How.GUESSED
+        self.unknown, self.guessed, self.vague = how is How.UNKNOWN, how is How.GUESSED, guessed
         self.faults = served.faults
         interfaces: dict[str, list[Provider]] = {name: [] for name in self.interfaces}
         for each in served.providers:
             interfaces.setdefault(each.service.name, []).append(each)
         self.interfaces = frozenset(name for name, told in interfaces.items() if told)
         by_name = {name: tuple(told) for name, told in interfaces.items()}
-        return Serves(path, by_name, how is How.GUESSED)
+        return Serves(path, by_name, guessed)
 
 
 @dataclass(slots=True)
@@ -161,10 +168,23 @@ def unknown(value: ApplicationInstance, failure: str | None) -> Fault:
         return Fault(name, "interfaces", _UNNAMED, _ALSO)
     record = f"interfaces of revision {value.revision}"
     if failure is not None:
-        return Fault(name, record, f"they cannot be fetched: {failure}", _WAYS)
+        way = _AGAIN if value.storage == REMOTE else f"let the bridge reach it, or {_WAYS}"
+        return Fault(name, record, f"they cannot be fetched: {failure}", way)
     if value.answers_over_triple:
         return Fault(name, record, _KEPT, _DIALS)
     return Fault(name, record, f"{_KEPT}; without Triple it cannot be asked", _WAYS)
+
+
+def vague(value: ApplicationInstance, interfaces: Collection[str]) -> Fault:
+    """Return what is said of an application whose groups and versions nothing tells."""
+    name = plain(value.application)
+    few = ", ".join(sorted(interfaces)[:3])
+    reason = (
+        f"no service definition tells group and version of {len(interfaces)} of its interfaces"
+        f" ({few}): they are taken to have none"
+    )
+    ways = _DIALS if value.answers_over_triple else _WAYS
+    return Fault(name, VARIANTS, reason, f"{ways}, or with report-definition=true")
 
 
 def out(value: ApplicationInstance, told: Iterable[Provider]) -> tuple[Provider, ...]:

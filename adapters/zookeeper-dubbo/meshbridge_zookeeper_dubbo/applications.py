@@ -1,12 +1,4 @@
-"""Keeps the instances of applications, and works out which interfaces each of them serves; pure.
-
-An instance does not say what it serves. That is told, the surest first, by
-
-* the metadata of its revision, which the registry holds or the instance itself tells when asked;
-* the URLs of the interfaces, where it registers both ways (Dubbo's default). These are complete,
-  so that a mapping, which nobody ever takes back, adds nothing to them;
-* the mapping of interfaces to applications, read in reverse, which knows no group and no version.
-"""
+"""Keeps the instances of applications, and says which interfaces each of them serves; pure."""
 
 from collections.abc import Collection, Iterable, Iterator
 from typing import Final
@@ -16,31 +8,25 @@ from meshbridge_dubbo import (
     ApplicationInstance,
     ApplicationMetadata,
     Provider,
-    Served,
-    guessed_providers,
-    providers_of,
 )
 from meshbridge_zookeeper_dubbo.application import (
+    REMOTE,
     Application,
-    How,
-    Judged,
     Node,
     Serves,
     Wanted,
-    out,
     read,
     unknown,
+    vague,
 )
+from meshbridge_zookeeper_dubbo.definitions import Defined, Definitions
 from meshbridge_zookeeper_dubbo.endpoints import Endpoints
 from meshbridge_zookeeper_dubbo.interface import Told
-from meshbridge_zookeeper_dubbo.records import AGAIN, Fault, plain
+from meshbridge_zookeeper_dubbo.judging import Judging
+from meshbridge_zookeeper_dubbo.records import AGAIN, Fault, plain, unreadable
 from meshbridge_zookeeper_dubbo.revisions import Revision, Revisions
 
-REMOTE: Final = "remote"
-STEP: Final = 100
-"""Interfaces of an instance that are worked out at once: in 2 ms."""
 _LATE: Final = "nobody has answered yet"
-_NOTHING: Final = Judged(Served(()))
 
 
 class Applications:
@@ -55,13 +41,18 @@ class Applications:
         ``dials`` says whether instances that can be asked are.
         """
         self._changed = changed
-        self._dials = dials
         self._applications: dict[str, Application] = {}
         self.instances: dict[str, Node] = {}
         """By the paths of their nodes."""
         self._before: dict[str, Node] = before.instances if before else {}
         self.revisions: Revisions = Revisions(before.revisions if before else None)
+        self.definitions: Definitions = Definitions(
+            self.revisions, before.definitions if before else None
+        )
         self.endpoints = Endpoints()
+        self._judging = Judging(self.revisions, self.endpoints, self.definitions, dials=dials)
+        self._hidden: dict[str, None] = {}
+        """The paths of nodes that may not be read and would tell all mappings below them."""
         self.stirred: dict[str, None] = {}
         """The paths of instances that may serve something else."""
 
@@ -69,6 +60,7 @@ class Applications:
         """Let go of what was known before."""
         self._before = {}
         self.revisions.forget()
+        self.definitions.forget()
 
     def list(self, application: str, path: str) -> None:
         """Note that an application has a node."""
@@ -97,6 +89,7 @@ class Applications:
         served = frozenset[str]()
         if last is not None:
             self._unlink(path, last)
+            self.definitions.look_again(application)
             served = last.interfaces
         known = self._before.get(path)
         if known is not None and known.data == key:
@@ -127,6 +120,7 @@ class Applications:
             return None
         self._unlink(path, node)
         self.stirred.pop(path, None)
+        self.definitions.leave(node.application, path)
         self._known(node.application).nodes.discard(path)
         self._dispose(node.application)
         return Serves(path, dict.fromkeys(node.interfaces, ()))
@@ -142,6 +136,17 @@ class Applications:
             known = self._known(application)
             known.mapped.add((interface, path))
             self._stir(known.nodes)
+
+    def hide(self, path: str) -> None:
+        """Take it that a node may not be read that would tell mappings of any application."""
+        self._hidden[path] = None
+        self._change_guessed()
+
+    def reveal(self, path: str) -> None:
+        """Take it that a node was read or is not there."""
+        if path in self._hidden:
+            del self._hidden[path]
+            self._change_guessed()
 
     def mind(self, application: str, path: str, faults: tuple[Fault, ...]) -> None:
         """Take what is to be said of the rule at a path that names an application."""
@@ -185,6 +190,14 @@ class Applications:
         self._stir(self.revisions.fail(revision, reason))
         self._changed[revision[0]] = None
 
+    def define(self, application: str, defined: Defined) -> None:
+        """Take what an application's service definitions tell."""
+        self._stir(self.definitions.learn(application, defined))
+
+    def fail_to_define(self, application: str, reason: str) -> None:
+        """Take it that they cannot be read now."""
+        self._stir(self.definitions.fail(application, reason))
+
     def serving(self) -> Iterator[Serves | None]:
         """Yield what one more instance serves, and ``None`` after each step towards it.
 
@@ -192,21 +205,13 @@ class Applications:
         """
         path, _ = self.stirred.popitem()
         node = self.instances[path]
-        judged = self._judge(path, node)
-        metadata = node.metadata
-        if metadata is not None and isinstance(node.value, ApplicationInstance):
-            providers: list[Provider] = []
-            faults = list(metadata.faults)
-            for at in range(0, len(metadata.exported), STEP):
-                part = ApplicationMetadata("", "", metadata.exported[at : at + STEP], ())
-                served = providers_of(node.value, part)
-                providers += served.providers
-                faults += served.faults
+        mapped = self._applications[node.application].mapped
+        for judged in self._judging.judge(path, node, mapped):
+            if judged is None:
                 yield None
-            judged = Judged(Served(tuple(providers), tuple(faults)), agreed=providers)
-        if self.instances.get(path) is node:  # else it has become another meanwhile
-            self._changed[node.application] = None
-            yield node.serve(path, judged)
+            elif self.instances.get(path) is node:  # else it has become another meanwhile
+                self._changed[node.application] = None
+                yield node.serve(path, judged)
 
     def service(self, application: str) -> Told | None:
         """Return what is said of an application, ``None`` if there is none."""
@@ -216,6 +221,8 @@ class Applications:
         name = plain(application)
         instances: dict[str, Instance] = {}
         faults = {fault for told in known.wrong.values() for fault in told}
+        undefined = set(self.definitions.faults(application))
+        faults |= undefined
         for path in sorted(known.nodes):
             node = self.instances[path]
             if isinstance(node.value, Fault):
@@ -224,6 +231,10 @@ class Applications:
             instance = node.instance or node.value.instance
             instances.setdefault(instance.id, instance)
             faults.update(Fault(name, key, reason, AGAIN) for key, reason in node.faults)
+            if node.unknown or node.guessed:
+                faults.update(unreadable(name, path) for path in self._hidden)
+            if node.vague and not undefined:
+                faults.add(vague(node.value, node.vague))
             if node.unknown:
                 failure = self.revisions.failures.get((application, node.value.revision))
                 faults.add(unknown(node.value, failure))
@@ -259,40 +270,11 @@ class Applications:
         if isinstance(node.value, ApplicationInstance):
             self.endpoints.unlink(path, node.value.instance)
 
+    def _change_guessed(self) -> None:
+        """Have told again what only mappings tell of, or might."""
+        for node in self.instances.values():
+            if node.unknown or node.guessed:
+                self._changed[node.application] = None
+
     def _stir(self, paths: Iterable[str]) -> None:
         self.stirred.update(dict.fromkeys(paths))
-
-    def _judge(self, path: str, node: Node) -> Judged:
-        """Return what an instance serves as far as that is not told by its metadata."""
-        value = node.value
-        if isinstance(value, Fault) or not value.exports:
-            return _NOTHING
-        told = self.endpoints.told(value.instance)
-        node.by_urls = node.by_urls or bool(told)
-        comes = self._comes(path, node, value)
-        metadata = self.revisions.known.get(node.revision) if node.revision else None
-        if comes and not told:
-            metadata = node.metadata  # of the revision before, which the same process had
-        node.metadata = metadata
-        if metadata is not None:
-            return _NOTHING  # besides what they tell
-        if node.by_urls:
-            return Judged(Served(out(value, told)), agreed=told)
-        if comes and not node.guessed:
-            return _NOTHING  # it comes in a moment
-        mapped = {interface for interface, _ in self._known(node.application).mapped}
-        if not mapped:
-            return Judged(Served(()), How.UNKNOWN)
-        return Judged(guessed_providers(value, mapped), How.GUESSED)
-
-    def _comes(self, path: str, node: Node, value: ApplicationInstance) -> bool:
-        """Have an instance's metadata fetched if they must be; return whether they may come."""
-        revision = node.revision
-        if revision is None:
-            return False
-        asked = self._dials and value.answers_over_triple and not node.by_urls
-        if revision in self.revisions.known or not (value.storage == REMOTE or asked):
-            self.revisions.lack_not(revision, path)
-            return False
-        self.revisions.lack(revision, path, remote=value.storage == REMOTE)
-        return revision not in self.revisions.failures

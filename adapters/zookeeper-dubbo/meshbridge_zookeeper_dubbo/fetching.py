@@ -1,24 +1,26 @@
-"""Fetches what revisions of applications export, each once, and beside all else.
+"""Fetches what revisions of applications export, each once, and what service definitions tell.
 
-What is in the registry is read over a connection of its own, which is there only for that: whatever
-becomes of it, reading and following the tree goes on.
+All of that goes on beside all else. What is in the registry is read over a connection of its own,
+which is there only for that: whatever becomes of it, reading and following the tree goes on.
 """
 
 import asyncio
 import itertools
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Never
 
 from meshbridge import BadData, Context, RegistryRejected, RegistryUnavailable
 from meshbridge_dubbo import ApplicationMetadata, read_metadata
 from meshbridge_zookeeper_dubbo.applications import Applications
+from meshbridge_zookeeper_dubbo.defining import Ask, Defining
 from meshbridge_zookeeper_dubbo.dialling import TRIES, NotAnsweredError, ask_any
 from meshbridge_zookeeper_dubbo.options import Options
 from meshbridge_zookeeper_dubbo.pace import Pace
 from meshbridge_zookeeper_dubbo.persistent import NO_NODE, Read, Result
-from meshbridge_zookeeper_dubbo.revisions import Revision
+from meshbridge_zookeeper_dubbo.retrying import longest
+from meshbridge_zookeeper_dubbo.revisions import DEFINITIONS, Revision
 from meshbridge_zookeeper_dubbo.roots import Roots
 from meshbridge_zookeeper_dubbo.session import Answer, Session, connected
 from meshbridge_zookeeper_dubbo.tree import Want
@@ -27,8 +29,6 @@ AT_ONCE: Final = 8
 """Instances that are asked at the same time."""
 TOGETHER: Final = 32
 """Nodes that are asked for in one request: each may hold a megabyte."""
-SOONEST, LATEST = 2.0, 300.0
-"""Most seconds until what could not be fetched is tried again, at first and at last."""
 KEPT: Final = 5.0
 """Seconds that a connection which has nothing to read is kept."""
 APART: Final = 1.0
@@ -71,6 +71,7 @@ class Fetching:
         self._came = itertools.count()
         self._news = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
+        self._defining = Defining(applications, roots, self._define_soon, self._call_later)
 
     def look(self) -> None:
         """Look again at what must be fetched, soon."""
@@ -78,22 +79,30 @@ class Fetching:
 
     async def run(self) -> Never:
         """Fetch what must be, and try again what could not be, until cancelled."""
-        fresh = self._applications.revisions.fresh
-        async with self._tasks:
-            self._tasks.create_task(self._keep_reading())
-            for _ in range(AT_ONCE):
-                self._tasks.create_task(self._keep_asking())
-            while True:
-                pace = Pace()
-                while fresh:
-                    revision = next(iter(fresh))
-                    del fresh[revision]
-                    if revision not in self._busy:
-                        self._begin(revision)
-                    await pace.breathe()
-                await self._news.wait()
-                self._news.clear()
+        try:
+            async with self._tasks:
+                self._tasks.create_task(self._keep_reading())
+                for _ in range(AT_ONCE):
+                    self._tasks.create_task(self._keep_asking())
+                await self._keep_beginning()
+        finally:
+            del self._defining  # it holds us: of what is loaded no collector finds such a circle
         raise AssertionError("it runs until it is cancelled")
+
+    async def _keep_beginning(self) -> Never:
+        fresh = self._applications.revisions.fresh
+        while True:
+            pace = Pace()
+            while fresh:
+                revision = next(iter(fresh))
+                del fresh[revision]
+                if revision[1] == DEFINITIONS:
+                    self._defining.look(revision[0])
+                elif revision not in self._busy:
+                    self._begin(revision)
+                await pace.breathe()
+            await self._news.wait()
+            self._news.clear()
 
     def _begin(self, revision: Revision) -> None:
         wanted = self._applications.wanted(revision)
@@ -102,11 +111,24 @@ class Fetching:
             return
         self._busy.add(revision)
         if wanted.remote:
-            self._to_read[revision] = None
-            self._reads.set()
+            self._read_soon(revision)
         else:
             failed = revision in self._failures
             self._to_ask.put_nowait((failed, next(self._came), revision))
+
+    def _read_soon(self, revision: Revision) -> None:
+        self._to_read[revision] = None
+        self._reads.set()
+
+    def _define_soon(self, application: str) -> None:
+        self._read_soon((application, DEFINITIONS))
+
+    def _call_later(self, most: float, call: Callable[[], None]) -> None:
+        self._tasks.create_task(self._call_back(most * self._chance(), call))
+
+    async def _call_back(self, seconds: float, call: Callable[[], None]) -> None:
+        await self._context.sleep(seconds)
+        call()
 
     async def _keep_asking(self) -> Never:
         """Ask some instances of a revision, and then of another."""
@@ -137,7 +159,7 @@ class Fetching:
                 async with connected(self._options, self._context.logger) as session:
                     while await self._more():
                         asked = self._next(together)
-                        await self._take(await self._read(session, asked))
+                        await self._read(session, asked)
                         asked, got = [], True
                 together = TOGETHER
             except (RegistryUnavailable, RegistryRejected) as error:
@@ -147,7 +169,7 @@ class Fetching:
                     together = 1
                 else:
                     failed = asked or self._next(len(self._to_read))
-                    await self._fail(dict.fromkeys(failed, str(error)))
+                    await self._fail_all(failed, str(error))
             if self._to_read:
                 self._reads.set()
             await self._context.sleep(APART)
@@ -170,17 +192,27 @@ class Fetching:
             self._reads.clear()
         return some
 
-    async def _read(
-        self, session: Session, revisions: Sequence[Revision]
+    async def _read(self, session: Session, asked: Sequence[Revision]) -> None:
+        async def ask(reads: Sequence[Read]) -> Sequence[Result]:
+            return (await _answer(session, session.ask(reads))).results
+
+        revisions = [each for each in asked if each[1] != DEFINITIONS]
+        if revisions:
+            await self._take(await self._read_revisions(ask, revisions))
+        if len(revisions) < len(asked):
+            these = [application for application, what in asked if what == DEFINITIONS]
+            await self._defining.read(ask, these)
+            self._done()
+
+    async def _read_revisions(
+        self, ask: Ask, revisions: Sequence[Revision]
     ) -> Mapping[Revision, ApplicationMetadata | str]:
         """Return what each has told in the first root where it has, or why that is not known."""
         found: dict[Revision, Sequence[str]] = {}
         for each in revisions:
             found[each] = list(self._roots.metadata(*each)) if _is_path(each) else ()
         reads = [Read(path, Want.DATA) for paths in found.values() for path in paths]
-        results: Iterator[Result] = iter(())
-        if reads:
-            results = iter((await _answer(session, session.ask(reads))).results)
+        results = iter(await ask(reads) if reads else ())
         told = {each: [(path, next(results)) for path in found[each]] for each in revisions}
         # A thousand interfaces take longer than others can wait.
         return await asyncio.to_thread(_told_all, told)
@@ -206,6 +238,11 @@ class Fetching:
         self._busy.discard(revision)
         self._failures.pop(revision, None)
 
+    async def _fail_all(self, failed: Sequence[Revision], reason: str) -> None:
+        self._defining.fail({app: reason for app, what in failed if what == DEFINITIONS})
+        self._done()
+        await self._fail({each: reason for each in failed if each[1] != DEFINITIONS})
+
     async def _fail(self, failed: Mapping[Revision, str]) -> None:
         """Say why, and have it tried again after a while."""
         if not failed:
@@ -220,8 +257,7 @@ class Fetching:
 
     async def _try_again(self, failed: Sequence[Revision]) -> None:
         fewest = min(self._failures[revision] for revision in failed)
-        longest = min(SOONEST * 2 ** min(fewest - 1, 10), LATEST)
-        await self._context.sleep(longest * self._chance())
+        await self._context.sleep(longest(fewest) * self._chance())
         pace = Pace()
         for revision in failed:
             self._begin(revision)

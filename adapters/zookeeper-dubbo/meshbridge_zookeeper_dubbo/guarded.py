@@ -2,6 +2,7 @@
 
 What such a node told before still stands, also before a gap. Where it would tell which instances
 there are, all services that it may be about are named as unreadable, so that what was served stays.
+Where it would tell all mappings, the applications are named that these may say something of.
 """
 
 from collections.abc import Iterator
@@ -9,21 +10,30 @@ from collections.abc import Iterator
 from meshbridge_zookeeper_dubbo.applications import Applications
 from meshbridge_zookeeper_dubbo.endpoints import discard
 from meshbridge_zookeeper_dubbo.interfaces import Interfaces
+from meshbridge_zookeeper_dubbo.mappings import Mappings
 from meshbridge_zookeeper_dubbo.records import plain, subject, unreadable
 from meshbridge_zookeeper_dubbo.roots import Place, Roots, Sort
 
 _OF_ALL = frozenset((Sort.CONFIG, Sort.RULES, Sort.MAPPINGS))
 """Nodes whose children's names alone say what they are about."""
+_ABOVE_MAPPINGS = frozenset((Sort.CONFIG, Sort.MAPPINGS))
 
 
 class Guarded:
     """The nodes that may not be read."""
 
-    def __init__(self, roots: Roots, interfaces: Interfaces, applications: Applications) -> None:
+    def __init__(
+        self,
+        roots: Roots,
+        interfaces: Interfaces,
+        applications: Applications,
+        mappings: Mappings,
+    ) -> None:
         """Begin without any."""
         self._roots = roots
         self._interfaces = interfaces
         self._applications = applications
+        self._mappings = mappings
         self._paths: dict[str, list[Place]] = {}
         """What each of them is."""
         self._names: dict[str, set[str]] = {}
@@ -39,6 +49,11 @@ class Guarded:
                 self._close_application(place, path)
             else:
                 self._interfaces.guard(place, path)
+        for place in self._roots.places(path):
+            if place.sort is Sort.MAPPING:
+                self._mappings.keep(place, path)
+            elif place.sort in _ABOVE_MAPPINGS:
+                self._close_mappings(path)
         return bool(places)
 
     def open(self, path: str) -> None:
@@ -47,6 +62,7 @@ class Guarded:
             return
         above, _, name = path.rpartition("/")
         discard(self._names, above, name)
+        self._applications.reveal(path)
         for place in self._paths.pop(path):
             if _is_of_application(place):
                 self._applications.mind(place.name, path, ())
@@ -81,6 +97,12 @@ class Guarded:
 
     def _exists(self, application: str) -> bool:
         return self._applications.service(application) is not None
+
+    def _close_mappings(self, path: str) -> None:
+        for each in self._mappings.known_before(path):
+            for place in self._roots.places(each):
+                self._mappings.keep(place, each)
+        self._applications.hide(path)
 
     def _close_application(self, place: Place, path: str) -> None:
         fault = unreadable(plain(place.name), path)

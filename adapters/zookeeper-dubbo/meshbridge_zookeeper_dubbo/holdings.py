@@ -1,7 +1,7 @@
 """Keeps what a ZooKeeper tree tells, and works out which services have become something else; pure.
 
 It is told of the tree as a :class:`~meshbridge_zookeeper_dubbo.tree.Listener`, and asked in small
-steps for what there is to say: a step reads one name or works out one interface or application.
+steps for what there is to say: a step reads a few names or works out one interface or application.
 """
 
 from collections.abc import Iterator, Sequence
@@ -52,8 +52,11 @@ class Holdings:
         self.said: Said = Said(before.said if before else None)
         self._roots = roots
         self._settled = False
-        self._mappings = Mappings(self.interfaces, self.applications)
-        self._guarded = Guarded(roots, self.interfaces, self.applications)
+        self.mappings: Mappings = Mappings(
+            self.interfaces, self.applications, before.mappings if before else None
+        )
+        self._guarded = Guarded(roots, self.interfaces, self.applications, self.mappings)
+        self._vacant = dict.fromkeys(roots.all)
         self._ruled: dict[str, Place] = {}
         """The rules of the configuration centre, by their paths."""
 
@@ -61,7 +64,18 @@ class Holdings:
         """Let go of what was known before: everything has been told again."""
         self.applications.forget()
         self.interfaces.forget()
+        self.mappings.forget()
         self.said.forget()
+
+    @property
+    def vacant(self) -> tuple[str, ...]:
+        """The roots below which nothing has stood yet, whatever it may be."""
+        return tuple(self._vacant)
+
+    @property
+    def barren(self) -> bool:
+        """Whether nothing has stood below any root."""
+        return len(self._vacant) == len(self._roots.all)
 
     def dismantle(self) -> Iterator[None]:
         """Free what is held in small steps, once others know what matters of it."""
@@ -79,12 +93,14 @@ class Holdings:
         """Take all children that a node has."""
         self._settled = False
         self._guarded.open(path)
+        if names:
+            self._vacant.pop(path, None)
         for place in self._roots.places(path):
             if place.sort in CATEGORIES:
                 self.interfaces.replace(place, names)
                 continue
             if place.sort is Sort.MAPPING:
-                self._mappings.children(place, path, names)
+                self.mappings.children(place, path, names)
                 continue
             listed = frozenset(names)
             known = (*self._known(place, path), *self._guarded.names(path))
@@ -96,11 +112,12 @@ class Holdings:
     def added(self, path: str, name: str) -> None:
         """Take a new child."""
         self._settled = False
+        self._vacant.pop(path, None)
         for place in self._roots.places(path):
             if place.sort in CATEGORIES:
                 self.interfaces.add(place, name)
             elif place.sort is Sort.MAPPING:
-                self._mappings.add(place, path, name)
+                self.mappings.add(place, path, name)
             else:
                 self._list(place, path, name)
 
@@ -111,7 +128,7 @@ class Holdings:
             if place.sort in CATEGORIES:
                 self.interfaces.remove(place, name)
             elif place.sort is Sort.MAPPING:
-                self._mappings.remove(place, path, name)
+                self.mappings.remove(place, path, name)
         gone = join(path, name)
         self._guarded.leave(gone)
         for each in (*self._roots.below(gone), gone):
@@ -124,7 +141,7 @@ class Holdings:
         self._guarded.open(path)
         for place in self._roots.places(path):
             if place.sort is Sort.MAPPING:
-                self._mappings.data(place, path, data)
+                self.mappings.data(place, path, data)
             elif data is None:
                 self._clear(place, path)
             elif place.sort is Sort.INSTANCE:
@@ -138,7 +155,7 @@ class Holdings:
 
     def read(self) -> Iterator[None]:
         """Read what must be read, also while it is still being told."""
-        while self.interfaces.read_one():
+        while self.interfaces.read_some():
             yield
 
     @property
@@ -153,7 +170,7 @@ class Holdings:
         ``unsettled``.
         """
         while self._settled or unsettled:
-            if self.interfaces.read_one():
+            if self.interfaces.read_some():
                 pass
             elif self.applications.stirred:
                 for serves in self.applications.serving():
@@ -186,7 +203,7 @@ class Holdings:
             case Sort.CONFIG:
                 yield from (RULES, MAPPING)
             case Sort.RULES | Sort.MAPPINGS:
-                held = (*self._ruled, *self._mappings.paths())
+                held = (*self._ruled, *self.mappings.held)
                 yield from (each.rpartition("/")[2] for each in held if _is_in(each, path))
             case Sort.APPLICATIONS:
                 yield from self.applications.names()
@@ -209,7 +226,7 @@ class Holdings:
             case Sort.RULE:
                 self._rule(place, path, None)
             case Sort.MAPPING:
-                self._mappings.clear(place, path)
+                self.mappings.clear(place, path)
             case Sort.INSTANCE:
                 self._drop(path)
             case Sort.APPLICATION:

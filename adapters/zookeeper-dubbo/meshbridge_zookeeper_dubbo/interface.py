@@ -15,7 +15,7 @@ from meshbridge_dubbo import Provider, asks_for
 from meshbridge_dubbo.overrides import Rules, apply
 from meshbridge_dubbo.uniting import join, once, unite
 from meshbridge_zookeeper_dubbo.names import Names
-from meshbridge_zookeeper_dubbo.records import Caller, Fault, Record, plain, unreadable
+from meshbridge_zookeeper_dubbo.records import TELL, Caller, Fault, Record, plain, unreadable
 from meshbridge_zookeeper_dubbo.roots import Sort
 
 MOST_EMPTY: Final = 16
@@ -133,13 +133,12 @@ class Interface:
                 unite(found.setdefault(record.service, {}), record)
             elif isinstance(record, Fault) and not record.vague:
                 faults.setdefault(record.service, set()).add(record)
+        for each in self._of_instances(self._served.keys() - self._guessed):
+            join(found.setdefault(each.service, {}), each)
         known = set(found)
-        for path in sorted(self._served):
-            for each in self._served[path]:
-                join(found.setdefault(each.service, {}), each)
-                if path not in self._guessed:
-                    known.add(each.service)
         self._see(known)
+        for each in self._guesses(found):
+            faults.setdefault(each.service, set()).add(_apart(each))
         names = sorted({*found, *faults, *self._left()} or self._unseen())
         hiding = self._hiding(names)
         if hiding:
@@ -162,6 +161,30 @@ class Interface:
             )
             for name in names
         ]
+
+    def _guesses(self, found: dict[ServiceId, dict[str, Provider]]) -> list[Provider]:
+        """Take in what may be served; return what nobody must call, beside providers of others.
+
+        Calls that are meant for these would fail at an instance of another group or version. Those
+        of one application are taken to be alike.
+        """
+        if not self._guessed:
+            return []
+        owners = {
+            name: {each.application for each in held.values()} for name, held in found.items()
+        }
+        apart: list[Provider] = []
+        for each in self._of_instances(self._guessed):
+            if each.application in owners.get(each.service, {each.application}):
+                join(found.setdefault(each.service, {}), each)
+            else:
+                apart.append(each)
+        return apart
+
+    def _of_instances(self, paths: Iterable[str]) -> Iterator[Provider]:
+        """Yield what the instances at these paths serve, in an order that does not change."""
+        for path in sorted(paths):
+            yield from self._served[path]
 
     def _hiding(self, names: Collection[ServiceId]) -> list[Fault]:
         """Return what of it cannot be read, so that services may have instances not told here.
@@ -212,6 +235,15 @@ class Interface:
         empty = [name for name in self.seen if name not in known]
         for name in empty[:-MOST_EMPTY]:
             del self.seen[name]
+
+
+def _apart(guessed: Provider) -> Fault:
+    """Return why a guess is not served beside providers of which more is known."""
+    reason = (
+        f"group and version of what {guessed.application} serves are not known, so its instances"
+        " get no calls that other applications' providers can take"
+    )
+    return Fault(guessed.service, f"all of {guessed.application}", reason, TELL)
 
 
 def _instances(providers: Iterable[Provider], told: Sequence[Rules]) -> tuple[Instance, ...]:

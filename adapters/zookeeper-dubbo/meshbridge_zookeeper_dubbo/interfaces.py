@@ -1,6 +1,7 @@
 """Keeps all interfaces, by the nodes that tell something of them; pure."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Final, TypeVar
 
 from meshbridge_dubbo import Provider
@@ -14,6 +15,8 @@ from meshbridge_zookeeper_dubbo.records import Fault, Record
 from meshbridge_zookeeper_dubbo.roots import Place, Sort
 
 T = TypeVar("T")
+TOGETHER: Final = 10
+"""Names that are read in one step, in 0.2 ms: most interfaces have no more of a kind."""
 
 _READ: Final[Mapping[Sort, Callable[[str, str], Record]]] = {
     Sort.PROVIDERS: records.provider,
@@ -147,19 +150,18 @@ class Interfaces:
     def serve(self, serves: Serves) -> None:
         """Take what an application's instance serves."""
         for name, providers in serves.interfaces.items():
-            if self._open(name).serve(serves.path, providers, guessed=serves.guessed):
+            if self._open(name).serve(serves.path, providers, guessed=name in serves.guessed):
                 self._changed[name] = None
 
-    def read_one(self) -> bool:
-        """Read one name that was not read yet; return whether there was one."""
+    def read_some(self) -> bool:
+        """Read some names that were not read yet; return whether there was any."""
         if not self.unread:
             return False
-        key = next(reversed(self.unread))  # the first would be searched for where others stood
-        names = self.unread[key]
+        key, names = next(reversed(self.unread.items()))  # the first would be searched for
         root, sort, node = key
-        interface = self._nodes[root][node]
-        value = names.read_one(lambda name: _READ[sort](interface, name))
-        self._came(value)
+        read = partial(_READ[sort], self._nodes[root][node])
+        for value in names.read_some(TOGETHER, read):
+            self._came(value)
         if not names.unread:
             del self.unread[key]
         return True

@@ -5,7 +5,7 @@ node of each instead, below ``config/mapping/<interface>``, or ``mapping/<interf
 ``mapping-type=metadata`` (DynamicConfigurationServiceNameMapping, MetadataServiceNameMapping).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -43,15 +43,31 @@ _NONE: Final = _Mapping()
 class Mappings:
     """The mappings of all roots, by the paths of their nodes."""
 
-    def __init__(self, interfaces: Interfaces, applications: Applications) -> None:
-        """Begin without any; both are told of what they say."""
+    def __init__(
+        self, interfaces: Interfaces, applications: Applications, before: "Mappings | None" = None
+    ) -> None:
+        """Begin without any; both are told of what they say.
+
+        What ``before`` knows is for those that may not be read now.
+        """
         self._interfaces = interfaces
         self._applications = applications
-        self._held: dict[str, _Mapping] = {}
+        self._before: Mapping[str, _Mapping] = before.held if before else {}
+        self.held: dict[str, _Mapping] = {}
+        """What each tells, by its path."""
 
-    def paths(self) -> Iterator[str]:
-        """Yield the path of each."""
-        yield from self._held
+    def forget(self) -> None:
+        """Let go of what was known before."""
+        self._before = {}
+
+    def known_before(self, path: str) -> list[str]:
+        """Return the paths of those below a node that were known before a gap."""
+        return [each for each in self._before if each.startswith(f"{path}/")]
+
+    def keep(self, place: Place, path: str) -> None:
+        """Take it that a mapping is as before a gap, if not known."""
+        if path in self._before and path not in self.held:
+            self._put(place, path, self._before[path])
 
     def data(self, place: Place, path: str, data: bytes | None) -> None:
         """Take a mapping's data; ``None``: it has none."""
@@ -83,13 +99,13 @@ class Mappings:
         self._put(place, path, _NONE)
 
     def _of(self, path: str) -> _Mapping:
-        return self._held.get(path, _NONE)
+        return self.held.get(path, _NONE)
 
     def _put(self, place: Place, path: str, mapping: _Mapping) -> None:
         before, now = self._of(path).applications, mapping.applications
         if mapping.there:
-            self._held[path] = mapping
+            self.held[path] = mapping
         else:
-            self._held.pop(path, None)
+            self.held.pop(path, None)
         self._interfaces.map(place.name, path, mapped=mapping.there)
         self._applications.map(place.name, path, before - now, now - before)

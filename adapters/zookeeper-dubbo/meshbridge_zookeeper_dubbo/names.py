@@ -1,6 +1,6 @@
 """Keeps what nodes' names tell, each of which is read once, however often it is listed; pure."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -65,8 +65,9 @@ class Names(Generic[T]):
         come = [known for name in held.values() if (known := self.add(name, before)) is not None]
         return come, gone
 
-    def read_one(self, read: Callable[[str], T]) -> T:
-        """Read one of the names; raises KeyError if none is unread."""
-        key, name = self._unread.popitem()
-        value = self.read[key] = read(name)
-        return value
+    def read_some(self, most: int, read: Callable[[str], T]) -> Iterator[T]:
+        """Read up to so many of the names that are unread, and yield what they tell."""
+        for _ in range(min(most, len(self._unread))):
+            key, name = self._unread.popitem()
+            value = self.read[key] = read(name)
+            yield value

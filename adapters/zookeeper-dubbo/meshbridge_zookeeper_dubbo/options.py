@@ -152,9 +152,9 @@ class Options(Section):
     chroot: Annotated[str, Field(max_length=512), AfterValidator(_check_chroot)] = ""
     """A path that stands before every other one, where the ensemble is shared"""
     interface_roots: tuple[Root, ...] = Field(default=("/dubbo",), strict=False)
-    """Paths below which Dubbo registers interfaces; its group makes the path"""
+    """Paths below which Dubbo registers interfaces: /blue if its registry URL has ?group=blue"""
     application_roots: tuple[Root, ...] = Field(default=("/services",), strict=False)
-    """Paths below which Dubbo and Spring Cloud register applications"""
+    """Paths below which Dubbo 3 and Spring Cloud register applications; ?group=blue adds /blue"""
     username: str = ""
     """A user that may read everything below the roots; empty where ZooKeeper asks for none"""
     password: Secret = Secret("")
@@ -204,6 +204,13 @@ class Options(Section):
         One may hold both: the group of a Dubbo registry is the root of both.
         """
         return tuple(dict.fromkeys(self.interface_roots + self.application_roots))
+
+    @property
+    def chosen_roots(self) -> tuple[str, ...]:
+        """The roots that the configuration names, those by default left out."""
+        chosen = self.model_fields_set
+        interfaces = self.interface_roots if "interface_roots" in chosen else ()
+        return interfaces + (self.application_roots if "application_roots" in chosen else ())
 
     def _repeated(self) -> Iterator[tuple[str, str]]:
         fields = (

@@ -72,10 +72,7 @@ async def follow(
     except UnreadableTreeError as error:
         raise session.unavailable(str(error)) from None
     except ProtectedRootError as error:
-        raise session.rejected(
-            f"{error} may not be read; give the username and password of a user that may read all"
-            " that is below it"
-        ) from None
+        raise session.protected(str(error)) from None
 
 
 class _Following:

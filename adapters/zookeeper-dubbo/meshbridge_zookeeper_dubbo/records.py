@@ -18,8 +18,11 @@ from meshbridge_dubbo.provider import identity, instance_id
 
 _LONGEST: Final = 200
 """Characters of a node's name that stand for a record which cannot be read."""
+VARIANTS: Final = "groups and versions"
+"""The record that is named where an application's cannot be told."""
 AGAIN: Final = "register it again, or delete its node in ZooKeeper"
 READABLE: Final = "let the bridge's user read all that is below the roots"
+TELL: Final = "do for that application what /api/problems says of it"
 CORRECT: Final = "correct the rule where it was written"
 
 

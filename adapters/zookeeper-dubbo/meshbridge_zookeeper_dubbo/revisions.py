@@ -1,12 +1,15 @@
 """Keeps what revisions of applications export, as far as it was fetched, and who wants it; pure."""
 
 from collections.abc import Collection
+from typing import Final
 
 from meshbridge_dubbo import ApplicationMetadata
 from meshbridge_zookeeper_dubbo.endpoints import discard
 
 Revision = tuple[str, str]
 """An application's name, and the revision of what it exports: all its instances of it are alike."""
+DEFINITIONS: Final = ""
+"""Stands for a revision where an application's service definitions must be read."""
 
 
 class Revisions:

@@ -8,7 +8,7 @@ for the ``group`` of a Dubbo registry is the root of both, and roots may lie bel
 import enum
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from meshbridge_zookeeper_dubbo.tree import Want
 
@@ -134,6 +134,11 @@ class Roots:
         """Yield the paths where an application may have told its interfaces."""
         for root in self.interfaces:
             yield join(root, f"{_METADATA}/{application}/{revision}")
+
+    def definitions(self, interface: str) -> Iterator[str]:
+        """Yield the paths below which applications may have left definitions of an interface."""
+        for root in self.interfaces:
+            yield join(root, f"{_METADATA}/{quote(interface, safe='')}")
 
     def _root(self, root: str) -> Iterator[Place]:
         if root in self._interfaces:

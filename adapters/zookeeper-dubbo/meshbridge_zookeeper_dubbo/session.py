@@ -38,7 +38,7 @@ from meshbridge_zookeeper_dubbo.session_kazoo import (
     SessionExpiredError,
     ZookeeperError,
 )
-from meshbridge_zookeeper_dubbo.session_reasons import code_of, explain
+from meshbridge_zookeeper_dubbo.session_reasons import code_of, explain, protected
 from meshbridge_zookeeper_dubbo.session_tls import make_context
 
 PARTING = 0.5
@@ -76,6 +76,8 @@ class Session:
         self.logger = logger
         self._loop = loop
         self._chroot = options.chroot
+        self._username = options.username
+        self._in_the_clear = connection.tls is None
         self._inbox: Inbox[Event | Answer] = Inbox(loop)
         self._ready: asyncio.Future[None] = loop.create_future()
         self._over = asyncio.Event()
@@ -127,9 +129,9 @@ class Session:
         """Return the error that names the server and the reason."""
         return RegistryUnavailable(f"{self.server}: {reason}")
 
-    def rejected(self, reason: str) -> RegistryRejected:
-        """Return the error that names the server, the reason and the remedy."""
-        return RegistryRejected(f"{self.server}: {reason}")
+    def protected(self, path: str) -> RegistryRejected:
+        """Return the error that names a node which may not be read, and the remedy."""
+        return protected(self.server, self._username, self._absolute(path))
 
     async def known(self) -> None:
         """Wait until the server has let us in; raises why it has not."""
@@ -169,7 +171,8 @@ class Session:
             self._ready.set_result(None)
 
     def _end(self, reason: Exception) -> None:
-        self._reason = explain(self.server, reason)
+        unheard = self._in_the_clear and not self._ready.done()
+        self._reason = explain(self.server, reason, unheard=unheard)
         if not self._ready.done():
             self._ready.set_exception(self._reason)
             self._ready.exception()  # seen, also if nobody waits for it any more

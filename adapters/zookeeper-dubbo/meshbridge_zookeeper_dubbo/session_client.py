@@ -43,6 +43,14 @@ class TooLargeError(Exception):
         super().__init__(f"an answer of {length} bytes, where at most {bound} are read")
 
 
+class ForeignProtocolError(Exception):
+    """Who answers does not speak ZooKeeper's protocol."""
+
+    def __init__(self, length: bytes) -> None:
+        """Say what stands where the length of an answer should."""
+        super().__init__(f"it does not speak ZooKeeper's protocol: it answers {length.decode()!r}")
+
+
 class Told(Protocol):
     """Is told what happens to a client, on kazoo's thread; never waits."""
 
@@ -152,6 +160,7 @@ class Client(kazoo.Client):
         self._connection.stop()
         self.close()
         self._handle.close()
+        vars(self).clear()  # kazoo's recipes hold their client: a circle that holds all the rest
 
 
 class _Handler(kazoo.Handler):
@@ -222,7 +231,9 @@ class _Connection(kazoo.ConnectionHandler):
             self._wire.socket.close()
             self._mine.forget()
             self.connection_stopped.set()
-            self._told.ended(self._cause or ConnectionDropped("the server closed it"))
+            # Its traceback holds this connection, and that what was read.
+            cause, self._cause = self._cause, None
+            self._told.ended(cause or ConnectionDropped("the server closed it"))
 
     def _connect(self, host: str, hostip: str, port: int) -> tuple[float, float]:
         timeouts = super()._connect(host, hostip, port)
@@ -245,6 +256,9 @@ class _Connection(kazoo.ConnectionHandler):
 
     def _read(self, length: int, timeout: float) -> bytes:
         if not 0 <= length <= self._wire.largest:
+            sign = length.to_bytes(4, "big", signed=True)
+            if sign.isascii() and sign.decode().isprintable():
+                raise ForeignProtocolError(sign)
             raise TooLargeError(length, self._wire.largest)
         return super()._read(length, timeout)
 

@@ -6,7 +6,7 @@ import ssl
 
 from meshbridge import RegistryRejected, RegistryUnavailable
 from meshbridge_zookeeper_dubbo.options import Server
-from meshbridge_zookeeper_dubbo.session_client import TooLargeError
+from meshbridge_zookeeper_dubbo.session_client import ForeignProtocolError, TooLargeError
 from meshbridge_zookeeper_dubbo.session_inbox import Overrun
 from meshbridge_zookeeper_dubbo.session_kazoo import (
     AuthFailedError,
@@ -25,13 +25,34 @@ class OversizedAnswer(RegistryUnavailable):
     """An answer is larger than ``max-reply``."""
 
 
-def explain(server: Server, error: BaseException) -> RegistryUnavailable | RegistryRejected:
-    """Return the error of the SDK that an end of the connection means."""
+def explain(
+    server: Server, error: BaseException, *, unheard: bool = False
+) -> RegistryUnavailable | RegistryRejected:
+    """Return the error of the SDK that an end of the connection means.
+
+    ``unheard`` says that it was asked in the clear and never answered.
+    """
+    if unheard and isinstance(error, ConnectionDropped):
+        error = ConnectionDropped(f"{error}, before it answered; if this port speaks TLS, set tls")
     refusal = _refusal(server, error)
     if refusal is not None:
         return RegistryRejected(f"{server}: {refusal}")
     outage = OversizedAnswer if isinstance(error, TooLargeError) else RegistryUnavailable
     return outage(f"{server}: {_outage(error)}")
+
+
+def protected(server: Server, username: str, path: str) -> RegistryRejected:
+    """Return the error that names a node which may not be read, and the remedy.
+
+    ZooKeeper lets a user in with any password, and then denies what the right one allows.
+    """
+    reason = f"{path} may not be read; set username and password of a user who may read it"
+    if username:
+        reason = (
+            f"{path} may not be read by {username}, or the password is wrong: ZooKeeper does not"
+            " say which; correct username and password, or let this user read all below it"
+        )
+    return RegistryRejected(f"{server}: {reason}")
 
 
 def _refusal(server: Server, error: BaseException) -> str | None:
@@ -59,6 +80,8 @@ def _outage(error: BaseException) -> str:
     match error:
         case TooLargeError():
             words = f"{error}; raise max-reply if it may be so large"
+        case ForeignProtocolError():
+            words = f"{error}; check that servers name ZooKeeper's port for clients"
         case KazooTimeoutError() | TimeoutError():
             words = "it did not answer in time"
         case ssl.SSLError():

@@ -1,19 +1,22 @@
 """Works off in slices what is told of a tree, and tells the core what comes of it."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final, Never
 
-from meshbridge import Changed, Context, Emit, Listing, Removed
+from meshbridge import Changed, Context, Emit, Listing, Removed, ServiceId
 from meshbridge.memory import settle
 from meshbridge_zookeeper_dubbo.dialling import WITHIN
 from meshbridge_zookeeper_dubbo.holdings import Holdings
 from meshbridge_zookeeper_dubbo.pace import Pace
-from meshbridge_zookeeper_dubbo.records import READABLE
+from meshbridge_zookeeper_dubbo.records import READABLE, plain
 from meshbridge_zookeeper_dubbo.said import News
 
 PATIENCE: Final = 2 * WITHIN
 """Seconds that instances which are asked get before all is told at first without their answers."""
+ROOTS: Final = (
+    "correct interface-roots, application-roots or chroot, unless nobody has registered there yet"
+)
 LOADED: Final = 500
 """Steps after which what was loaded is put out of the garbage collector's sight."""
 
@@ -21,9 +24,14 @@ LOADED: Final = 500
 class Telling:
     """Takes what the reader of a tree tells (:class:`~.tree.Listener`), and tells the core."""
 
-    def __init__(self, scope: str, holdings: Holdings, context: Context, emit: Emit) -> None:
-        """Be ready; ``holdings`` are empty."""
+    def __init__(
+        self, scope: str, holdings: Holdings, context: Context, emit: Emit, chosen: Collection[str]
+    ) -> None:
+        """Be ready; ``holdings`` are empty, and ``chosen`` the roots that somebody asked for."""
         self._scope = scope
+        self._chosen = chosen
+        self._missed: dict[str, ServiceId] = {}
+        """The roots of which it was said that nothing stands below, and what that is known by."""
         self._holdings = holdings
         self._context = context
         self._emit = emit
@@ -88,6 +96,7 @@ class Telling:
             if late is not None:
                 late.cancel()
         services, unreadable = holdings.said.listing()
+        unreadable += self._miss()
         self._emit(Listing(self._scope, services, unreadable, after_gap=after_gap))
         holdings.forget()
 
@@ -106,8 +115,22 @@ class Telling:
                 if news is not None:
                     self._tell(news)
                 await pace.breathe()
+            for root in self._missed.keys() - self._holdings.vacant:
+                self._emit(Removed(self._scope, self._missed.pop(root)))
             if self._holdings.applications.revisions.fresh:
                 fetch()
+
+    def _miss(self) -> tuple[ServiceId, ...]:
+        """Say of roots that nothing stands below, and return what they are known by.
+
+        Most estates use one of those that are read by default; both are missed if none is there.
+        """
+        for root in self._holdings.vacant:
+            if self._holdings.barren or root in self._chosen:
+                self._missed[root] = plain(f"root {root.strip('/')}")
+                reason = f"{root} is not there, or nothing stands below it"
+                self._context.report(self._scope, self._missed[root], reason, ROOTS)
+        return tuple(self._missed.values())
 
     async def _wait_no_longer(self) -> None:
         await self._context.sleep(PATIENCE)

@@ -47,9 +47,12 @@ class Directory:
 
     def won(self, host: str) -> tuple[Direct, ...]:
         """Return what the host has of its claims, sorted."""
+        at = self._at.get(host)
+        if at is None:
+            return ()
         places, addresses = set(self._places.won(host)), set(self._addresses.won(host))
         ports: dict[str, list[int]] = {}
-        for address, port in self._at.get(host, ()):
+        for address, port in at:
             if place(address, port) in places:
                 ports.setdefault(address, []).append(port)
         return tuple(

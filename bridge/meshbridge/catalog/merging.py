@@ -133,4 +133,6 @@ def finished(
     direct: tuple[Direct, ...],
 ) -> Service:
     """Return the service with the names it won, and its version."""
-    return versioned(replace(service, aliases=aliases, addresses=addresses, direct=direct))
+    if aliases or addresses or direct:  # a merged service has none
+        service = replace(service, aliases=aliases, addresses=addresses, direct=direct)
+    return versioned(service)

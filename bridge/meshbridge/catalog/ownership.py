@@ -32,6 +32,8 @@ def _fitness(claim: Published) -> tuple[int, str, ClaimKey]:
 
 
 def _by_registry(claims: Claims) -> dict[str, list[Published]]:
+    if len(claims) == 1:  # nearly always: there is nothing to put in order
+        return {claim.key.registry: [claim] for claim in claims.values()}
     grouped: dict[str, list[Published]] = {}
     for claim in sorted(claims.values(), key=_fitness):
         grouped.setdefault(claim.key.registry, []).append(claim)

@@ -6,8 +6,21 @@ from meshbridge.catalog.contest import Verdict
 from meshbridge.catalog.ownership import Holding
 from meshbridge.problems import Problem, ProblemKind
 from meshbridge.publish.claim import Published
+from meshbridge.registration import Kind
 
 _NAMED = 5
+_APART = {
+    Kind.APPLICATION: (
+        "give the registries another publish.domain each, one publish.share for both, or another "
+        "order"
+    ),
+    Kind.DUBBO_INTERFACE: (
+        "the host of a Dubbo interface names no registry: give both one publish.share, leave it to "
+        "one of them by publish.exclude, or let one make other hosts (publish.host: dubbo2istio or "
+        "slime)"
+    ),
+}
+"""What helps two registries that claim one host."""
 
 
 def _problem(claim: Published, kind: ProblemKind, reason: str, remedy: str) -> Problem:
@@ -62,8 +75,7 @@ def _outranked(host: str, holding: Holding) -> Iterator[Problem]:
             claim,
             ProblemKind.CONFLICT,
             f"it is not served, because {_names(holding.served[:1])} has {host}",
-            "give the registries another publish.domain each, one publish.share for both, or "
-            "another order",
+            _APART[claim.kind],
         )
 
 

@@ -12,7 +12,7 @@ Row = tuple[str, ...]
 
 
 def show_table(snapshot: Snapshot) -> None:
-    """Print one row for each endpoint, and one for a service without any.
+    """Print one row for each endpoint with its own ports, and one for a host's ports without any.
 
     On a terminal the columns fold into its width, and what repeats is left out; elsewhere every
     line stands for itself and nothing is ever cut.
@@ -34,20 +34,21 @@ def show_table(snapshot: Snapshot) -> None:
 
 
 def _rows(service: Service) -> Iterator[Row]:
-    ports = ",".join(port.name for port in service.ports)
     source = ",".join(f"{source.registry}:{source.name}" for source in service.sources)
-    if not service.endpoints:
-        yield service.host, ports, "none", "-", "-", "-", source
     for endpoint in service.endpoints:
         yield (
             service.host,
-            ports,
+            ",".join(name for name, _ in endpoint.ports),
             _reached(endpoint),
             str(endpoint.weight),
             str(endpoint.health),
             str(endpoint.locality) or "-",
             source,
         )
+    behind = {name for endpoint in service.endpoints for name, _ in endpoint.ports}
+    idle = [port.name for port in service.ports if port.name not in behind]
+    if idle or not service.endpoints:
+        yield service.host, ",".join(idle), "none", "-", "-", "-", source
 
 
 def _reached(endpoint: Endpoint) -> str:
@@ -62,9 +63,9 @@ def _show_on_terminal(rows: list[Row]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in _HEADER:
         table.add_column(name.capitalize(), overflow="fold")
-    shown = ""
+    host = ports = ""
     for row in rows:
-        same = row[0] == shown
-        shown = row[0]
-        table.add_row(*(("", "", *row[2:-1], "") if same else row))
+        same = row[0] == host
+        table.add_row(*(("", "" if row[1] == ports else row[1], *row[2:-1], "") if same else row))
+        host, ports = row[:2]
     Console(markup=False, highlight=False).print(table)

@@ -17,7 +17,7 @@ from meshbridge.explaining.finding import (
 )
 from meshbridge.explaining.telling import tell
 from meshbridge.explaining.values import ORDER, Explanation, RegistrationTold, Stage
-from meshbridge.looking import Slices, counted, nearest
+from meshbridge.looking import Slices, counted, listed, nearest
 from meshbridge.outlet import Outlet
 from meshbridge.problems import ProblemKind
 from meshbridge.publish import ClaimKey
@@ -143,11 +143,11 @@ def _verdict(
         return _of_service(asked, told, service)
     name = asked.text
     if found.is_host and not found.parts and told[0].lost is None:
-        hosts = ", ".join(found.claimants[:_MOST])
+        hosts = listed(found.claimants, _MOST)
         return Stage.CATALOG, f"{name} is not served: lost at catalog: none of {hosts} has the name"
     served = [each for each in told if each.lost is None]
     if served:
-        hosts = ", ".join(list(dict.fromkeys(each.host for each in served))[:_HOSTS])
+        hosts = listed(list(dict.fromkeys(each.host for each in served)), _HOSTS)
         of = f" in {len(served)} of {len(told)} registrations" if len(told) > 1 else ""
         return None, f"{name} is served{of}: {hosts}"
     return told[0].lost, _lost(name, told[0])

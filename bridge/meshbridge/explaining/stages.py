@@ -8,7 +8,7 @@ from typing import Final, Literal
 from meshbridge.bridge import Bridge, ScopeState
 from meshbridge.explaining.fate import Way
 from meshbridge.explaining.values import ORDER, InstanceTold, Note, Stage
-from meshbridge.looking import counted, utc
+from meshbridge.looking import counted, listed, utc
 from meshbridge.problems import Problem
 from meshbridge.publish import ClaimKey, Published
 from meshbridge.publish.findings import printable
@@ -175,6 +175,5 @@ def _problems(problems: Sequence[Problem]) -> Iterator[tuple[_Mark, str]]:
 
 
 def _names(claims: Sequence[Published]) -> str:
-    shown = ", ".join(f"{each.source.name} of {each.source.registry}" for each in claims[:_MOST])
-    beyond = len(claims) - _MOST
-    return f"{shown} and {beyond} more" if beyond > 0 else shown or "nobody"
+    names = [f"{each.source.name} of {each.source.registry}" for each in claims]
+    return listed(names, _MOST) or "nobody"

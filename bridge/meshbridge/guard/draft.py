@@ -35,6 +35,10 @@ class Draft:
         self._scopes = scopes
         self._now, self._window = now, window
 
+    def __len__(self) -> int:
+        """How many scopes there are at most: a scope that is touched counts twice."""
+        return len(self._scopes) + len(self.touched)
+
     def names(self) -> list[str]:
         """Return the names of all scopes, in an order that does not change."""
         return [*self._scopes, *(name for name in self.touched if name not in self._scopes)]

@@ -1,7 +1,7 @@
 """Changes laid over a dictionary: seen through it at once, and in it only when they are kept."""
 
 from collections.abc import Iterator, Mapping
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -51,10 +51,10 @@ class Overlay(Generic[K, V]):
 
     def keep(self) -> dict[K, V]:
         """Make the changes in the dictionary below, and return it."""
-        for key, value in self._changed.items():
-            if value is None:
-                self._base.pop(key, None)
-            else:
-                self._base[key] = value
+        for key in [key for key, value in self._changed.items() if value is None]:
+            self._base.pop(key, None)
+            del self._changed[key]
+        kept = cast("dict[K, V]", self._changed)
+        self._base.update(kept)  # a first listing has a hundred thousand: nobody waits for a loop
         self._changed = {}
         return self._base

@@ -1,6 +1,6 @@
 """One step of a guard: what an update, or the passing of time, makes of a registry."""
 
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -147,12 +147,13 @@ class Step:
             spare = int(there - (1 - self._rules.max_loss) * peak)
         return Moment(self._now, self._rules.window, first, since, spare)
 
-    def _reuse(self, name: str, new: Iterable[tuple[ServiceId, Instance]]) -> None:
+    def _reuse(self, name: str, new: Sequence[tuple[ServiceId, Instance]]) -> None:
         """Let go of what is held where another service is newly listed.
 
         Not where several services were served: Dubbo's interfaces share one address and port.
         """
-        if not any(scope.missing.instances for scope in self._draft.all()):
+        more = len(new) > len(self._draft)  # else it would take longer to look through all scopes
+        if more and not any(scope.missing.instances for scope in self._draft.all()):
             return
         taken: dict[tuple[str, int], set[tuple[str, ServiceId]]] = {}
         for service, instance in new:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from meshbridge.problems import Problem
-from meshbridge.registration import ServiceId
+from meshbridge.registration import Kind, ServiceId
 from meshbridge.service import Endpoint, Labels, Port, Source
 
 
@@ -22,6 +22,8 @@ class Published:
     """One registration as it would be served if nobody else claimed anything of it."""
 
     key: ClaimKey
+    kind: Kind
+    """What it names: how its host was made, and so what makes another one."""
     order: int
     """The registry's place in the configuration: the lowest has a host that several claim."""
     host: str | None

@@ -60,6 +60,7 @@ def publish(registration: RegisteredService, registry: Registry, scope: str) -> 
     selections = _labels(metadata, registry.rules, findings)
     return Published(
         key=ClaimKey(registry.name, scope, chosen.id),
+        kind=chosen.kind,
         order=registry.order,
         host=wanted.host,
         changes=wanted.changes,
@@ -161,6 +162,7 @@ def _endpoints(
     found: dict[tuple[str, tuple[tuple[str, int], ...]], Endpoint] = {}
     named = {own: _named(own, ports) for own in {each.own.served for each in candidates}}
     identities = Identities(service, rules.mesh, findings)
+    localities = _Localities(rules, findings)
     for candidate, selection in zip(candidates, selections, strict=True):
         identity = identities.of(candidate.instance, selection.labels)
         endpoint = Endpoint(
@@ -168,7 +170,7 @@ def _endpoints(
             ports=named[candidate.own.served],
             weight=candidate.weight,
             health=candidate.instance.health,
-            locality=_locality(candidate, rules, findings),
+            locality=localities.of(candidate),
             labels=identity.labels,
             network=rules.network,
             service_account=identity.service_account,
@@ -193,21 +195,38 @@ def _named(
     return tuple(sorted((ports[protocol].name, number) for protocol, number in own))
 
 
-def _locality(candidate: Candidate, rules: PublishRules, findings: Findings) -> Locality:
-    instance = candidate.instance
-    try:
-        return locate(
-            instance.metadata,
-            instance.zone,
-            candidate.address,
-            rules.locality.from_,
-            rules.locality.cidr,
-        )
-    except UnreadableLocality as fault:
-        findings.instance(
-            instance.id,
-            ProblemKind.OTHER,
-            f"its zone is not carried: {fault}",
-            "register a zone such as region/zone/sub-zone of short printable words",
-        )
-        return NOWHERE
+class _Localities:
+    """Those of one registration's instances, of which most tell the same."""
+
+    def __init__(self, rules: PublishRules, findings: Findings) -> None:
+        self._rules = rules.locality
+        self._findings = findings
+        self._by_address = bool(rules.locality.cidr.rows)
+        self._last: tuple[Metadata, str] | None = None
+        self._found = NOWHERE
+
+    def of(self, candidate: Candidate) -> Locality:
+        """Return where an instance runs; what cannot be carried is nowhere, and reported."""
+        instance = candidate.instance
+        last = self._last
+        if last is not None and instance.metadata is last[0] and instance.zone == last[1]:
+            return self._found
+        try:
+            found = locate(
+                instance.metadata,
+                instance.zone,
+                candidate.address,
+                self._rules.from_,
+                self._rules.cidr,
+            )
+        except UnreadableLocality as fault:
+            self._findings.instance(
+                instance.id,
+                ProblemKind.OTHER,
+                f"its zone is not carried: {fault}",
+                "register a zone such as region/zone/sub-zone of short printable words",
+            )
+            return NOWHERE
+        if not self._by_address:
+            self._last, self._found = (instance.metadata, instance.zone), found
+        return found

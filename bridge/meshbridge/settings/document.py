@@ -21,8 +21,10 @@ _MOST_BYTES = 1024 * 1024
 _MOST_VALUES = 100_000
 _DEEPEST = 40
 _PREFIX = "tag:yaml.org,2002:"
-_QUOTED = re.compile(r"'[^'<\\][^']+'")
-"""What the parser quotes of a document; neither single characters nor names of its own."""
+_QUOTED = re.compile(r"'([^']*)'")
+"""What the parser quotes, from one quote to its partner."""
+_OWN = re.compile(r".?|[<\\].*", re.DOTALL)
+"""Of that, single characters, escapes and names of its own; all else are the document's words."""
 _TAGGED = "has a tag; remove it, or put quotes around a text that begins with !"
 
 
@@ -113,7 +115,8 @@ def parse_document(raw: bytes, name: str) -> Document:
 
 def _one_line(text: str) -> str:
     """Return what the parser says, without words of the document: they may be a password's."""
-    return " ".join(_QUOTED.sub("'***'", text).split())
+    shown = _QUOTED.sub(lambda found: found[0] if _OWN.fullmatch(found[1]) else "'***'", text)
+    return " ".join(shown.split())
 
 
 def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:

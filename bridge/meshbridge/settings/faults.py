@@ -18,6 +18,9 @@ _LONGEST = 60
 _SECRETIVE = re.compile(r"passw|secret|token|credential|key$", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*(?=@)")
 _TYPED = ("_type", "_error")
+_WORDS = re.compile(r"(?P<hint>did you mean .*?; )?allowed: (?P<words>.*)")
+SECTION = "keys with values"
+"""What a section is called where something else stands."""
 _WANTED = {
     "bool_type": "true or false is allowed",
     "bool_parsing": "true or false is allowed",
@@ -32,10 +35,10 @@ _WANTED = {
     "tuple_type": "a list is allowed",
     "set_type": "a list is allowed",
     "frozen_set_type": "a list is allowed",
-    "dict_type": "keys with values are allowed",
-    "model_type": "keys with values are allowed",
-    "model_attributes_type": "keys with values are allowed",
-    "dataclass_type": "keys with values are allowed",
+    "dict_type": f"{SECTION} are allowed",
+    "model_type": f"{SECTION} are allowed",
+    "model_attributes_type": f"{SECTION} are allowed",
+    "dataclass_type": f"{SECTION} are allowed",
 }
 
 
@@ -59,7 +62,7 @@ def show_value(value: Plain, place: Place) -> str:
         case None:
             return "nothing"
         case dict():
-            return "keys with values"
+            return SECTION
         case list():
             return "a list"
         case str():
@@ -74,7 +77,8 @@ class _Fault:
     """What is wrong at one place; several branches of a choice may each say their part."""
 
     unknown: bool = False
-    says: list[str] = field(default_factory=list[str])
+    says: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    """What was found and what is wanted, of each branch."""
 
 
 def explain(
@@ -97,7 +101,7 @@ def explain(
     for place, fault in found.items():
         if any(len(other) > len(place) and other[: len(place)] == place for other in found):
             continue  # another branch of a choice that went deeper knows better
-        explained[place] = ", or ".join(fault.says)
+        explained[place] = _in_one(fault.says, _names_at(model, place[len(base) :]))
         if fault.unknown:
             known = _names_at(model, place[len(base) : -1])
             explained[place] = unknown_key(str(place[-1]), known)
@@ -124,13 +128,33 @@ def place_of(error: ErrorDetails, document: Document, base: Place) -> Place:
     return tuple(steps)
 
 
-def _say(error: ErrorDetails, document: Document, place: Place) -> str:
+def section_or(known: Iterable[str], *others: str) -> str:
+    """Return what is said to be allowed where a section with these keys may stand, or a word."""
+    keys = ", ".join(sorted(known))
+    return f"allowed: {', or '.join((f'{SECTION} ({keys})', *others))}"
+
+
+def _in_one(says: list[tuple[str, str]], known: set[str]) -> str:
+    """Return what the branches of a choice say, as one sentence if one section is among them.
+
+    ``known`` are the keys of that section.
+    """
+    found = says[0][0]
+    words = [match for each in says if each[0] == found and (match := _WORDS.fullmatch(each[1]))]
+    if (found, _WANTED["model_type"]) not in says or len(words) != len(says) - 1 or not words:
+        return ", or ".join(each + wanted for each, wanted in says)
+    hints = "".join(match["hint"] or "" for match in words)
+    return f"{found}{hints}{section_or(known, *(match['words'] for match in words))}"
+
+
+def _say(error: ErrorDetails, document: Document, place: Place) -> tuple[str, str]:
+    """Return what was found, which may be nothing to say, and what is wanted."""
     kind, context = error["type"], error.get("ctx", {})
     if kind == "missing":
-        return "missing; it must be given"
+        return "", "missing; it must be given"
     if kind == "value_error":
         said = str(context.get("error", error["msg"]))
-        return said if said.startswith("found ") else f"{_found(document, place)}{said}"
+        return "" if said.startswith("found ") else _found(document, place), said
     wanted = _WANTED.get(kind)
     if kind in {"literal_error", "enum"}:
         expected = str(context.get("expected", ""))
@@ -144,7 +168,7 @@ def _say(error: ErrorDetails, document: Document, place: Place) -> str:
         wanted = f"must have the form {context.get('pattern', '')}"
     if wanted is None:
         wanted = error["msg"].replace("Input should be", "must be").replace("Input", "it")
-    return f"{_found(document, place, refuses_type=kind.endswith(_TYPED))}{wanted}"
+    return _found(document, place, refuses_type=kind.endswith(_TYPED)), wanted
 
 
 def _found(document: Document, place: Place, *, refuses_type: bool = False) -> str:

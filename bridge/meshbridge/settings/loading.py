@@ -14,7 +14,7 @@ from meshbridge.plugins import load_adapter, load_outlet
 from meshbridge.publish.registry import Registry
 from meshbridge.publish.rules import PublishRules
 from meshbridge.settings.document import Place, Plain, read_document, show_place
-from meshbridge.settings.faults import keys_of, show_value
+from meshbridge.settings.faults import keys_of, section_or, show_value
 from meshbridge.settings.guard import GuardOptions
 from meshbridge.settings.interpolation import interpolate
 from meshbridge.settings.model import (
@@ -187,5 +187,6 @@ def _outlets(top: dict[str, Plain], validation: Validation) -> tuple[OutletSetti
 def _status(top: dict[str, Plain], validation: Validation) -> StatusOptions | None:
     if top.get("status") == "none":
         return None
-    section = validation.keys(top.get("status"), ("status",))
+    allowed = section_or(keys_of(StatusOptions), '"none"')
+    section = validation.keys(top.get("status"), ("status",), allowed)
     return validation.model(StatusOptions, section, ("status",))

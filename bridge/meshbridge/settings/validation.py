@@ -7,7 +7,14 @@ from pydantic import BaseModel, ValidationError
 
 from meshbridge.errors import ConfigurationError
 from meshbridge.settings.document import Document, Place, Plain, parse_document
-from meshbridge.settings.faults import explain, keys_of, place_of, show_value, unknown_key
+from meshbridge.settings.faults import (
+    SECTION,
+    explain,
+    keys_of,
+    place_of,
+    show_value,
+    unknown_key,
+)
 from meshbridge.settings.interpolation import Interpolated
 from meshbridge.settings.values import Surroundings
 
@@ -38,13 +45,15 @@ class Validation:
                 *(self._document.fault(place, self._faults[place]) for place in places)
             )
 
-    def keys(self, value: Plain, place: Place) -> dict[str, Plain]:
+    def keys(
+        self, value: Plain, place: Place, allowed: str = f"{SECTION} are allowed"
+    ) -> dict[str, Plain]:
         """Return the keys of a section; one that is left empty has none."""
         if isinstance(value, dict):
             return value
         if value is not None:
             found = show_value(self._document.at(place), place)
-            self.fault(place, f"found {found}; keys with values are allowed")
+            self.fault(place, f"found {found}; {allowed}")
         return {}
 
     def refuse_unknown(

@@ -79,7 +79,8 @@ def bed(request: pytest.FixtureRequest, host: str, tmp_path: Path) -> Iterator[B
         old = replace(offer, name="old", release=2, mode=None)
         remote = replace(offer, name="remote", mode="instance", metadata="remote")
         made = (replace(offer, protocols=BOTH), old, replace(remote, protocols=("tri",)))
-        yield Bed(nacos, *(Provider(tmp_path, each) for each in made), network=network)
+        first, second, third = (Provider(tmp_path, each) for each in made)
+        yield Bed(nacos, first, second, third, network)
     except Missing as missing:
         unavailable(missing)
 

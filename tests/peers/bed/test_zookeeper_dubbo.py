@@ -229,10 +229,15 @@ def _override(provider: Provider) -> str:
 
 
 async def one_stops(it: Mesh, cast: Cast) -> None:
-    """By SIGTERM, as its likes do: no call by Triple is lost."""
+    """By SIGTERM, after it was taken offline: no call by Triple is lost.
+
+    Without that Dubbo 3.3.6 closes its connections 20 to 110 ms after it has left ZooKeeper, and
+    istiod alone waits 100 ms for further changes.
+    """
     async with it.redirected_tri.calling(every=0.02) as calling:
-        await asyncio.gather(cast.other.stop(), cast.new.stop())
+        await cast.other.offline()
         await it.gives_to(TRIPLE, cast.one_again)
+        await asyncio.gather(cast.other.stop(), cast.new.stop())
     assert [call.error for call in calling.made if not call.ok] == []
     await hears(it.redirected_tri, "one-again")
     await it.gives_to(GREETER, cast.old_again)

@@ -3,13 +3,12 @@
 import asyncio
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
 
 import aiohttp
 import grpc
 
+from meshbridge.errors import leaves
 from meshbridge.testing import ProcessFailed
 from rig.bed import BuildFailed, Missing
 from rig.corpus import apart
@@ -42,7 +41,7 @@ def main(name: str, folder: Path) -> int:
     try:
         asyncio.run(part.capture(folder / "running", shelf))
     except* TROUBLES as failed:
-        troubles = [f"{type(each).__name__}: {each}" for each in _each(failed)]
+        troubles = [f"{type(each).__name__}: {each}" for each in leaves(failed)]
     finally:
         left = run.end()
     if left:
@@ -54,15 +53,6 @@ def main(name: str, folder: Path) -> int:
     shelf.write(folder, part.versions())
     say(f"{name}: {len(shelf.texts)} files after {time.monotonic() - begun:.0f} s")
     return 0
-
-
-def _each(failed: ExceptionGroup[Exception]) -> Iterator[Exception]:
-    """Return what failed; a task's failure comes in a group."""
-    for error in failed.exceptions:
-        if isinstance(error, ExceptionGroup):
-            yield from _each(cast("ExceptionGroup[Exception]", error))
-        else:
-            yield error
 
 
 if __name__ == "__main__":

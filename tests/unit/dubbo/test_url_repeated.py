@@ -122,6 +122,12 @@ def test_what_is_no_provider_or_an_odd_one_is_read_by_itself(url: str) -> None:
     assert provider_named(quote(url, safe="")) is None
 
 
+def test_a_name_that_holds_a_plain_url_is_read_as_such() -> None:
+    name = "dubbo%3A%2F%2Fh%3A1%2Fa.B%3Fseen%3Dhttp://10.0.0.9:80/x"
+    assert provider_named(name) is None
+    assert parse_url(name).endpoint == "10.0.0.9:80"
+
+
 def test_a_question_mark_in_small_letters_ends_the_path_too() -> None:
     assert parse_url("dubbo%3a%2f%2fa%3a1%2fX%3fa%3d1%3F").parameters == {"a": "1?"}
     assert parse_url("dubbo%3a%2f%2fa%3a1%2fX?a=1").parameters == {"a": "1"}

@@ -10,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.runtime.examples import Log, Scripted, service, sid
 
-from meshbridge import Adapter, Context, Emit, Health, Instance, InstancePort, Listing, Stale
+from meshbridge import (
+    Adapter,
+    Context,
+    Emit,
+    Health,
+    Instance,
+    InstancePort,
+    Listing,
+    ServiceId,
+    Stale,
+)
 from meshbridge import RegisteredService as Service
 from meshbridge.bridge import Bridge, RegistryRuntime
 from meshbridge.explaining import Explanation, Stage, explain
@@ -108,6 +118,19 @@ def test_what_is_served_is_explained_by_each_of_its_names(asked: str) -> None:
     (registration,) = said.registrations
     assert (registration.host, registration.served) == ("orders.d", 1)
     assert [each.stage for each in registration.notes] == list(Stage)[:-1]
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        ("abc", "3 of 3 registrations: orders.a.d, orders.b.d, orders.c.d"),
+        ("abcde", "5 of 5 registrations: orders.a.d, orders.b.d, orders.c.d and 2 more"),
+    ],
+)
+def test_a_name_of_many_hosts_is_told_with_how_many_more_there_are(groups: str, said: str) -> None:
+    many = (replace(service("orders", 81), id=ServiceId("", each, "orders")) for each in groups)
+    summary = explained((listing(*many), NONE), asked="orders").summary
+    assert summary == f"orders is served in {said}"
 
 
 def test_a_scope_that_cannot_be_read_was_heard_of_last_when_it_could() -> None:

@@ -15,6 +15,8 @@ from typing import Never, cast
 from weakref import WeakSet
 
 import pytest
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger
 from unit.runtime.examples import Log, Scripted, bridge, service, sid
 
 from meshbridge import (
@@ -34,6 +36,7 @@ from meshbridge import (
 )
 from meshbridge.adapter import Update
 from meshbridge.bridge import Bridge, RegistryState
+from meshbridge.errors import foremost
 from meshbridge.outage import AdapterFault
 from meshbridge.testing import Clock
 
@@ -250,7 +253,34 @@ async def in_a_group(held: WeakSet[Held]) -> None:
         group.create_task(leaks_and_fails(held))
 
 
-@pytest.mark.parametrize("work", [leaks_and_fails, in_a_group])
+async def as_one_error(held: WeakSet[Held]) -> None:
+    """Raise the foremost of several, whose traceback holds the frame that holds it."""
+    many = [Held() for _ in range(50)]
+    held.update(many)
+    try:
+        await in_a_group(held)
+    except ExceptionGroup as failed:
+        error = foremost(failed)
+        raise error from failed
+
+
+async def beside_a_group(held: WeakSet[Held]) -> None:
+    """Fail beside a task that is cancelled in a group of its own: the error knows nothing of it."""
+
+    async def gather() -> None:
+        many = [Held() for _ in range(50)]
+        held.update(many)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(forever())
+            await forever()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(gather())
+        await asyncio.sleep(0.01)
+        raise RegistryUnavailable("down")
+
+
+@pytest.mark.parametrize("work", [leaks_and_fails, in_a_group, as_one_error, beside_a_group])
 @pytest.mark.parametrize("said", [whole("orders"), cast("Update", "nonsense")])
 def test_what_a_watch_held_goes_with_it_and_waits_for_no_garbage_collector(
     work: Callable[[WeakSet[Held]], Awaitable[None]], said: Update
@@ -276,6 +306,76 @@ def test_what_a_watch_held_goes_with_it_and_waits_for_no_garbage_collector(
         assert number <= 100  # those of this watch, and of the one before
 
     stand.play(scenario)
+
+
+def test_what_was_held_is_let_go_of_before_the_pause_and_not_after_it() -> None:
+    """A registry may be away for long, and what its watch had read is the most there is."""
+    held: WeakSet[Held] = WeakSet()
+
+    async def fails(_: Playing, emit: Emit) -> None:
+        emit(whole("orders"))
+        await as_one_error(held)
+
+    stand = Stand(fails)
+    in_pauses: list[int] = []
+
+    async def scenario(made: Bridge) -> None:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(200):
+                await stand.clock.sleep(0.1)
+                if bad(made).state == "unavailable":
+                    in_pauses.append(len(held))
+        finally:
+            gc.enable()
+        assert bad(made).restarts >= 5
+        assert in_pauses
+        assert in_pauses.count(0) == len(in_pauses)
+
+    stand.play(scenario)
+
+
+class Written(Log):
+    """Keeps what a log shows of an exception, as it is when that is logged."""
+
+    def logger(self) -> FilteringBoundLogger:
+        """Return a logger that writes here."""
+
+        def keep(logger: object, method: str, event: EventDict) -> str:
+            shown = structlog.processors.format_exc_info(logger, method, event)
+            self.entries.append(dict(shown))
+            return ""
+
+        made: FilteringBoundLogger = structlog.wrap_logger(
+            structlog.ReturnLogger(),
+            processors=[keep],
+            wrapper_class=structlog.make_filtering_bound_logger(0),
+        )
+        return made
+
+
+def test_a_fault_is_logged_with_all_that_led_to_it_and_an_outage_in_one_line() -> None:
+    """What is let go of afterwards is what the log has shown."""
+
+    async def fails(playing: Playing, _: Emit) -> None:
+        try:
+            {"there": 1}["missing"]
+        except KeyError as error:
+            reason = (ValueError, RegistryUnavailable)[playing.begun % 2]
+            raise reason("not there") from error
+
+    stand = Stand(fails)
+    stand.log = Written()
+
+    async def scenario(_: Bridge) -> None:
+        await stand.clock.sleep(30)
+
+    stand.play(scenario)
+    said = {str(entry["event"]): str(entry.get("exception", "")) for entry in stand.log.entries}
+    assert not said["registry unavailable"]
+    assert '{"there": 1}["missing"]' in said["adapter failed"]
+    assert 'raise reason("not there") from error' in said["adapter failed"]
 
 
 # Hanging

@@ -1,10 +1,12 @@
 """What docs/dubbo.md says of interfaces without providers is so."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 from unit.zookeeper.trees import Registry, Tree, endpoints, with_url
 
 from meshbridge_zookeeper_dubbo.interface import MOST_EMPTY
+from meshbridge_zookeeper_dubbo.roots import Roots
 
 TEXT = " ".join((Path(__file__).parents[3] / "docs" / "dubbo.md").read_text().split())
 LIFE = "com.acme.Life"
@@ -48,3 +50,27 @@ def test_replicas_may_differ_in_hosts_without_endpoints() -> None:
 def test_an_interface_that_had_no_provider_at_the_start_has_no_group_and_no_version() -> None:
     assert "had none when the bridge started is served without version and group" in TEXT
     assert told(Registry().read(NODE)) == {LIFE}
+
+
+def test_an_interface_that_is_created_later_has_no_host_until_its_first_provider() -> None:
+    assert "no host until its first provider, or the next start of the bridge" in TEXT
+    registry = Registry().read({"/dubbo": b""})
+    registry.become(NODE)
+    assert told(registry) == set()
+    registry.become(variants(1))
+    registry.become(NODE)
+    assert told(registry) == {f"{LIFE}#1"}
+    assert told(Registry().read(NODE)) == {LIFE}
+
+
+def test_the_providers_of_one_interface_below_two_roots_stand_under_one_host() -> None:
+    assert "the providers of both stand under one host" in TEXT
+    urls = {"dubbo": "10.1.0.1", "blue": "10.2.0.1"}
+    tree: Tree = {}
+    for root, address in urls.items():
+        url = quote(f"dubbo://{address}:20880/{LIFE}?interface={LIFE}", safe="")
+        tree[f"/{root}/{LIFE}/providers/{url}"] = b""
+    registry = Registry(Roots(["/dubbo", "/blue"], [])).read(tree)
+    assert told(registry) == {LIFE}
+    (instances,) = (each.instances for each in registry.services.values())
+    assert {each.address for each in instances} == set(urls.values())

@@ -1,10 +1,11 @@
 """A node that may not be read empties nothing: what it told stays, and its services are named."""
 
 import pytest
-from unit.zookeeper.test_holdings import LIFE, STOCK, listing, rule, url
+from unit.zookeeper.pieces import HERE, LIFE, STOCK, listing, rule, shop, url
 from unit.zookeeper.trees import Registry, Tree, captured
 
 from meshbridge import Health, ServiceId
+from meshbridge_zookeeper_dubbo.holdings import Holdings
 from meshbridge_zookeeper_dubbo.roots import Roots
 
 PLAIN, GROUPED = ServiceId("", "", LIFE), ServiceId("", "g1", LIFE)
@@ -195,3 +196,57 @@ def test_of_what_is_about_no_service_in_particular_nothing_is_said(path: str) ->
     registry = Registry().read(listing(url(1)) | {f"{path}/{LIFE}": b""})
     assert not registry.guard(path)
     assert registry.unreadable == {PLAIN: ()}
+
+
+@pytest.mark.parametrize("path", ["/dubbo/mapping", "/dubbo/config/mapping", "/dubbo/config"])
+def test_mappings_none_of_which_may_be_read_are_named_where_they_may_say_something(
+    path: str,
+) -> None:
+    """At applications of which nothing surer is known, and not at others."""
+    known = listing(url(9, application="shop"))
+    tree = shop(2, "silent") | shop() | A | captured("dubbo3-remote") | known
+    tree |= {f"{path.removesuffix('/mapping')}/mapping/{LIFE}": b"shop"}
+    registry = Registry().read(tree)
+    before = registry.shown()
+    assert HERE[0] in before[LIFE]
+    assert not registry.guard(path), "it is logged, too"
+    for _ in range(2):
+        assert registry.shown() == before
+        assert named(registry, path) == {"shop", "silent"}
+        told = [each.reason for each in registry.reports if each.record == path]
+        assert told == [f"{path} may not be read"] * 2
+        registry.read(tree)
+    registry.admit(path)
+    assert registry.shown() == before
+    assert named(registry, path) == set()
+
+
+def named(registry: Registry, record: str) -> set[str]:
+    """Return at which services a record is named as unreadable."""
+    return {
+        service.name for service, told in registry.unreadable.items() if (service, record) in told
+    }
+
+
+def test_a_mapping_that_may_not_be_read_holds_also_after_a_gap_until_it_goes() -> None:
+    path = f"/dubbo/mapping/{LIFE}"
+    tree = shop() | {path: b"shop", "/dubbo/mapping/com.acme.Work": b"shop"}
+    registry = Registry().read(tree)
+    told = registry.shown()
+    registry.guarded = {path}
+    registry.read(tree)
+    assert registry.shown() == told
+    registry.become({each: data for each, data in tree.items() if each != path})
+    assert not registry.shown().get(LIFE)
+    assert registry.shown()["com.acme.Work"]
+
+
+def test_what_a_mapping_told_since_a_gap_goes_before_what_it_told_before() -> None:
+    path = f"/dubbo/mapping/{LIFE}"
+    registry = Registry().read(shop(1) | shop(2, "stall") | {path: b"shop"})
+    registry.tree |= {path: b"stall"}
+    registry.holdings = Holdings(registry.roots, dials=False, before=registry.holdings)
+    for root in registry.roots.all:
+        registry.tell(root)
+    registry.guard(path)
+    assert registry.shown()[LIFE] == ["dubbo://10.0.0.1:2"]

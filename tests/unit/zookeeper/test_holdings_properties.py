@@ -5,7 +5,7 @@ read, and what it tells is put in a dictionary.
 """
 
 import random
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -16,10 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.zookeeper.trees import CORPUS, Registry, Tree, captured, kids
 
-from meshbridge import BadData, Health, Instance, RegisteredService, ServiceId
+from meshbridge import BadData, Health, RegisteredService, ServiceId
 from meshbridge_dubbo import (
     ApplicationInstance,
     Provider,
+    Variant,
     guessed_providers,
     not_a_provider,
     parse_url,
@@ -46,8 +47,9 @@ def _providers() -> Iterator[str]:
         for root in ("/dubbo", "/eu"):
             parent = f"{root}/{interface}/providers"
             yield parent
-            for at in (f"dubbo://{FIRST}", f"tri://{SECOND}"):
-                yield f"{parent}/{_url(interface, at, timestamp='2000', weight='70')}"
+            for at, owner in ((f"dubbo://{FIRST}", "provider"), (f"tri://{SECOND}", "till")):
+                words = {"timestamp": "2000", "weight": "70", "application": owner}
+                yield f"{parent}/{_url(interface, at, **words)}"
                 yield f"{parent}/{_url(interface, at, timestamp='1000', disabled='true')}"
                 yield f"{parent}/{_url(interface, at, group='g1', version='1.0')}"
             yield f"{parent}/{_url('com.acme.Other', 'dubbo://10.0.0.1:1')}"
@@ -79,6 +81,7 @@ def _others() -> Iterator[tuple[str, bytes]]:
 
 
 METADATA = {p: d for p, d in captured("dubbo3-remote").items() if "/metadata/provider/" in p}
+DEFINITIONS = {f"/eu/metadata/{GREETER}/1.0/g1/provider/provider": b""}
 POOL = [*((path, b"10.0.0.9") for path in _providers()), *_instances(), *_others()]
 MAPPINGS = {f"{root}/mapping/{name}" for root in ("/dubbo", "/eu") for name in (GREETER, STOCK)}
 TREES = st.lists(st.sampled_from(POOL), max_size=14).map(dict)
@@ -91,28 +94,42 @@ def expected(
 
     ``ever`` are the paths of instances that URLs have told of since their nodes were made.
     """
-    urls: dict[ServiceId, dict[str, Instance]] = {}
-    for provider in _read_urls(tree):
-        held = urls.setdefault(provider.service, {})
-        last = held.get(provider.instance.id)
-        if last is None or (last.registered_at or 0) < (provider.instance.registered_at or 0):
-            held[provider.instance.id] = provider.instance
-    found = {name: dict(held) for name, held in urls.items()}
+    found: dict[ServiceId, dict[str, Provider]] = {}
     by_place: dict[str, list[Provider]] = {}
     for provider in _read_urls(tree):
+        held = found.setdefault(provider.service, {})
+        last = held.get(provider.instance.id)
+        if last is None or _began(last) < _began(provider):
+            held[provider.instance.id] = provider
         by_place.setdefault(provider.instance.id, []).append(provider)
+    vague: list[Provider] = []
     for path, instance in _read_instances(tree):
-        for served in _serves(instance, by_place, tree, guesses=path not in ever):
-            held = found.setdefault(served.service, {})
-            known = held.get(served.instance.id)
-            if known is None:
-                held[served.instance.id] = served.instance
-            elif served.instance.health is Health.DISABLED:
-                held[served.instance.id] = replace(known, health=Health.DISABLED)
+        served, guessed = _serves(instance, by_place, tree, guesses=path not in ever)
+        for each in served:
+            if guessed and each.service == ServiceId("", "", each.service.name):
+                vague.append(each)
+            else:
+                _join(found, each)
+    owners = {name: {each.application for each in held.values()} for name, held in found.items()}
+    for each in vague:
+        if each.application in owners.get(each.service, {each.application}):
+            _join(found, each)
     return {
-        name: {each.id: (each.weight, each.health) for each in held.values()}
-        for name, held in found.items()
+        name: {each.instance.id: (each.instance.weight, each.instance.health) for each in held}
+        for name, held in ((name, held.values()) for name, held in found.items())
     }
+
+
+def _began(provider: Provider) -> float:
+    return provider.instance.registered_at or 0
+
+
+def _join(found: dict[ServiceId, dict[str, Provider]], served: Provider) -> None:
+    held = found.setdefault(served.service, {})
+    known = held.setdefault(served.instance.id, served)
+    if served.instance.health is Health.DISABLED:
+        out = replace(known.instance, health=Health.DISABLED)
+        held[served.instance.id] = replace(known, instance=out)
 
 
 def _read_urls(tree: Tree) -> Iterator[Provider]:
@@ -150,16 +167,19 @@ def _read_instances(tree: Tree) -> Iterator[tuple[str, ApplicationInstance]]:
 
 def _serves(
     instance: ApplicationInstance, urls: dict[str, list[Provider]], tree: Tree, *, guesses: bool
-) -> list[Provider]:
+) -> tuple[Sequence[Provider], bool]:
+    """Return what an instance serves, and whether that is guessed."""
     for path in ROOTS.metadata("provider", instance.revision):
         if instance.storage == "remote" and path in tree:
-            return list(providers_of(instance, read_metadata(tree[path])).providers)
+            return providers_of(instance, read_metadata(tree[path])).providers, False
     own = instance.instance
     told = [provider for place in _places(instance) for provider in urls.get(place, ())]
     if told:
         out = own.health is Health.DISABLED
-        return [replace(p, instance=replace(p.instance, health=own.health)) for p in told if out]
-    return list(guessed_providers(instance, _mapped(tree)).providers) if guesses else []
+        ended = [replace(p, instance=replace(p.instance, health=own.health)) for p in told if out]
+        return ended, False
+    defined = {GREETER: [Variant("g1", "1.0")]} if DEFINITIONS.keys() <= tree.keys() else {}
+    return guessed_providers(instance, _mapped(tree), defined).providers if guesses else (), True
 
 
 def _mapped(tree: Tree) -> set[str]:
@@ -196,7 +216,7 @@ def events(registry: Registry, tree: Tree) -> list[Callable[[], None]]:
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(TREES, min_size=1, max_size=5),
-    st.sampled_from([METADATA, {}]),
+    st.sampled_from([METADATA, DEFINITIONS, {}]),
     st.randoms(use_true_random=False),
 )
 def test_any_order_of_events_and_any_reading_again_tell_what_a_fresh_reading_does(

@@ -1,27 +1,14 @@
 """Which applications serve an interface, as Dubbo 3 and Dubbo 2.7 write it."""
 
-import json
-
+from unit.zookeeper.pieces import LIFE, shop
 from unit.zookeeper.trees import Registry, Tree, captured
 
 from meshbridge import ServiceId
 
-LIFE = "com.acme.Life"
 DATA = f"/dubbo/mapping/{LIFE}"
 CONFIGURED = f"/dubbo/config/mapping/{LIFE}"
 ADDRESS = b"10.0.0.9"
 """What a node's data are if its client gave none."""
-
-
-def shop(port: int = 20880, application: str = "shop") -> Tree:
-    """Return an instance of Dubbo 3 that keeps its interfaces to itself."""
-    metadata = {
-        "dubbo.endpoints": json.dumps([{"port": port, "protocol": "dubbo"}]),
-        "dubbo.metadata.revision": "4f2a",
-        "dubbo.metadata.storage-type": "local",
-    }
-    told = {"address": "10.0.0.1", "port": port, "payload": {"metadata": metadata}}
-    return {f"/services/{application}/10.0.0.1:{port}": json.dumps(told).encode()}
 
 
 def serving(tree: Tree) -> list[str]:

@@ -136,3 +136,12 @@ def test_a_certificate_and_its_key_go_together(tmp_path: Path) -> None:
     for one in ("certificate", "key"):
         assert "certificate and key go together" in refused(tls={one: str(file)})
     assert "no readable file" in refused(tls={"ca": str(tmp_path / "missing.pem")})
+
+
+def test_roots_that_are_read_by_default_are_not_chosen() -> None:
+    server = {"servers": ["127.0.0.1"]}
+    assert Options.model_validate(server).chosen_roots == ()
+    one = Options.model_validate(server | {"interface-roots": ["/a"]})
+    assert one.chosen_roots == ("/a",)
+    both = Options.model_validate(server | {"application-roots": ["/b"], "interface-roots": ["/a"]})
+    assert both.chosen_roots == ("/a", "/b")

@@ -73,8 +73,8 @@ class Scripted:
     def unavailable(self, reason: str) -> RegistryUnavailable:
         return RegistryUnavailable(reason)
 
-    def rejected(self, reason: str) -> RegistryRejected:
-        return RegistryRejected(reason)
+    def protected(self, path: str) -> RegistryRejected:
+        return RegistryRejected(f"{path} may not be read")
 
 
 class Heard:

@@ -16,14 +16,14 @@ from kazoo.exceptions import SessionClosedRequireSaslError, SystemZookeeperError
 from meshbridge import RegistryRejected, RegistryUnavailable
 from meshbridge_zookeeper_dubbo import session
 from meshbridge_zookeeper_dubbo.options import Options, Server
-from meshbridge_zookeeper_dubbo.session_client import TooLargeError
+from meshbridge_zookeeper_dubbo.session_client import ForeignProtocolError, TooLargeError
 from meshbridge_zookeeper_dubbo.session_inbox import Inbox, Overrun
 from meshbridge_zookeeper_dubbo.session_kazoo import (
     AuthFailedError,
     ConnectionDropped,
     KazooTimeoutError,
 )
-from meshbridge_zookeeper_dubbo.session_reasons import OversizedAnswer, explain
+from meshbridge_zookeeper_dubbo.session_reasons import OversizedAnswer, explain, protected
 from meshbridge_zookeeper_dubbo.session_sasl import DigestMd5, SaslError
 from meshbridge_zookeeper_dubbo.session_tls import UnusableTlsError
 
@@ -134,6 +134,7 @@ def test_what_only_a_person_can_mend_is_a_refusal_with_a_remedy(
     ("error", "reason"),
     [
         (TooLargeError(100, 10), "of 100 bytes, where at most 10 are read; raise max-reply"),
+        (ForeignProtocolError(b"HTTP"), "answers 'HTTP'; check that servers name ZooKeeper's port"),
         (KazooTimeoutError("socket time-out during read"), "it did not answer in time"),
         (TimeoutError(), "it did not answer in time"),
         (ssl.SSLError(1, "WRONG_VERSION_NUMBER"), "check that this port speaks TLS"),
@@ -155,6 +156,19 @@ def test_everything_else_is_an_outage_with_its_reason(error: Exception, reason: 
     assert isinstance(explained, OversizedAnswer) == isinstance(error, TooLargeError)
     assert str(explained).startswith("zk:2181: ")
     assert reason in str(explained)
+
+
+def test_who_hangs_up_on_a_plain_question_may_want_tls() -> None:
+    dropped = ConnectionDropped("socket connection broken")
+    assert "if this port speaks TLS, set tls" in str(explain(SERVER, dropped, unheard=True))
+    assert "TLS" not in str(explain(SERVER, dropped))
+    assert "TLS" not in str(explain(SERVER, TimeoutError(), unheard=True))
+
+
+def test_a_node_that_may_not_be_read_is_told_with_the_user_who_may_not() -> None:
+    nobody, somebody = (str(protected(SERVER, user, "/prod/dubbo")) for user in ("", "ann"))
+    assert nobody.startswith("zk:2181: /prod/dubbo may not be read; set username and password")
+    assert "/prod/dubbo may not be read by ann, or the password is wrong" in somebody
 
 
 @pytest.mark.asyncio

@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 import structlog
-from unit.zookeeper.trees import Registry, captured
+from unit.zookeeper.pieces import listing, url
+from unit.zookeeper.trees import Registry, Tree, captured
 
-from meshbridge import Context, Listing
-from meshbridge.testing import Recorder
+from meshbridge import Context, Listing, Removed
+from meshbridge.testing import Recorder, context
 from meshbridge_zookeeper_dubbo.telling import PATIENCE, Telling
 
 pytestmark = pytest.mark.asyncio
@@ -26,7 +27,7 @@ class Listed:
         self.late = asyncio.Event()
         logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
         context = Context(lambda: 0.0, self.sleep, Recorder().report, logger)
-        self.telling = Telling("/", self.registry.holdings, context, self.told.append)
+        self.telling = Telling("/", self.registry.holdings, context, self.told.append, ())
         for root in self.registry.roots.all:
             self.registry.tell(root)
         self.telling.settled()
@@ -46,7 +47,13 @@ class Listed:
     async def listed(self) -> asyncio.Task[None]:
         """Begin to list, and wait until it waits."""
         wanted = asyncio.Event()
-        task = asyncio.create_task(self.telling.list_all(wanted.set, after_gap=False))
+
+        def fetch() -> None:
+            wanted.set()
+            if self.registry.define():
+                self.telling.look()
+
+        task = asyncio.create_task(self.telling.list_all(fetch, after_gap=False))
         await wanted.wait()
         await asyncio.sleep(0)
         assert (self.told, self.pauses) == ([], [PATIENCE])
@@ -76,3 +83,56 @@ async def test_whoever_is_cancelled_meanwhile_leaves_nothing_behind() -> None:
     await asyncio.wait([task])
     await asyncio.sleep(0)
     assert len(asyncio.all_tasks()) == 1
+
+
+@pytest.mark.parametrize(
+    ("tree", "chosen", "missed"),
+    [
+        ({}, (), ["root dubbo", "root services"]),
+        ({"/dubbo": b"", "/services": b""}, (), ["root dubbo", "root services"]),
+        (listing(url(1)), (), []),
+        (listing(url(1)), ("/dubbo", "/services"), ["root services"]),
+        (listing(url(1)), ("/dubbo",), []),
+    ],
+)
+async def test_roots_below_which_nothing_stands_are_named(
+    tree: Tree, chosen: tuple[str, ...], missed: list[str]
+) -> None:
+    """Those read by default only where nothing stands below any; most estates use one of them."""
+    told, recorder = await first_listing(tree, chosen)
+    assert [str(each) for each in told.unreadable] == missed
+    assert [str(each.subject) for each in recorder.reports] == missed
+    assert all("is not there" in each.reason for each in recorder.reports)
+
+
+async def test_a_root_is_missed_no_longer_once_something_stands_below_it() -> None:
+    registry, recorder = Registry(), Recorder()
+    telling = Telling("/", registry.holdings, context(recorder.report), recorder.emit, ("/dubbo",))
+    async with asyncio.TaskGroup() as tasks:
+        for root in registry.roots.all:
+            registry.tell(root)
+        telling.settled()
+        await telling.list_all(telling.look, after_gap=False)
+        following = tasks.create_task(telling.keep_telling(telling.look))
+        registry.tree = listing(url(1))
+        registry.tell("/dubbo")
+        telling.settled()
+        await recorder.until(lambda: len(recorder.updates) > 1, 5, "an update")
+        following.cancel()
+    gone = [each for each in recorder.updates if isinstance(each, Removed)]
+    assert [str(each.service_id) for each in gone] == ["root dubbo"]
+
+
+async def first_listing(tree: Tree, chosen: tuple[str, ...]) -> tuple[Listing, Recorder]:
+    """Return what is listed of a tree at first, and what is reported."""
+    registry, recorder = Registry(), Recorder()
+    registry.tree = tree
+    telling = Telling("/", registry.holdings, context(recorder.report), recorder.emit, chosen)
+    for root in registry.roots.all:
+        registry.tell(root)
+    telling.settled()
+    async with asyncio.timeout(5):
+        await telling.list_all(telling.look, after_gap=False)
+    (listed,) = recorder.updates
+    assert isinstance(listed, Listing)
+    return listed, recorder

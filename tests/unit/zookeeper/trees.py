@@ -9,8 +9,11 @@ from urllib.parse import quote
 from meshbridge import BadData, RegisteredService, ServiceId
 from meshbridge.adapter import Unreadable
 from meshbridge_dubbo import read_metadata
+from meshbridge_zookeeper_dubbo.definitions_walk import Walk
 from meshbridge_zookeeper_dubbo.holdings import Holdings
+from meshbridge_zookeeper_dubbo.persistent import NO_AUTH, NO_NODE, Read, Result
 from meshbridge_zookeeper_dubbo.records import Fault
+from meshbridge_zookeeper_dubbo.revisions import DEFINITIONS
 from meshbridge_zookeeper_dubbo.roots import Roots, join
 from meshbridge_zookeeper_dubbo.tree import Want
 
@@ -51,6 +54,8 @@ class Registry:
         """Begin with an empty tree that nobody has told of."""
         self.fetches = fetches
         """Whether what the registry holds of revisions is fetched at once."""
+        self.defines = True
+        """Whether service definitions are read at once."""
         self.roots = roots or Roots(["/dubbo"], ["/services"])
         self.dials = dials
         self.tree: Tree = {}
@@ -160,8 +165,40 @@ class Registry:
                 else:
                     assert news.service.id == news.id
                     self.services[news.id] = news.service
-            if not self._fetch():
+            if not (self._fetch() or (self.defines and self.define())):
                 return
+
+    def look_again(self) -> None:
+        """Read the service definitions that are wanted again, as is done from time to time."""
+        for application in list(self.holdings.applications.definitions.held):
+            self.holdings.applications.revisions.fresh[application, DEFINITIONS] = None
+        self.say()
+
+    def define(self) -> bool:
+        """Read the service definitions that must be; return whether there were any to be read."""
+        applications = self.holdings.applications
+        fresh = applications.revisions.fresh
+        wanted: dict[str, list[str]] = {}
+        for application, what in list(fresh):
+            if what == DEFINITIONS:
+                del fresh[application, what]
+                wanted[application] = sorted(applications.definitions.wanted(application))
+        walk = Walk(self.roots, wanted)
+        children = kids(self.tree)
+        while reads := walk.next(3):
+            walk.take([self._answer(read, children) for read in reads])
+        for application, defined in walk.defined():
+            applications.define(application, defined)
+        return bool(wanted)
+
+    def _answer(self, read: Read, children: Mapping[str, list[str]]) -> Result:
+        if read.path in self.guarded:
+            return NO_AUTH
+        if read.path not in self.tree and read.path not in children:
+            return NO_NODE
+        if read.want is Want.DATA:
+            return self.tree.get(read.path, b"")
+        return children.get(read.path, [])
 
     def _fetch(self) -> bool:
         """Fetch what the registry holds of revisions; return whether that made a difference."""

@@ -76,6 +76,7 @@ class Encoder:
         self._granted: dict[str, tuple[str, ...]] = {}
         self._aliases = Aliases()
         self._omissions: dict[str, tuple[Omission, ...]] = {}
+        self._unopened: tuple[Omission, ...] = ()
         self.encoded = 0
         """How many resources were encoded so far, those that gRPC alone asks for left out."""
         self._sets = {url: ResourceSet() for url in (CDS, EDS, LDS, RDS)}
@@ -103,6 +104,10 @@ class Encoder:
     def omissions(self) -> Mapping[str, tuple[Omission, ...]]:
         """Return what was left out, by host."""
         return self._omissions
+
+    def unopened(self) -> tuple[Omission, ...]:
+        """Return the TCP listeners that no proxy opens, since they lead nowhere."""
+        return self._unopened
 
     def _rename(self, snapshot: Snapshot, changes: Changes) -> Generator[None, None, set[str]]:
         """Take in the names of all hosts that changed; return whose aliases may be others now."""
@@ -212,11 +217,18 @@ class Encoder:
 
     def _listeners(self, services: Mapping[str, Service]) -> dict[str, Resource]:
         found = [encode_http_listener(listener.address) for listener in self._http]
+        unopened: list[Omission] = []
         for listener in self._tcp:
-            port = tcp_port(services.get(listener.host), listener.port)
-            if port is not None:
+            service = services.get(listener.host)
+            port = tcp_port(service, listener.port)
+            if port is None:
+                unopened.append(
+                    Omission(f"tcp {listener.address}", _why_unopened(listener, service))
+                )
+            else:
                 cluster = cluster_name(listener.host, port)
                 found.append(encode_tcp_listener(listener.address, cluster))
+        self._unopened = tuple(unopened)
         return {each.name: each for each in found}
 
 
@@ -229,6 +241,15 @@ def tcp_port(service: Service | None, said: int | None) -> int | None:
     raw = [port.number for port in service.ports if port.protocol not in ("http", "grpc")]
     numbers = raw or [port.number for port in service.ports]
     return min(numbers, default=None)
+
+
+def _why_unopened(listener: TcpListener, service: Service | None) -> str:
+    if service is None:
+        return f"no service has the host {listener.host}"
+    if not service.ports:
+        return f"{listener.host} has no ports, as its instances have none"
+    there = ", ".join(str(port.number) for port in service.ports)
+    return f"{listener.host} has no port {listener.port}, but {there}"
 
 
 def _batches(hosts: Iterable[str]) -> Iterable[list[str]]:

@@ -16,6 +16,11 @@ final class Release {
         }
     }
 
+    /** Nobody needs it of Dubbo 2.7 yet. */
+    static void offline() {
+        throw new UnsupportedOperationException("only a provider of Dubbo 3 is taken offline");
+    }
+
     /** The URL of the provider's that the call being served came in by. */
     static URL called() {
         return RpcContext.getContext().getInvoker().getUrl();

@@ -4,8 +4,10 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.apache.dubbo.common.URL;
 import org.apache.dubbo.config.ApplicationConfig;
+import org.apache.dubbo.qos.command.impl.Offline;
 import org.apache.dubbo.remoting.http12.HttpRequest;
 import org.apache.dubbo.rpc.RpcContext;
+import org.apache.dubbo.rpc.model.FrameworkModel;
 
 /** What is said otherwise in Dubbo 3 than in Dubbo 2.7. */
 final class Release {
@@ -20,6 +22,13 @@ final class Release {
             case "instance" -> "FORCE_APPLICATION";
             default -> "APPLICATION_FIRST";
         });
+    }
+
+    /** Takes all that it registered back, as the command of Dubbo's QoS does, which a hook before the stop calls. */
+    static void offline() {
+        if (!new Offline(FrameworkModel.defaultModel()).offline(".*")) {
+            throw new IllegalStateException("Dubbo found nothing to take back");
+        }
     }
 
     /** The URL of the provider's that the call being served came in by. */

@@ -15,7 +15,8 @@ import org.apache.dubbo.config.bootstrap.DubboBootstrap;
 /**
  * Offers both services: {@code name= app= host= protocols=dubbo:PORT,tri:PORT [registry=zookeeper://...|nacos://...]
  * [mode=interface|instance|all] [metadata=local|remote] [group=] [version=] [zone=] [region=] [weight=]
- * [tag=] [params=name:value;name:value]}. Without a registry it can be called by its URL only.
+ * [tag=] [params=name:value;name:value]}. Without a registry it can be called by its URL only. Ordered {@code offline}, it
+ * is registered nowhere any more and goes on answering.
  */
 public final class Provider extends Orders {
     private final Options options;
@@ -32,7 +33,10 @@ public final class Provider extends Orders {
 
     @Override
     protected void carryOut(String order, String argument) {
-        throw new IllegalArgumentException("a provider knows no such order");
+        if (!order.equals("offline")) {
+            throw new IllegalArgumentException("a provider knows no such order");
+        }
+        Release.offline();
     }
 
     private void offer() {

@@ -30,8 +30,11 @@ from meshbridge_nacos.signing import AccessKey
 
 PATIENCE = 10.0
 """Seconds for one answer."""
-CHECK_EVERY, CHECKED = 5.0, 5.0
-"""Seconds between the checks that the server still knows this connection, and for the answer."""
+CHECK_EVERY, CHECKED = 2.0, 3.0
+"""Seconds between the checks that the server still knows this connection, and for the answer.
+
+The two together are how long a frozen server goes unnoticed.
+"""
 LOOK_EVERY = 10.0
 """Seconds between looks at what an address server says, which is asked as often as that is due."""
 FOUND, NOT_ALLOWED = 200, {401, 403}

@@ -389,6 +389,22 @@ def test_fuzzy_watch_tells_at_once_of_what_is_new_or_gone() -> None:
     clock.run(test())
 
 
+@pytest.mark.parametrize("groups", [("G", "H"), ("*",)])
+def test_a_watch_that_is_cancelled_as_a_connection_is_lost_ends(groups: tuple[str, ...]) -> None:
+    """Before Python 3.13 a TaskGroup then raises the loss: who goes on after one must not go on."""
+    watched, clock = play("public/G/a", "prod/G/b")
+
+    async def test() -> None:
+        async with watched.watching(("public", "prod"), groups) as task:
+            watched.registry.end_sessions("public")
+            task.cancel()
+            _, still = await asyncio.wait([task], timeout=LONG)
+            assert not still
+            assert task.cancelled()
+
+    clock.run(test())
+
+
 def test_fuzzy_watch_tells_at_once_of_new_groups_where_all_are_read() -> None:
     watched, clock = play("public/G/a", abilities=frozenset({"fuzzyWatch"}))
 

@@ -125,7 +125,7 @@ def reading(identity: ServiceId, info: Record, before: Iterable[Instance] = ()) 
         else:
             # One address, port and cluster twice (ephemeral and persistent): they are one process.
             last = known.get(instance.id)
-            instances[instance.id] = last if last == instance else instance
+            instances[instance.id] = last if last is not None and last == instance else instance
     return Reading(RegisteredService(identity, tuple(instances.values())), tuple(faults))
 
 

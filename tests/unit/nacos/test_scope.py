@@ -391,7 +391,7 @@ async def test_a_push_of_what_is_known_is_not_read() -> None:
 
     def said(*ports: int, at: int) -> Record:
         hosts = json.dumps([{"ip": "10.0.0.1", "port": port} for port in ports])
-        return info(at=at) | {"hosts": msgspec.Raw(hosts.encode())}
+        return {**info(at=at), "hosts": msgspec.Raw(hosts.encode())}
 
     one = await watched(Server(a=said(1, 2, at=1)))
     known = one.subscriptions.told["a"]

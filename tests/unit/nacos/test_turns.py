@@ -7,7 +7,7 @@ import asyncio
 import gc
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import cast
 
@@ -24,7 +24,7 @@ LONGEST = 0.2
 
 
 @contextmanager
-def timed() -> Iterator[list[float]]:
+def timed() -> Generator[list[float]]:
     """Note how much of the processor's time each turn takes; the garbage collector waits."""
     turns: list[float] = []
     run = cast("Callable[[asyncio.Handle], None]", vars(asyncio.Handle)["_run"])

@@ -34,7 +34,15 @@ TRIPLE = "meshbridge.peers.greeter.g-tri.dubbo"
 DUBBO, TRI = 20880, 50051
 """The service ports, which Envoy also listens on where it redirects nothing."""
 CONNECTIONS = {"connections": "8"}
-"""Of a consumer: so many that, whatever chance says, each of two providers gets some."""
+"""Of a consumer: enough that each of two providers gets some where they take turns."""
+IN_TURNS = {
+    "apiVersion": "networking.istio.io/v1",
+    "kind": "DestinationRule",
+    "metadata": {"name": "in-turns", "namespace": "default"},
+    "spec": {"host": GREETER, "trafficPolicy": {"loadBalancer": {"simple": "ROUND_ROBIN"}}},
+}
+"""What istiod must hold: it has the least loaded provider take a connection otherwise, which is
+whoever joined last, for as long as the consumers that were there before keep theirs."""
 SOON = 30.0
 """Seconds for a change to reach a caller on a machine that is busy."""
 
@@ -128,7 +136,8 @@ async def by_istiod(
     """
     rules = directory / "rules"
     rules.mkdir()
-    (rules / "plain.yaml").write_text(json.dumps(PLAIN))
+    for name, rule in (("plain", PLAIN), ("in-turns", IN_TURNS)):
+        (rules / f"{name}.yaml").write_text(json.dumps(rule))
     relay = free_port()
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from peers.bed.dubbo_market import PATIENT
-from peers.bed.pod import PLAIN, sidecar_in
+from peers.bed.pod import PLAIN, in_turns, sidecar_in
 
 from meshbridge.testing import FaultProxy, Process
 from rig.bridge import Bridge
@@ -35,14 +35,6 @@ DUBBO, TRI = 20880, 50051
 """The service ports, which Envoy also listens on where it redirects nothing."""
 CONNECTIONS = {"connections": "8"}
 """Of a consumer: enough that each of two providers gets some where they take turns."""
-IN_TURNS = {
-    "apiVersion": "networking.istio.io/v1",
-    "kind": "DestinationRule",
-    "metadata": {"name": "in-turns", "namespace": "default"},
-    "spec": {"host": GREETER, "trafficPolicy": {"loadBalancer": {"simple": "ROUND_ROBIN"}}},
-}
-"""What istiod must hold: it has the least loaded provider take a connection otherwise, which is
-whoever joined last, for as long as the consumers that were there before keep theirs."""
 SOON = 30.0
 """Seconds for a change to reach a caller on a machine that is busy."""
 
@@ -136,7 +128,7 @@ async def by_istiod(
     """
     rules = directory / "rules"
     rules.mkdir()
-    for name, rule in (("plain", PLAIN), ("in-turns", IN_TURNS)):
+    for name, rule in (("plain", PLAIN), ("in-turns", in_turns(GREETER))):
         (rules / f"{name}.yaml").write_text(json.dumps(rule))
     relay = free_port()
     async with AsyncExitStack() as stack:

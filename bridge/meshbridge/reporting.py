@@ -92,7 +92,7 @@ def _service(subject: Subject) -> ServiceId:
 def _shown(subject: Subject) -> str:
     if isinstance(subject, ServiceId):
         return str(subject)[:_LONGEST]
-    return f"{subject[0]}, instance {subject[1]}"[:_LONGEST]
+    return f"{subject[0]}, record {subject[1]}"[:_LONGEST]
 
 
 def _by_service(unreadable: Unreadable) -> dict[ServiceId, tuple[Subject, ...]]:

@@ -23,9 +23,9 @@ OnPush = Callable[[str, str, Record], None]
 Called on the loop as each push arrives, so it must be quick; the push is acknowledged after it. A
 server pushes the state of a service once more right after a subscription, even an empty one.
 
-Of pushes and of answers to ``subscribe`` over 256 KiB, ``hosts`` is a list of ``msgspec.Raw``, so
-that :mod:`meshbridge_nacos.parse` can decode 12,000 instances in slices; it takes both forms. To
-decode them at once blocks the loop for over 20 ms.
+Of pushes and of answers to ``subscribe``, ``hosts`` is JSON, a ``msgspec.Raw``, so that
+:mod:`meshbridge_nacos.parse` can decode 12,000 instances in slices (at once blocks the loop for
+over 20 ms), and what is said again is known by its bytes.
 """
 
 OnRequest = Callable[[Record], None]

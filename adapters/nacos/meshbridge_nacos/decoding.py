@@ -5,8 +5,11 @@ from typing import TypeVar
 import msgspec
 
 T = TypeVar("T")
-LARGE = 256 * 1024
-"""Bytes of a message above which instances are left for whoever reads them to decode."""
+
+PUSH = "NotifySubscriberRequest"
+"""The request by which a server pushes a service."""
+_DESCRIBING = {PUSH, "SubscribeServiceResponse"}
+"""The messages that describe a service."""
 
 
 class UnreadableError(ValueError):
@@ -29,30 +32,52 @@ def decode(body: bytes | msgspec.Raw, kind: type[T], what: str) -> T:
     raise UnreadableError(f"{what} cannot be read: {reason}")
 
 
-def decode_message(body: bytes, what: str) -> dict[str, object]:
-    """Return a message's fields.
+class _ServiceInfo(msgspec.Struct, rename="camel"):
+    """What is read of a service's description; whether it fits, whoever reads it finds out."""
 
-    In a large one, ``serviceInfo.hosts`` is a list of ``msgspec.Raw``: to decode 12,000 instances
-    at once would hold up the loop for over 20 ms. Raises UnreadableError.
+    name: object = None
+    group_name: object = None
+    last_ref_time: object = None
+    reach_protection_threshold: object = None
+    hosts: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Description(msgspec.Struct, rename="camel"):
+    """A message that describes a service."""
+
+    request_id: object = None
+    result_code: int = 0
+    error_code: int | None = None
+    message: str | None = None
+    service_info: _ServiceInfo | list[object] | str | int | float | bool | None = None
+
+
+def decode_message(kind: str, body: bytes, what: str) -> dict[str, object]:
+    """Return the fields of a message of a type.
+
+    Of a service's description ``hosts`` stays as it came, as ``msgspec.Raw``: who has the same
+    already need not read it, and 12,000 instances at once would hold up the loop for over 20 ms.
+    Raises UnreadableError.
     """
-    if len(body) <= LARGE:
+    if kind not in _DESCRIBING:
         return decode(body, dict[str, object], what)
-    return _decode_but(body, what, ("serviceInfo", "hosts"))
-
-
-def _decode_but(body: bytes | msgspec.Raw, what: str, path: tuple[str, ...]) -> dict[str, object]:
-    fields = decode(body, dict[str, msgspec.Raw], what)
+    told = decode(body, _Description, what)
+    info: object = told.service_info
+    if isinstance(info, _ServiceInfo):
+        info = {
+            "name": info.name,
+            "groupName": info.group_name,
+            "lastRefTime": info.last_ref_time,
+            "reachProtectionThreshold": info.reach_protection_threshold,
+            "hosts": info.hosts,
+        }
     return {
-        name: _decode_path(raw, what, path[1:]) if name == path[0] else decode(raw, object, what)
-        for name, raw in fields.items()
+        "requestId": told.request_id,
+        "resultCode": told.result_code,
+        "errorCode": told.error_code,
+        "message": told.message,
+        "serviceInfo": info,
     }
-
-
-def _decode_path(raw: msgspec.Raw, what: str, path: tuple[str, ...]) -> object:
-    first = bytes(memoryview(raw)[:1])
-    if path:
-        return _decode_but(raw, what, path) if first == b"{" else decode(raw, object, what)
-    return decode(raw, list[msgspec.Raw] if first == b"[" else object, what)
 
 
 def fit(decoded: object, kind: type[T], what: str) -> T:

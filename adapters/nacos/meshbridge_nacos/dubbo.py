@@ -33,6 +33,7 @@ is its :attr:`ServiceId.namespace`: empty for ``public`` and ``DEFAULT_GROUP``.
 
 from collections.abc import Collection, Generator, Iterator
 from dataclasses import replace
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from meshbridge import BadData, RegisteredService, ServiceId
@@ -46,6 +47,8 @@ from meshbridge_nacos.parse import Reading, service_id
 
 _NAMESAKE: Final = "an interface has the same name as this application, and is told in its place"
 _RENAME: Final = "give one of them another name"
+_ORDER: Final = attrgetter("namespace", "group", "name", "version")
+"""That of the identities themselves, which compare slowly."""
 
 
 class News(NamedTuple):
@@ -106,14 +109,17 @@ class Registrations:
     @property
     def idle(self) -> bool:
         """Whether there is nothing to say."""
-        return not (
-            self._waiting or self._changed or self._changed_names or self.applications.stirred
-        )
+        applications = self.applications
+        stirs = applications.listening or applications.stirred
+        return not (self._waiting or self._changed or self._changed_names or stirs)
 
     def take(self) -> Generator[News | None, None, None]:
         """Yield what has changed, and ``None`` after each step towards it, until all is said."""
         while not self.idle:
-            if self._waiting:
+            if self.applications.listening:
+                self.applications.listen()
+                yield None
+            elif self._waiting:
                 name = next(iter(self._waiting))
                 yield from self._work_off(name, self._waiting.pop(name))
             elif self.applications.stirred:
@@ -128,7 +134,7 @@ class Registrations:
 
     def listing(self) -> tuple[tuple[RegisteredService, ...], Unreadable]:
         """Return all that was said, in the order of the services' identities."""
-        told = [self._said[each] for each in sorted(self._said)]
+        told = [self._said[each] for each in sorted(self._said, key=_ORDER)]
         subjects = (subject for each in told for subject in _unreadable(each))
         return tuple(each.service for each in told), tuple(subjects)
 

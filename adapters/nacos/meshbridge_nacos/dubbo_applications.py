@@ -4,6 +4,7 @@ Most are none of Dubbo's and pass through as they are. Instances of Dubbo applic
 with their real ports, and as providers of the interfaces that they serve.
 """
 
+from collections import deque
 from collections.abc import Collection, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
@@ -43,6 +44,8 @@ class Applications:
         """What the interfaces' services tell, by ``protocol://address:port``."""
         self._at: dict[str, set[Path]] = {}
         """The instances at each of these places."""
+        self._unheard: deque[tuple[Provider, bool]] = deque()
+        """What they have told since; whether it is told still."""
         self._mapped: Mapped = {}
         self.revisions = Revisions()
         self._stirred: dict[Path, None] = {}
@@ -106,18 +109,27 @@ class Applications:
         return [self._gone(Path(name, key), node) for key, node in known.nodes.items()]
 
     def hear(self, come: Iterable[Provider], gone: Iterable[Provider]) -> None:
-        """Take what interfaces' services tell now, and what they tell no longer."""
-        for each in gone:
+        """Take what interfaces' services tell now, and what they tell no longer: see listen."""
+        self._unheard.extend((each, False) for each in gone)
+        self._unheard.extend((each, True) for each in come)
+
+    @property
+    def listening(self) -> bool:
+        """Whether something that was heard is not worked off."""
+        return bool(self._unheard)
+
+    def listen(self) -> None:
+        """Work off some of what was heard: all of it at once might hold up the loop."""
+        for _ in range(min(STEP, len(self._unheard))):
+            each, is_told = self._unheard.popleft()
             place = place_of(each)
-            left = tuple(told for told in self._told[place] if told is not each)
-            if left:
-                self._told[place] = left
+            others = tuple(told for told in self._told.get(place, ()) if told is not each)
+            if is_told:
+                self._told[place] = (*others, each)
+            elif others:
+                self._told[place] = others
             else:
                 del self._told[place]
-            self._stir(place)
-        for each in come:
-            place = place_of(each)
-            self._told[place] = (*self._told.get(place, ()), each)
             self._stir(place)
 
     def map(self, mapped: Mapped) -> None:

@@ -201,6 +201,8 @@ class Configs:
                 return await self._pages(path, {**query, namespace_key: self._tenant})
             except (RegistryUnavailable, RegistryRejected, BadData) as error:
                 self._context.logger.debug("mappings-not-listed", path=path, reason=str(error))
+                if isinstance(error, RegistryUnavailable):
+                    break  # to ask in the other words takes as long
         return None
 
     async def _pages(self, path: str, query: Mapping[str, str]) -> list[Name]:

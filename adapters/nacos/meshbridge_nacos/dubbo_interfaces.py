@@ -52,8 +52,9 @@ class _Held:
 
     def providers(self, service: ServiceId) -> Iterator[Provider]:
         """Yield those of a service that it tells."""
+        only = len(self.services) == 1
         for _, record in self.records.values():
-            if isinstance(record, Provider) and record.service == service:
+            if isinstance(record, Provider) and (only or record.service == service):
                 yield record
 
     def callers(self) -> list[Caller]:
@@ -181,8 +182,13 @@ class Interfaces:
             self._consumers.setdefault(interface, {})[whole] = held
             self._changed.update(dict.fromkeys(self._interfaces.get(interface, ())))
             return
-        told = {each.service for _, each in held.records.values() if isinstance(each, Provider)}
-        services = frozenset(told or {held.name.service})
+        # First by what is the same object, as it nearly always is: identities compare slowly.
+        told = {
+            id(each.service): each.service
+            for _, each in held.records.values()
+            if isinstance(each, Provider)
+        }
+        services = frozenset(told.values() or {held.name.service})
         for service in services:
             self._service(service).names[whole] = held
             self._changed[service] = None

@@ -19,7 +19,7 @@ import msgspec
 
 from meshbridge import RegistryUnavailable
 from meshbridge_nacos.asking import OnRequest
-from meshbridge_nacos.decoding import UnreadableError, decode, decode_message
+from meshbridge_nacos.decoding import PUSH, UnreadableError, decode, decode_message
 from meshbridge_nacos.options import Server
 from meshbridge_nacos.outcome import UNREGISTERED, Outcome
 from meshbridge_nacos.parse import Record
@@ -47,8 +47,6 @@ PARTING = 0.5
 REGISTERING = 0.1
 """Seconds between two looks whether a 2.x server has taken the connection; it does not say so."""
 
-PUSH = "NotifySubscriberRequest"
-"""The request by which a server pushes a service."""
 _OWN = {"SetupAckRequest", "ClientDetectionRequest", "ConnectResetRequest"}
 """Those that are about the connection itself."""
 CLIENT = "Meshbridge-Client:v1"
@@ -229,7 +227,7 @@ class Link:
         """Act on a request of the server and answer it."""
         if heard := self._heard.get(message.kind):
             what = "a push" if message.kind == PUSH else f"a message of type {message.kind}"
-            body = decode_message(message.body, what)
+            body = decode_message(message.kind, message.body, what)
             heard.on_request(body)
             number = body.get("requestId")
             await self._answer(stream, heard.answer, number if isinstance(number, str) else "")

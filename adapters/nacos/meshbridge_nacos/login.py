@@ -28,6 +28,8 @@ GRACE = 20.0
 """Seconds after which that answer is taken for a refusal."""
 YOUNG = 10.0
 """Seconds for which a token is not replaced when it is refused."""
+RENEW_AGAIN = 30.0
+"""Seconds after which a token that lives is to be renewed again where that failed."""
 SHARE = 0.8
 """The part of a token's life after which it is renewed."""
 
@@ -56,6 +58,7 @@ class Login:
         self._clock = clock
         self._token = ""
         self._renew_at = 0.0
+        self._ends_at = 0.0
         self._young_until = 0.0
         self._faulty_since: float | None = None
         self._fetching = asyncio.Lock()
@@ -64,16 +67,17 @@ class Login:
         """Return a token that still lives.
 
         Raises RegistryRejected when a server refuses the user, RegistryUnavailable when none
-        answers.
+        answers; but not while there is a token that lives and that no server has refused.
         """
         async with self._fetching:
             if not self._token or self._clock() >= self._renew_at:
-                found = await self._fetch()
-                self._faulty_since = None
-                self._token = found.access_token
-                now = self._clock()
-                self._renew_at = now + SHARE * found.token_ttl
-                self._young_until = now + min(YOUNG, SHARE * found.token_ttl / 2)
+                try:
+                    self._keep(await self._fetch())
+                except (RegistryRejected, RegistryUnavailable):
+                    now = self._clock()
+                    if not self._token or now >= self._ends_at:
+                        raise
+                    self._renew_at = min(now + RENEW_AGAIN, self._ends_at)
         return self._token
 
     def forget(self, token: str) -> bool:
@@ -87,6 +91,14 @@ class Login:
                 return False
             self._token = ""
         return True
+
+    def _keep(self, found: _Token) -> None:
+        self._faulty_since = None
+        self._token = found.access_token
+        now = self._clock()
+        self._renew_at = now + SHARE * found.token_ttl
+        self._ends_at = now + found.token_ttl
+        self._young_until = now + min(YOUNG, SHARE * found.token_ttl / 2)
 
     async def _fetch(self) -> _Token:
         reasons: list[str] = []

@@ -7,17 +7,18 @@ instances are read as DEGRADED; what administrators are told of them is the trut
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from meshbridge import Health, RegisteredService, ServiceId
-from meshbridge_nacos.parse import DEFAULT_CLUSTER, read_service
+from meshbridge import Health, Instance, RegisteredService, ServiceId
+from meshbridge_nacos.parse import DEFAULT_CLUSTER, SLICE, reading
+from meshbridge_nacos.steps import Steps
 
 Truth = Mapping[str, Health]
 """The health of instances by their id."""
 
 
-def truth(identity: ServiceId, records: Iterable[object]) -> Truth:
+def truth(identity: ServiceId, records: Iterable[object]) -> Steps[Truth]:
     """Return what the records of instances say for administrators; bad ones say nothing."""
-    instances = read_service(identity, {"hosts": list(records)}).service.instances
-    return {each.id: each.health for each in instances}
+    told = yield from reading(identity, {"hosts": list(records)})
+    return {each.id: each.health for each in told.service.instances}
 
 
 def clusters(service: RegisteredService) -> tuple[str, ...]:
@@ -25,9 +26,12 @@ def clusters(service: RegisteredService) -> tuple[str, ...]:
     return tuple(sorted({each.zone or DEFAULT_CLUSTER for each in service.instances}))
 
 
-def corrected(service: RegisteredService, known: Truth) -> RegisteredService:
+def corrected(service: RegisteredService, known: Truth) -> Steps[RegisteredService]:
     """Return a service under protection with the truth: who is not known of is DEGRADED."""
-    instances = tuple(
-        replace(each, health=known.get(each.id, Health.DEGRADED)) for each in service.instances
-    )
-    return replace(service, instances=instances)
+    instances: list[Instance] = []
+    for position, each in enumerate(service.instances):
+        if position % SLICE == SLICE - 1:
+            yield
+        health = known.get(each.id, Health.DEGRADED)
+        instances.append(each if each.health is health else replace(each, health=health))
+    return replace(service, instances=tuple(instances))

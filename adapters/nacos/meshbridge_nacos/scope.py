@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from heapq import nsmallest
 from typing import Never
 
 from meshbridge import Changed, Context, Emit, Listing, Removed
@@ -34,9 +34,10 @@ class Round:
 
     def next(self, names: AbstractSet[str], most: int) -> list[str]:
         """Return so many names after those of the last time."""
-        ordered = sorted(names)
-        begin = bisect_right(ordered, self._last)
-        chosen = (ordered[begin:] + ordered[:begin])[:most]
+        # Not sorted whole, which would hold up the loop where names are many.
+        chosen = nsmallest(most, (name for name in names if name > self._last))
+        if len(chosen) < most:
+            chosen += nsmallest(most - len(chosen), (name for name in names if name <= self._last))
         self._last = chosen[-1] if chosen else self._last
         return chosen
 
@@ -74,6 +75,7 @@ class Scope:
         self._emit = emit
         self._refilling = 0.0
         """Seconds for which registrants may still be coming back."""
+        self._refused = Round()
         self._deserted = Round()
         self._all = Round()
         self._registrations = registrations
@@ -236,14 +238,18 @@ class Scope:
                 begun = time.perf_counter()
 
     def _doubtful(self, names: frozenset[str]) -> set[str]:
-        """Return services to ask for again: other ones each time, and first those without anybody.
+        """Return services to ask for again: other ones each time, and some of them first.
 
-        Pushes get lost: what registered while a restarted Nacos 2.5 began to know the subscription
-        was never pushed (once in three restarts with 2,000 services), and it says only what
-        changes. So after a gap all are looked at within half a minute, later as lists are made.
+        Those that the server has refused, maybe in a bad moment, as nothing is pushed of them. And
+        after a gap those without anybody, as pushes get lost: what registered while a restarted
+        Nacos 2.5 began to know the subscription was never pushed (once in three restarts with
+        2,000 services), and it says only what changes. So then all are looked at within half a
+        minute, later as lists are made.
         """
-        known, first = names & self._told.keys(), list[str]()
+        known = names & self._told.keys()
+        refused = {name for name in known if self._told[name].is_refused}
+        first = self._refused.next(refused, AT_ONCE // 2)
         if self._refilling > 0:
             empty = {name for name in known if self._told[name].is_empty}
-            first = self._deserted.next(empty, AT_ONCE)
+            first += self._deserted.next(empty, AT_ONCE - len(first))
         return {*first, *self._all.next(known, AT_ONCE - len(first))}

@@ -18,9 +18,9 @@ import msgspec
 from meshbridge import BadData, RegistryRejected, RegistryUnavailable
 from meshbridge_nacos.asking import OnPush, OnRequest, Page
 from meshbridge_nacos.config import Configs, Name, Reply, tenant_of
-from meshbridge_nacos.decoding import UnreadableError, decode, decode_message, fit
+from meshbridge_nacos.decoding import PUSH, UnreadableError, decode, decode_message, fit
 from meshbridge_nacos.identity import TOKEN, Identity, Sign, sign_nothing
-from meshbridge_nacos.link import PUSH, Link, linked
+from meshbridge_nacos.link import Link, linked
 from meshbridge_nacos.options import Server
 from meshbridge_nacos.outcome import NO_RIGHT, NoRightError, Outcome, judge, masked
 from meshbridge_nacos.over_http import FAILURES, Answer, Http, OverHttp, reason
@@ -195,7 +195,7 @@ class Session:
         what = f"its answer to {kind}"
         try:
             reply = await self._link.ask(self._link.pack(kind, fields, headers), within)
-            body = decode_message(reply.body, what)
+            body = decode_message(reply.kind, reply.body, what)
             return fit(body, Outcome, what), body
         except grpc.aio.AioRpcError as error:
             reason = masked(error.details() or error.code().name, headers.get(TOKEN, ""))

@@ -9,14 +9,22 @@ import asyncio
 import enum
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import cast
 
 from meshbridge import BadData, Context, RegistryRejected, RegistryUnavailable, ServiceId
 from meshbridge_nacos.admin_api import AdminApi
 from meshbridge_nacos.asking import Questions
 from meshbridge_nacos.inbox import Inbox
 from meshbridge_nacos.panic import Truth, clusters, corrected, truth
-from meshbridge_nacos.parse import Reading, Record, is_protected, reading, service_id, told_at
+from meshbridge_nacos.parse import (
+    Reading,
+    Record,
+    is_protected,
+    mark,
+    reading,
+    service_id,
+    told_at,
+)
+from meshbridge_nacos.steps import in_turns
 
 AT_ONCE = 64
 """Subscriptions asked for at the same time."""
@@ -44,6 +52,13 @@ class Told:
     at: int | None = None
     """When the server made it, by its clock in milliseconds."""
     protected: bool = False
+    mark: int | None = None
+    """By what the same instances are known again."""
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether it was not told at all."""
+        return isinstance(self.reading, str)
 
     @property
     def is_empty(self) -> bool:
@@ -136,7 +151,7 @@ class Subscriptions:
             return Next.NOTHING  # no longer subscribed to
         if before.is_newer_than(info):
             return Next.ASK
-        now = await self._understand(name, info)
+        now = await self._understand(name, info, before)
         if self.told.get(name) is not before:  # it was asked for meanwhile, or let go
             return Next.ASK if name in self.told else Next.NOTHING
         self.told[name] = now
@@ -159,8 +174,8 @@ class Subscriptions:
         self._truth.pop(name, None)
         try:
             await self._questions.unsubscribe(self._name.group, name)
-        except BadData as bad:
-            self._context.logger.debug("unsubscribe refused", service=name, reason=str(bad))
+        except (BadData, RegistryRejected) as refused:  # to whom it is forbidden nothing is pushed
+            self._context.logger.debug("unsubscribe refused", service=name, reason=str(refused))
 
     def identity(self, name: str) -> ServiceId:
         """Return the identity of a service of the group."""
@@ -182,7 +197,7 @@ class Subscriptions:
                 break
         if info is None:
             return Told(refusal)
-        return await self._checked(name, await self._understand(name, info))
+        return await self._checked(name, await self._understand(name, info, self.told.get(name)))
 
     async def _answer(self, name: str) -> tuple[Record | None, str]:
         """Return what the service is now, or why the server does not say."""
@@ -214,26 +229,26 @@ class Subscriptions:
             self._in_doubt = True
             return told
         self._in_doubt = False
-        self._truth[name] = truth(service.id, records)
-        return self._with_truth(name, told)
+        self._truth[name] = await in_turns(truth(service.id, records))
+        return await self._with_truth(name, told)
 
-    async def _understand(self, name: str, info: Record) -> Told:
-        steps = reading(self.identity(name), info)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                found = cast("Reading", end.value)
-                return self._with_truth(name, Told(found, told_at(info), is_protected(info)))
-            except BadData as bad:
-                return Told(str(bad), told_at(info))
-            await asyncio.sleep(0)
+    async def _understand(self, name: str, info: Record, before: Told | None) -> Told:
+        at, now = told_at(info), mark(info)
+        if before is not None and now is not None and before.mark == now:
+            return replace(before, at=at)
+        known = before.reading if before is not None else ""
+        instances = () if isinstance(known, str) else known.service.instances
+        try:
+            found = await in_turns(reading(self.identity(name), info, instances))
+        except BadData as bad:
+            return Told(str(bad), at, mark=now)
+        return await self._with_truth(name, Told(found, at, is_protected(info), now))
 
-    def _with_truth(self, name: str, told: Told) -> Told:
+    async def _with_truth(self, name: str, told: Told) -> Told:
         known = self._truth.get(name) if told.protected else None
         if known is None or isinstance(told.reading, str):
             return told
-        service = corrected(told.reading.service, known)
+        service = await in_turns(corrected(told.reading.service, known))
         return replace(told, reading=replace(told.reading, service=service))
 
 

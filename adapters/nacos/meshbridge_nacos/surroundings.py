@@ -1,11 +1,12 @@
 """What all namespaces of one registry share during one watch."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Never
 
 from meshbridge import BadData, Context, Emit, Gone, Listing, RegistryUnavailable, Stale
+from meshbridge.apart import apart
 from meshbridge.errors import RegistryRejected, foremost
 from meshbridge_nacos.asking import OnPush, Questions
 from meshbridge_nacos.dubbo import Registrations
@@ -61,10 +62,13 @@ class Surroundings:
             self.emit(Gone(scope))
 
 
-async def failure_of(work: Awaitable[Never]) -> Failure:
-    """Do what ends only by failing; return how the registry failed. Raises anything else: a bug."""
+async def failure_of(work: Coroutine[object, object, Never]) -> Failure:
+    """Do what ends only by failing; return how the registry failed. Raises anything else: a bug.
+
+    Done apart: whoever goes on after a failure must not take it for a failure that it is cancelled.
+    """
     try:
-        await work
+        await apart(work)
     except ExceptionGroup as failed:
         return _failure(foremost(failed))
     except (BadData, RegistryRejected, RegistryUnavailable) as failed:

@@ -180,10 +180,12 @@ class Process:
         When this returns it does nothing more. Raises ProcessFailed if it does not run.
         """
         pid = self._alive().pid
-        os.killpg(pid, signal.SIGSTOP)
+        # Alone at first: who waits in vfork for a child cannot stop before that child has gone on.
+        os.kill(pid, signal.SIGSTOP)
         if sys.platform == "linux":  # elsewhere it may answer for another moment
             # The signal is sent; this waits until the last of its threads has taken it.
             os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        os.killpg(pid, signal.SIGSTOP)
 
     def resume(self) -> None:
         """Let it go on after :meth:`pause`; raises ProcessFailed if it does not run."""

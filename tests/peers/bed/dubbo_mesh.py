@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from peers.bed.dubbo_market import PATIENT
-from peers.bed.pod import PLAIN, sidecar_in
+from peers.bed.pod import PLAIN, in_turns, sidecar_in
 
 from meshbridge.testing import FaultProxy, Process
 from rig.bridge import Bridge
@@ -34,7 +34,7 @@ TRIPLE = "meshbridge.peers.greeter.g-tri.dubbo"
 DUBBO, TRI = 20880, 50051
 """The service ports, which Envoy also listens on where it redirects nothing."""
 CONNECTIONS = {"connections": "8"}
-"""Of a consumer: so many that, whatever chance says, each of two providers gets some."""
+"""Of a consumer: enough that each of two providers gets some where they take turns."""
 SOON = 30.0
 """Seconds for a change to reach a caller on a machine that is busy."""
 
@@ -128,7 +128,8 @@ async def by_istiod(
     """
     rules = directory / "rules"
     rules.mkdir()
-    (rules / "plain.yaml").write_text(json.dumps(PLAIN))
+    for name, rule in (("plain", PLAIN), ("in-turns", in_turns(GREETER))):
+        (rules / f"{name}.yaml").write_text(json.dumps(rule))
     relay = free_port()
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context

@@ -1,6 +1,6 @@
 """A pod as Istio makes one: a network of its own, in which Envoy takes whatever goes out."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -20,6 +20,20 @@ PLAIN = {
     "spec": {"mtls": {"mode": "DISABLE"}},
 }
 """What istiod must hold: an Envoy that redirects waits for certificates otherwise, and for ever."""
+
+
+def in_turns(host: str) -> Mapping[str, object]:
+    """Return what istiod must hold for the endpoints of a host to take connections in turns.
+
+    Otherwise the one with the fewest takes each: whoever joined last, for as long as the callers
+    that were there before keep theirs.
+    """
+    return {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "DestinationRule",
+        "metadata": {"name": "in-turns", "namespace": "default"},
+        "spec": {"host": host, "trafficPolicy": {"loadBalancer": {"simple": "ROUND_ROBIN"}}},
+    }
 
 
 @asynccontextmanager

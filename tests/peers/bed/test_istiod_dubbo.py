@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from peers.bed.dubbo_market import PATIENT
+from peers.bed.pod import in_turns
 from peers.conftest import unavailable
 
 from rig.application import running
@@ -32,7 +33,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("istio", "envoy")]
 HERE = "127.0.0.1"
 HOST = "greeter.file"
 CONNECTIONS = 8
-"""Of the consumer: so many that, whatever chance says, each of two providers gets some."""
+"""Of the consumer: enough that each of two providers gets some where they take turns."""
 SOON = 30.0
 """Seconds for a change to reach Envoy, and calls to be made, on a machine that is busy."""
 
@@ -88,6 +89,9 @@ async def test_no_call_of_a_dubbo_consumer_fails_while_one_provider_joins_and_an
         "outlets": {"mcp": {"listen": f"{HERE}:0"}},
         "status": {"listen": f"{HERE}:0"},
     }
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    (rules / "in-turns.yaml").write_text(json.dumps(in_turns(HOST)))
     names = tmp_path / "hosts"
     names.write_text(f"{HERE} {HOST}\n")
     need = Need(name="web", host=host, url=f"dubbo://{HOST}:{port}", timeout=PATIENT, retries=2)
@@ -104,7 +108,8 @@ async def test_no_call_of_a_dubbo_consumer_fails_while_one_provider_joins_and_an
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         bridge = await enter(Bridge(tmp_path, configuration))
-        istiod = await enter(Istiod(tmp_path, [await bridge.address("mcp")]))
+        sources = [await bridge.address("mcp"), f"fs://{rules}"]
+        istiod = await enter(Istiod(tmp_path, sources))
         envoy = await enter(Envoy(tmp_path, sidecar(istiod)))
         await until(known(envoy), numbers(old, staying).__eq__, within=SOON)
         await enter(running(old, staying, new))

@@ -12,6 +12,7 @@ from typing import cast
 import pytest
 from peers.bed.matrix import (
     Instance,
+    NacosRegistry,
     Registry,
     Source,
     all_in_step,
@@ -164,9 +165,10 @@ async def test_each_change_arrives_and_touches_nothing_else(source: Source, tmp_
         assert await it.stored("orders") == (orders,)
         created = _difference(before, await at_rest(it.istiod))
         made = await it.bed.metric(SNAPSHOTS) - made_before
-        assert made <= 2, "Nacos may list a service a moment before it tells its instance"
-        assert 1 <= created['pilot_inbound_updates{type="svc"}'] <= made, "of stock only"
-        assert 1 <= created['pilot_inbound_updates{type="eds"}'] <= made
+        # Nacos may list a service a moment before it tells its instance.
+        most = min(made, 2 if isinstance(it.registry, NacosRegistry) else 1)
+        assert 1 <= created['pilot_inbound_updates{type="svc"}'] <= most, "of stock only"
+        assert 1 <= created['pilot_inbound_updates{type="eds"}'] <= most
 
         stock = await it.stored("stock")
         await it.registry.hold({"orders": (V1,), "stock": (V2,)})

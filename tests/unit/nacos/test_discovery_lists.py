@@ -16,8 +16,9 @@ from meshbridge_nacos.asking import Page
 from meshbridge_nacos.fuzzy import MOST_KNOWN, FuzzyWatch, Notice, notices
 from meshbridge_nacos.listing import MOST_READS, PAGE, FullRead, NameList, Seen
 from meshbridge_nacos.panic import clusters, corrected, truth
-from meshbridge_nacos.parse import Record, read_service
+from meshbridge_nacos.parse import SLICE, Record, read_service
 from meshbridge_nacos.standing import LATER, REFUSED, SOON, WELL, Pauses, Standing
+from meshbridge_nacos.steps import at_once
 
 ORDERS = ServiceId("", "", "orders")
 
@@ -277,12 +278,20 @@ def test_the_truth_takes_the_place_of_what_protection_says() -> None:
         "no record",
         host(4, healthy="yes"),
     ]
-    assert [each.health for each in corrected(service, truth(ORDERS, told)).instances] == [
+    known = at_once(truth(ORDERS, told))
+    assert [each.health for each in at_once(corrected(service, known)).instances] == [
         Health.UNHEALTHY,
         Health.HEALTHY,
         Health.DISABLED,
         Health.DEGRADED,
     ]
+
+
+def test_others_get_a_turn_while_the_truth_about_many_is_put_in_place() -> None:
+    hosts = [host(1, port=number) for number in range(3 * SLICE)]
+    service = read_service(ORDERS, {"reachProtectionThreshold": True, "hosts": hosts}).service
+    assert len(list(truth(ORDERS, hosts))) == 3
+    assert len(list(corrected(service, at_once(truth(ORDERS, hosts))))) == 3
 
 
 def test_nothing_fails_before_all_scopes_do() -> None:

@@ -170,6 +170,23 @@ async def test_a_list_of_another_form_is_none() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_server_that_does_not_answer_is_not_asked_in_other_words() -> None:
+    """Each question may wait 10 s, and the first listing waits for all of them."""
+    paths: list[str] = []
+
+    class Silent(Server):
+        async def fetch(self, path: str, query: Mapping[str, str]) -> Record:
+            assert query["search"] == "blur"
+            paths.append(path)
+            raise RegistryUnavailable("no answer within 10 s")
+
+    it = Bed(Silent(mapping__a_Greeter="shop"))
+    it.group.put("shop", node())
+    await it.complete()
+    assert paths == [V3]
+
+
+@pytest.mark.asyncio
 async def test_a_new_instance_is_given_time_before_its_mapping_is_gone_by() -> None:
     it = bed(mapping__a_Greeter="shop")
     async with it.runs():

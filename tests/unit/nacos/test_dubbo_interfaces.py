@@ -7,6 +7,8 @@ from unit.nacos.dubbo_group import AT, GREETER, Group, host, url
 
 from meshbridge import Health, InstancePort, Kind, ServiceId
 from meshbridge_dubbo import parse_url, read_provider
+from meshbridge_nacos.dubbo_interfaces import STEP
+from meshbridge_nacos.parse import read_service
 
 
 def test_a_provider_is_an_instance_of_its_interface() -> None:
@@ -221,6 +223,9 @@ def test_large_services_are_read_in_steps() -> None:
     group.put(name, *hosts)
     assert len(group.held[GREETER].instances) == 1000
     assert group.put(name, *hosts[:-1]).keys() == {GREETER}
+    group.registrations.put(name, read_service(ServiceId("", "", name), {"hosts": hosts}))
+    steps = list(group.registrations.take())
+    assert len(steps) > 1000 / STEP, "and none of them is long"
     plain = Group()
     plain.put("shop", *(host(port) for port in range(1, 1001)))
     assert len(plain.held["shop"].instances) == 1000

@@ -1,11 +1,16 @@
 """However a Nacos group came to hold what it holds, the same services are made of it."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.nacos.dubbo_group import Group, host, node, url
+
+from meshbridge_dubbo import read_metadata
+from meshbridge_nacos.dubbo import Registrations
+from meshbridge_nacos.parse import Reading, read_service, service_id
 
 Name = str
 Held = Mapping[Name, Sequence[object]]
@@ -118,3 +123,45 @@ def test_the_way_to_a_state_leaves_no_trace_in_it(
     assert group.held == {}
     assert not group.applications.revisions.known
     assert not group.applications.doubtful()
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(step(), st.integers(0, 20)), max_size=8))
+def test_what_was_left_half_done_leaves_no_trace_after_a_gap(
+    steps: Sequence[tuple[tuple[Name, Sequence[object] | None], int]],
+) -> None:
+    """A session may end while what it told is worked off; the next one tells all of it again."""
+    registrations, held = Group().registrations, dict[Name, Sequence[object]]()
+    for (name, instances), most in steps:
+        if instances is None:
+            held.pop(name, None)
+            registrations.drop(name)
+        else:
+            held[name] = instances
+            registrations.put(name, reading_of(name, instances))
+        taking = registrations.take()
+        for _ in range(most):
+            next(taking, None)
+        taking.close()
+        registrations.retain(held)
+        for each in held:
+            registrations.put(each, reading_of(each, held[each]))
+    finish(registrations)
+    fresh = Group().registrations
+    for each in held:
+        fresh.put(each, reading_of(each, held[each]))
+    finish(fresh)
+    assert registrations.listing() == fresh.listing()
+
+
+def reading_of(name: Name, instances: Sequence[object]) -> Reading:
+    return read_service(service_id("public", "DEFAULT_GROUP", name), {"hosts": list(instances)})
+
+
+def finish(registrations: Registrations) -> None:
+    """Take all there is, and let all metadata that are wanted be read."""
+    deque(registrations.take(), maxlen=0)
+    for application, revision in list(registrations.applications.revisions.wanted):
+        metadata = read_metadata(f'{{"services":{REVISIONS[revision]}}}'.encode())
+        registrations.applications.learn((application, revision), metadata)
+    deque(registrations.take(), maxlen=0)

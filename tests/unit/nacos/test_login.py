@@ -97,6 +97,37 @@ async def test_a_token_is_renewed_before_it_ends() -> None:
         assert await one.token() == "token-2"
 
 
+@pytest.mark.parametrize("status", [403, 503])
+async def test_a_token_that_cannot_be_renewed_is_used_until_it_ends(status: int) -> None:
+    """It is renewed long before: that servers take no logins for a while is to harm nobody."""
+    async with door() as opened:
+        clock = Clock()
+        one = login(opened.server, clock=clock)
+        await one.token()
+        opened.status = status
+        clock.advance(85)
+        assert await one.token() == "token-1"
+        assert await one.token() == "token-1"
+        assert len(opened.asked) == 2, "not tried again at each question"
+        clock.advance(15)
+        with pytest.raises(RegistryRejected if status == 403 else RegistryUnavailable):
+            await one.token()
+        opened.status = 200
+        assert await one.token() == "token-4"
+
+
+async def test_a_token_that_was_refused_is_not_used_for_want_of_another() -> None:
+    async with door() as opened:
+        clock = Clock()
+        one = login(opened.server, clock=clock)
+        refused = await one.token()
+        clock.advance(YOUNG)
+        assert one.forget(refused)
+        opened.status = 503
+        with pytest.raises(RegistryUnavailable):
+            await one.token()
+
+
 async def test_a_token_that_was_refused_is_forgotten_once() -> None:
     """Fifty that hold the same refused token make one new login."""
     async with door() as opened:

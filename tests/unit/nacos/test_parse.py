@@ -13,12 +13,14 @@ from meshbridge import BadData, Health, Instance, InstancePort, ServiceId
 from meshbridge_nacos.parse import (
     SLICE,
     Reading,
+    mark,
     plain_name,
     read_service,
     reading,
     service_id,
     told_at,
 )
+from meshbridge_nacos.steps import at_once
 
 CAPTURED = Path(__file__).parent / "captured"
 ORDERS = ServiceId("", "", "orders")
@@ -188,6 +190,42 @@ def test_instances_whose_json_was_left_alone_are_read_one_by_one() -> None:
         "the record is no JSON that can be read",
         "its ip is 5",
     }
+
+
+@pytest.mark.parametrize("hosts", ["null", "{}", '"text"', "1", '[{"ip": }]'])
+def test_what_is_json_and_no_list_of_instances_is_an_error(hosts: str) -> None:
+    with pytest.raises(BadData):
+        read_service(ORDERS, {"hosts": msgspec.Raw(hosts.encode())})
+
+
+def test_instances_are_the_same_whether_their_json_was_left_alone_or_not() -> None:
+    hosts = [HOST, HOST | {"port": 81}, HOST | {"ip": None}, 7]
+    left = msgspec.Raw(json.dumps(hosts).encode())
+    assert read_service(ORDERS, {"hosts": left}) == read_service(ORDERS, {"hosts": hosts})
+
+
+def test_an_instance_that_is_as_it_was_is_the_same_object() -> None:
+    """So that two readings of 12,000 instances are compared in no time."""
+    hosts = [HOST | {"port": number} for number in range(5)]
+    before = read_service(ORDERS, {"hosts": hosts}).service.instances
+    hosts[3] = hosts[3] | {"weight": 2.0}
+    now = at_once(reading(ORDERS, {"hosts": hosts}, before)).service.instances
+    assert [one is other for one, other in zip(before, now, strict=True)] == [
+        position != 3 for position in range(5)
+    ]
+    assert now[3].weight == 2
+
+
+def test_the_same_instances_are_known_by_their_mark() -> None:
+    def marked(hosts: bytes, **more: object) -> int | None:
+        return mark({"hosts": msgspec.Raw(hosts), **more})
+
+    one = marked(b'[{"ip": "10.0.0.1"}]', lastRefTime=1)
+    assert one is not None
+    assert one == marked(b'[{"ip": "10.0.0.1"}]', lastRefTime=2)
+    assert one != marked(b'[{"ip": "10.0.0.2"}]')
+    assert marked(b'[{"ip": "10.0.0.1"}]', reachProtectionThreshold=True) is None
+    assert mark({"hosts": [HOST]}) is None
 
 
 @pytest.mark.parametrize("said", [None, "1767225600000", True, 1.5])

@@ -1,9 +1,11 @@
 """A scope is listed whole first, then each change is told, and nothing else."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 import structlog
 
@@ -51,6 +53,8 @@ class Server:
         self.services: dict[str, Record | Exception] = dict(services)
         self.asked: list[str] = []
         self.let_go: list[str] = []
+        self.stubborn: dict[str, Exception] = {}
+        """Those that cannot be let go."""
         self.lists = 0
         self.busy = self.busiest = 0
         self.meanwhile: dict[str, list[Record]] = {}
@@ -93,8 +97,8 @@ class Server:
     async def unsubscribe(self, group: str, service: str) -> None:
         assert group == NAME.group
         self.let_go.append(service)
-        if service == "stubborn":
-            raise BadData("no")
+        if service in self.stubborn:
+            raise self.stubborn[service]
 
     async def ask(self, kind: str, fields: Mapping[str, object], resource: str = "") -> Record:
         raise AssertionError((kind, fields, resource))
@@ -382,6 +386,40 @@ async def test_a_push_is_told_once_and_its_repetition_is_not() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_push_of_what_is_known_is_not_read() -> None:
+    """Each subscription is followed by a push of what was answered: to read it costs as much."""
+
+    def said(*ports: int, at: int) -> Record:
+        hosts = json.dumps([{"ip": "10.0.0.1", "port": port} for port in ports])
+        return {**info(at=at), "hosts": msgspec.Raw(hosts.encode())}
+
+    one = await watched(Server(a=said(1, 2, at=1)))
+    known = one.subscriptions.told["a"]
+    async with one.followed():
+        await one.push("a", said(1, 2, at=5))
+        again = one.subscriptions.told["a"]
+        assert again.reading is known.reading
+        assert again.at == 5
+        await one.push("a", said(1, 2, at=4))
+        assert one.server.asked == ["a", "a"], "its time is noted all the same"
+        await one.push("a", said(1, 3, at=6))
+    assert one.ports() == [(1, 3)]
+    assert len(one.said) == 2
+
+
+@pytest.mark.asyncio
+async def test_what_a_push_does_not_change_stays_the_same_object() -> None:
+    """So that nobody has to compare 12,000 instances field by field at once."""
+    one = await watched(Server(a=info(1, 2)))
+    async with one.followed():
+        await one.push("a", info(1, 2, 3))
+    changed = one.said[-1]
+    assert isinstance(changed, Changed)
+    before = one.listing().services[0].instances
+    assert all(now is was for now, was in zip(changed.service.instances, before, strict=False))
+
+
+@pytest.mark.asyncio
 async def test_a_push_of_an_unknown_service_is_not_told() -> None:
     one = await watched(Server(a=info(1)))
     async with one.followed():
@@ -448,8 +486,12 @@ async def test_a_new_service_is_found_by_the_next_list() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_service_is_gone_when_two_lists_in_a_row_agree_that_it_is() -> None:
+@pytest.mark.parametrize("refusal", [BadData("no"), RegistryRejected("no right")])
+async def test_a_service_is_gone_when_two_lists_in_a_row_agree_that_it_is(
+    refusal: Exception,
+) -> None:
     one = await watched(Server(a=info(1), stubborn=info(2)))
+    one.server.stubborn["stubborn"] = refusal
     lists = one.server.lists
     async with one.followed():
         await one.pass_interval()
@@ -548,6 +590,23 @@ async def test_many_services_are_asked_for_again_in_turn_and_after_a_gap_first_t
     assert all({"z1", "z2"} <= set(each) for each in rounds)
     assert all(len(each) <= AT_ONCE for each in rounds)
     assert {name for each in rounds for name in each} == {*many, "z1", "z2"}
+
+
+@pytest.mark.asyncio
+async def test_what_was_refused_is_asked_for_again_first() -> None:
+    """Nothing is pushed of it, and the server may have had a bad moment."""
+    refused = {f"z{number:03}": BadData("overload") for number in range(AT_ONCE)}
+    many = {f"s{number:03}": info(1) for number in range(2 * AT_ONCE)}
+    one = await watched(Server(**many, **refused))
+    one.server.asked.clear()
+    async with one.followed():
+        await one.pass_interval()
+        assert set(sorted(refused)[: AT_ONCE // 2]) <= set(one.server.asked)
+        assert set(one.server.asked) & set(many), "and others beside them"
+        assert len(one.server.asked) <= AT_ONCE
+        one.server.services["z063"] = info(7)
+        await one.pass_interval()
+    assert one.ports() == [(7,)]
 
 
 def told_to_administrators(**healthy: bool) -> Record:

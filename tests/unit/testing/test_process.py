@@ -166,6 +166,22 @@ def test_a_child_that_ignores_the_request_to_end_is_killed(tmp_path: Path) -> No
     assert asyncio.run(scenario()) == -signal.SIGKILL
 
 
+def test_a_child_can_be_paused_in_the_moment_in_which_it_starts_another_one(tmp_path: Path) -> None:
+    """In vfork it waits for the new one, which must not be frozen before it has gone on."""
+
+    async def scenario() -> None:
+        command = ["sh", "-c", "while :; do /bin/true; done"]
+        async with Process("busy", command, directory=tmp_path) as busy:
+            for moment in range(1000):
+                await asyncio.sleep(moment % 20 * 1e-4)
+                busy.pause()
+                busy.resume()
+            busy.pause()
+            assert psutil.Process(busy.pid).status() == psutil.STATUS_STOPPED
+
+    asyncio.run(scenario())
+
+
 def test_a_paused_child_does_nothing_until_it_is_resumed(tmp_path: Path) -> None:
     async def scenario() -> None:
         command = ["sh", "-c", "while :; do date +%N; sleep 0.01; done"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 FAILED = "failed"
 LEAST = 5
 """Calls in a second below which a second says nothing about shares."""
-ROUGHLY, CLOSELY = 0.12, 0.05
+ROUGHLY, CLOSELY = 0.12, 0.08
 """How far a share may be from what it must be, in one second and in several."""
 
 _LINE = re.compile(r"\d\d:\d\d:\d\d((?:   \S+ +\d+)+)")

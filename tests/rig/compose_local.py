@@ -70,7 +70,7 @@ class Watching:
     """Reads what the service ``watch`` writes, from now on, and shows it."""
 
     def __init__(self, local: Local) -> None:
-        self._process = local.parts["watch"].process
+        self._process = local.processes["watch"]
         self._shown = len(self._process.log)
 
     async def seconds(self) -> AsyncGenerator[Counter[str]]:
@@ -156,7 +156,8 @@ def table(phases: Sequence[Phase]) -> list[str]:
     for each in zip(*(phase.shares for phase in phases), strict=True):
         cells = (f"{it.weight:>8}{it.calls:>8}{it.found:>8.1%}" for it in each)
         lines.append(f"   {each[0].name:<12}" + "".join(cells))
-    lines.append(f"   {'failed':<12}" + "".join(f"{phase.failed:>16}{'':8}" for phase in phases))
+    failed = "".join(f"{phase.failed:>16}{'':8}" for phase in phases)
+    lines.append(f"   {'failed':<12}{failed.rstrip()}")
     took = f"{phases[-1].followed:.1f} s after the change calls were spread by the new weights"
     return [*lines, f"   {took} (the counts come once a second)"]
 
@@ -180,16 +181,11 @@ async def told(local: Local, seconds: int, *, keep: bool) -> bool:
     """Play it, tell what was counted, and return whether that is what the weights ask for."""
     phases = await play(local, seconds)
     good = all(phase.holds for phase in phases)
-    say("")
-    for line in [
-        *table(phases),
-        "" if good else "   NOT what the weights ask for, or calls failed.",
-    ]:
-        say(line)
+    verdict = "" if good else "   NOT what the weights ask for, or calls failed.\n"
+    say("\n".join(["", *table(phases), verdict]))
     if keep:
         say("All of it runs until Ctrl-C, which also removes it.\n")
-        for line in [*(f"   {hint}" for hint in hints(local)), ""]:
-            say(line)
+        say("".join(f"   {hint}\n" for hint in hints(local)))
         async for _ in Watching(local).seconds():
             pass  # each is shown as it comes
     return good
@@ -208,26 +204,6 @@ async def show(seconds: int, *, keep: bool) -> int:
     return 0 if good else 1
 
 
-async def until_signalled(seconds: int, *, keep: bool) -> int:
-    """Show it, and clear it away when a signal comes."""
-    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(show(seconds, keep=keep))
-    received: list[int] = []
-
-    def cancel(number: int) -> None:
-        received.append(number)
-        task.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, cancel, number)
-    try:
-        return await task
-    except asyncio.CancelledError:
-        if not received:
-            raise
-        say("\nStopped; nothing of it is left.")
-        return 0 if keep and received[0] == signal.SIGINT else 128 + received[0]
-
-
 def main(words: Sequence[str]) -> int:
     """Run it; return 1 where calls do not follow, 2 where it cannot be run here."""
     parser = argparse.ArgumentParser(prog="make compose-local", description=__doc__)
@@ -237,8 +213,13 @@ def main(words: Sequence[str]) -> int:
     if chosen.seconds < 1:
         parser.error(f"--seconds is {chosen.seconds}; one is the least")
     keep: bool = chosen.keep or sys.stdout.isatty()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # they clear away as Ctrl-C does
     try:
-        return asyncio.run(until_signalled(chosen.seconds, keep=keep))
+        return asyncio.run(show(chosen.seconds, keep=keep))
+    except KeyboardInterrupt:
+        say("\nStopped; nothing of it is left.")
+        return 0 if keep else 130
     except (Missing, NoEnvoy) as missing:
         say(f"compose-local: {missing}. `make peers` says all that is missing, and remedies.")
         return 2

@@ -1,9 +1,12 @@
 """The services of compose/compose.yaml as plain processes of this machine.
 
 Commands, ports, environment, mounted files, health checks and the order of the start are the
-file's. What an image would bring along is this machine's: Python and the bridge of the checkout,
-the tests' Envoy, and Java with what Maven built of tests/peers/servers. For Nacos' own image the
-tests' Nacos of the same release stands in.
+file's. What a container sees of its network comes about by three things: each process has an
+address of its own on ``lo`` and is bound to it wherever it says "any" (tests/peers/servers/
+loopback.c), and finds the others by name, in an ``/etc/hosts`` of its own. What an image would
+bring along is this machine's: Python and the bridge of the checkout, the tests' Envoy, and Java
+with what Maven built of tests/peers/servers. For Nacos' own image the tests' Nacos of the same
+release stands in.
 """
 
 import asyncio
@@ -14,69 +17,29 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
 
-from meshbridge.testing import ProcessFailed
-from rig.application import AT_ONCE
+from meshbridge.testing import Process, ProcessFailed
+from rig.addresses import NET_ADMIN, SYS_ADMIN, addresses, require_rights, sweep_addresses
 from rig.bed import build
 from rig.compose_file import FILE, Service, read
-from rig.compose_network import inside, names, subnet
 from rig.envoy import find_envoy
 from rig.java import on_loopback
+from rig.making import need
 from rig.nacos import Nacos
-from rig.server import Server
 
 LOOK_EVERY = 0.5
 """Seconds between two health checks: Compose's own pace is for services that run for months."""
 
 
-class Part(Server):
-    """A service that runs; it is up when it was started, as Compose means ``service_started``."""
-
-    kind: ClassVar[str] = "of compose.yaml"
-
-    def __init__(
-        self,
-        name: str,
-        directory: Path,
-        service: Service,
-        command: Sequence[str | Path],
-        environment: Mapping[str, str],
-    ) -> None:
-        super().__init__(
-            name, directory, command, environment=environment, input=service.stdin_open
-        )
-        self._version = service.image.rpartition(":")[2]
-
-    async def is_up(self) -> bool:
-        """Whether it runs."""
-        return self.process.running
-
-    async def version(self) -> str:
-        """Return the tag of its image."""
-        return self._version
+def names(services: Mapping[str, Service]) -> str:
+    """Return the ``/etc/hosts`` by which the services find each other."""
+    lines = (f"{it.address} {' '.join((name, *it.aliases))}" for name, it in services.items())
+    return "\n".join(["127.0.0.1 localhost", *lines, ""])
 
 
 def translated(service: Service, words: Sequence[str]) -> list[str | Path]:
     """Return a command of the file with the paths of mounted files as they are outside."""
     return [service.files.get(word, word) for word in words]
-
-
-def command(service: Service) -> list[str | Path]:
-    """Return what runs a service here: the file's words, behind its image's entry point."""
-    said = translated(service, (*service.entrypoint, *service.command))
-    return ["java", "-cp", build(service.peer).classpath, *said] if service.peer else said
-
-
-def environment(service: Service, home: Path) -> dict[str, str]:
-    """Return its environment: the file's, where programs are, and what keeps it to itself."""
-    here = [str(Path(sys.executable).parent), str(find_envoy().parent), os.environ["PATH"]]
-    own = {**service.environment, "PATH": os.pathsep.join(here)}
-    if service.peer:
-        # What an image's own file system does; and Java would leave a file in the shared one.
-        apart = f"-Duser.home={home} -Djava.io.tmpdir={home} -XX:-UsePerfData"
-        own["JAVA_TOOL_OPTIONS"] = f"{service.environment['JAVA_TOOL_OPTIONS']} {apart}"
-    return own | on_loopback(build("dubbo3"), service.address)
 
 
 @dataclass(slots=True)
@@ -87,50 +50,37 @@ class Local:
     directory: Path
     said: Callable[[str], None]
     """Is told how far the start is."""
-    parts: dict[str, Server] = field(default_factory=dict[str, Server])
-
-    @property
-    def hosts(self) -> Path:
-        """The ``/etc/hosts`` of all."""
-        return self.directory / "hosts"
-
-    @property
-    def nacos(self) -> Nacos:
-        """The registry."""
-        found = self.parts["nacos"]
-        assert isinstance(found, Nacos)
-        return found
+    nacos: Nacos
+    processes: dict[str, Process] = field(default_factory=dict[str, Process])
 
     def prepare(self) -> None:
         """Make all ready that can be made before the start.
 
         Raises rig.bed.Missing or BuildFailed, and rig.envoy.NoEnvoy.
         """
-        self.hosts.write_text(names(self.services))
-        for name, service in self.services.items():
-            if name == "nacos":
-                port = int(service.ports[0].split(":")[-1])
-                self.parts[name] = Nacos(self.directory, host=service.address, port=port)
-                continue
-            run = inside(self.hosts, command(service))
-            own = environment(service, self.directory / name)
-            self.parts[name] = Part(name, self.directory, service, run, own)
+        self._hosts.write_text(names(self.services))
+        for name in self.services:
+            own = self.nacos.process if name == "nacos" else self._process(name)
+            self.processes[name] = own
 
     async def start(self) -> None:
         """Start each service when those before it are as it wants them; raises ProcessFailed."""
         begun = asyncio.get_running_loop().time()
         there = {name: (asyncio.Event(), asyncio.Event()) for name in self.services}
-        gate = asyncio.Semaphore(AT_ONCE)
 
         async def begin(name: str) -> None:
             service, (started, healthy) = self.services[name], there[name]
             for other, wanted in service.depends_on.items():
                 await there[other][wanted.condition == "service_healthy"].wait()
-            async with gate:
-                await self.parts[name].start()
-                started.set()
-                await self.well(name)
-                healthy.set()
+            if name == "nacos":
+                await self.nacos.start()
+            else:
+                self.processes[name].start()
+            started.set()
+            if health := service.healthcheck:
+                well = partial(self.is_well, name)
+                await self.processes[name].ready(well, within=health.patience)
+            healthy.set()
             took = asyncio.get_running_loop().time() - begun
             word = "healthy" if service.healthcheck else "started"
             self.said(f"   {name:<15} {service.address:<13} {word} after {took:.1f} s")
@@ -145,14 +95,6 @@ class Local:
             return
         raise first
 
-    async def well(self, name: str) -> None:
-        """Wait until a service's own health check holds; raises ProcessFailed."""
-        health = self.services[name].healthcheck
-        if health is not None:
-            await self.parts[name].process.ready(
-                partial(self.is_well, name), within=health.patience
-            )
-
     async def is_well(self, name: str) -> bool:
         """Run a service's health check once, as it would be inside it."""
         service = self.services[name]
@@ -161,8 +103,8 @@ class Local:
         kind, *test = health.test
         assert kind == "CMD", f"{name}: {kind} is no command that can be run without a shell"
         child = await asyncio.create_subprocess_exec(
-            *inside(self.hosts, translated(service, test)),
-            env={**os.environ, **environment(service, self.directory / name)},
+            *self._inside(translated(service, test)),
+            env={**os.environ, **self._environment(name)},
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
         )
@@ -181,10 +123,44 @@ class Local:
 
     async def end(self) -> None:
         """End all at once: nobody is left to be told, and nothing is kept."""
-        for part in self.parts.values():
-            with contextlib.suppress(ProcessLookupError):
-                if part.process.running:
-                    await part.kill()
+        for process in self.processes.values():
+            if process.running:
+                await process.kill()
+
+    def _process(self, name: str) -> Process:
+        service = self.services[name]
+        command = translated(service, (*service.entrypoint, *service.command))
+        if service.peer:
+            command = ["java", "-cp", build(service.peer).classpath, *command]
+        return Process(
+            name,
+            self._inside(command),
+            directory=self.directory,
+            environment=self._environment(name),
+            input=service.stdin_open,
+        )
+
+    @property
+    def _hosts(self) -> Path:
+        return self.directory / "hosts"
+
+    def _inside(self, command: Sequence[str | Path]) -> list[str | Path]:
+        """Return a command that runs this one with the services' ``/etc/hosts``."""
+        script = 'mount --bind "$0" /etc/hosts && exec "$@"'
+        return ["unshare", "--mount", "--", "sh", "-c", script, self._hosts, *command]
+
+    def _environment(self, name: str) -> dict[str, str]:
+        """Return the file's, where programs are, and what keeps a process to itself."""
+        service = self.services[name]
+        here = [str(Path(sys.executable).parent), str(find_envoy().parent), os.environ["PATH"]]
+        own = {**service.environment, "PATH": os.pathsep.join(here)}
+        if service.peer:
+            # What an image's own file system does; and Java would leave a file in the shared one.
+            home = self.directory / name
+            home.mkdir(exist_ok=True)
+            apart = f"-Duser.home={home} -Djava.io.tmpdir={home} -XX:-UsePerfData"
+            own["JAVA_TOOL_OPTIONS"] = f"{service.environment['JAVA_TOOL_OPTIONS']} {apart}"
+        return {**own, **on_loopback(build("dubbo3"), service.address)}
 
 
 @contextlib.contextmanager
@@ -193,9 +169,17 @@ def prepared(directory: Path, said: Callable[[str], None]) -> Generator[Local]:
 
     Raises ComposeRefused, rig.bed.Missing or BuildFailed, and rig.envoy.NoEnvoy.
     """
+    what = "addresses and names of their own"
+    need("ip", what)
+    need("unshare", what)
+    require_rights(what, NET_ADMIN, SYS_ADMIN)
+    sweep_addresses()
     text = FILE.read_text(encoding="utf-8")
-    numbers = [each.address.rpartition(".")[2] for each in read(text, {}).services.values()]
-    with subnet(map(int, numbers)) as prefix:
-        local = Local(read(text, {"SUBNET": prefix}).services, directory, said)
+    numbers = [int(it.address.rpartition(".")[2]) for it in read(text, {}).services.values()]
+    with addresses(numbers) as prefix:
+        services = read(text, {"SUBNET": prefix}).services
+        own = services["nacos"]
+        nacos = Nacos(directory, host=own.address, port=int(own.ports[0].rpartition(":")[2]))
+        local = Local(services, directory, said, nacos)
         local.prepare()
         yield local

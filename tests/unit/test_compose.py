@@ -15,7 +15,7 @@ from meshbridge_xds.options import XdsOptions
 from rig.bed import SOURCES, VERSIONS, versions
 from rig.compose_counts import counts, follow, shares
 from rig.compose_file import FILE, FOLDER, Compose, ComposeRefused, read
-from rig.compose_network import names
+from rig.compose_processes import names
 
 TEXT = FILE.read_text(encoding="utf-8")
 SCHEMA = ("--builtin-schema", "vendor.compose-spec")

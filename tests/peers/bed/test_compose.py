@@ -12,14 +12,14 @@ import pytest
 from peers.conftest import unavailable
 
 from rig.bed import Missing
-from rig.compose_local import FAILED, SERVICES, WEIGHT, Watching, play, table
+from rig.compose_counts import FAILED
+from rig.compose_local import SERVICES, WEIGHT, Watching, play, table
 from rig.compose_processes import Local, prepared, translated
 from rig.dubbo import Call
-from rig.waiting import until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("envoy")]
 
-SECONDS = 5
+SECONDS = 4
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
 
 
 def program(local: Local, name: str) -> psutil.Process:
-    return psutil.Process(local.parts[name].process.pid)
+    return psutil.Process(local.processes[name].pid)
 
 
 async def test_calls_of_dubbo_and_of_spring_follow_the_weights_in_nacos(local: Local) -> None:
@@ -51,7 +51,7 @@ async def test_calls_of_dubbo_and_of_spring_follow_the_weights_in_nacos(local: L
 
 
 async def test_the_consumer_was_answered_by_both_providers_and_no_call_failed(local: Local) -> None:
-    log = local.parts["dubbo-consumer"].log
+    log = local.processes["dubbo-consumer"].log
     lines = log[: log.rfind("\n")].splitlines()
 
     calls = [Call.model_validate_json(line) for line in lines if line.startswith('{"order":')]
@@ -64,7 +64,7 @@ async def test_the_consumer_was_answered_by_both_providers_and_no_call_failed(lo
 async def test_the_bridge_has_nothing_to_complain_of(local: Local) -> None:
     url = f"http://{local.services['meshbridge'].address}:15014/api/problems"
     async with aiohttp.ClientSession() as session, session.get(url) as answer:
-        assert await answer.json() == {"problems": []}
+        assert await answer.json() == []
 
 
 async def test_each_process_listens_on_the_ports_of_the_file_and_on_no_other(local: Local) -> None:
@@ -89,24 +89,15 @@ async def test_each_process_runs_the_command_of_the_file_in_its_environment(loca
             assert environment[key].startswith(value)
 
 
-async def test_a_health_check_tells_a_service_that_runs_from_one_that_does_not(
-    local: Local,
-) -> None:
+async def test_an_instance_that_is_gone_is_not_well_and_gets_no_calls(local: Local) -> None:
     checked = [name for name, service in local.services.items() if service.healthcheck]
     assert {name: await local.is_well(name) for name in checked} == dict.fromkeys(checked, True)
 
-    for name in ("dubbo-two", "spring-two"):
-        await local.parts[name].kill()
+    ones, twos = zip(*(instances for _, instances in SERVICES.values()), strict=True)
+    for name in twos:
+        await local.processes[name].kill()
         assert not await local.is_well(name)
 
-
-async def test_the_watch_shows_an_instance_that_is_gone(local: Local) -> None:
-    watching = Watching(local)
-    alone = {SERVICES[service][1][0] for service in SERVICES}
-
-    async def answering() -> set[str]:
-        async for seen in watching.seconds():
-            return {name for name, number in seen.items() if number and name != FAILED}
-        return set()
-
-    await until(answering, lambda seen: seen == alone, within=60)
+    async for seen in Watching(local).seconds():
+        if {name for name, number in seen.items() if number and name != FAILED} == {*ones}:
+            break

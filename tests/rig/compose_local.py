@@ -212,6 +212,9 @@ def main(words: Sequence[str]) -> int:
     chosen = parser.parse_args(words)
     if chosen.seconds < 1:
         parser.error(f"--seconds is {chosen.seconds}; one is the least")
+    if sys.platform != "linux":
+        say("compose-local: it needs Linux, for addresses and names of its own (and root)")
+        return 2
     keep: bool = chosen.keep or sys.stdout.isatty()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # they clear away as Ctrl-C does
@@ -221,7 +224,7 @@ def main(words: Sequence[str]) -> int:
         say("\nStopped; nothing of it is left.")
         return 0 if keep else 130
     except (Missing, NoEnvoy) as missing:
-        say(f"compose-local: {missing}. `make peers` says all that is missing, and remedies.")
+        say(f"compose-local: it cannot be run: {missing}; `make peers` says all that is missing")
         return 2
     except (ComposeRefused, BuildFailed, NetworkFailed, OSError) as failed:
         say(f"compose-local: it cannot be run: {failed}")

@@ -97,7 +97,7 @@ envoy:
 
 # The environments that tests make for a stranger's adapter are filled from here: without the network, and from locked files.
 .wheels/.made: requirements/run.txt requirements/strangers.txt .venv/.installed
-	@$(UNCHANGED) || { echo "setup: .wheels, what the tests install beside the built wheel (60 packages; 20 seconds)"; \
+	@$(UNCHANGED) || { echo "setup: .wheels, what the tests install beside the built wheel (36 packages; 20 seconds)"; \
 	  rm -rf .wheels; mkdir .wheels; \
 	  $(BIN)/python -m pip --disable-pip-version-check --quiet wheel --require-hashes --no-deps --no-build-isolation \
 	    --requirement requirements/run.txt --requirement requirements/strangers.txt --wheel-dir .wheels; \

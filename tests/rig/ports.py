@@ -6,6 +6,7 @@ which it holds by a UDP socket as long as it lives. (By thousands, because Nacos
 thousand away.)
 """
 
+import atexit
 import itertools
 import random
 import socket
@@ -75,5 +76,6 @@ def _claimed() -> tuple[socket.socket, list[int]]:
 
 
 _claim, _own = _claimed()
+atexit.register(_claim.close)
 _choices: list[Callable[[], int]] = [itertools.cycle(_own).__next__]
 """Its one member says which port to try next."""

@@ -8,6 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 WHEELS = ROOT / ".wheels"
 """What `make test` keeps for these environments, so that they need no network."""
+BESIDE = ("pytest", "googleapis-common-protos", "opentelemetry-api")
+"""What is installed there beside the built wheels: the dependency group ``strangers``."""
 BUILDER = ROOT / ".build-venv" / "bin" / "python"
 
 
@@ -33,7 +35,7 @@ class Stranger:
         command = ["-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-compile"]
         # --pre: some of what the lock names is a release candidate.
         offline = ["--no-index", "--pre", "--find-links", str(WHEELS)]
-        _checked([self.program("python"), *command, *offline, "pytest", *wheels], self.home)
+        _checked([self.program("python"), *command, *offline, *BESIDE, *wheels], self.home)
 
     def program(self, name: str) -> Path:
         """Return the path of a program of the environment."""

@@ -7,6 +7,7 @@ tells what some instance serves. Which of them there are only HTTP tells, to who
 """
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Final, Never, TypeVar
@@ -30,8 +31,12 @@ AGAIN: Final = 60.0
 """Seconds after which mappings are read again, while there is need of them."""
 SOONEST, LATEST = 2.0, 60.0
 """Most seconds until what could not be read is tried again, at first and at last."""
+PATIENCE: Final = 10.0
+"""Seconds after which the first word waits for no further configuration: a server may answer who
+asks for services, and let who asks for configurations wait."""
 _LARGE: Final = 65_536
 """Characters of metadata that take so long to read that others get a turn."""
+_NOT_IN_TIME: Final = "others took too long to read; they are read later"
 _NOBODY: Final[frozenset[str]] = frozenset()
 _PAGE: Final = 500
 MOST_PAGES: Final = 200
@@ -86,12 +91,19 @@ class Configs:
             self._woken.set()
 
     async def complete(self) -> None:
-        """Read all that is to be read, once, before all is told for the first time."""
-        await self._read_all(list(self._applications.revisions.wanted))
+        """Read all that is to be read, once, before all is told for the first time.
+
+        What is not read in time is tried again later, as what cannot be read.
+        """
+        end = self._context.clock() + PATIENCE
+        await self._read_all(list(self._applications.revisions.wanted), end)
         doubtful = self._applications.doubtful()
         if doubtful:
-            self._applications.ripen(doubtful)
-            await self._read_mappings(doubtful)
+            await self._read_mappings(doubtful, end)
+            if self._context.clock() < end:
+                self._applications.ripen(doubtful)
+            else:
+                self._read_at = -AGAIN  # the next time is soon: not all was read
 
     async def run(self) -> Never:
         """Read what becomes needed, and try again what could not be read, until cancelled."""
@@ -134,9 +146,10 @@ class Configs:
             if doubtful:
                 self._on_news()
 
-    async def _read_all(self, revisions: Collection[Revision]) -> None:
+    async def _read_all(self, revisions: Collection[Revision], end: float = math.inf) -> None:
         async def work(revision: Revision) -> None:
-            read = await self._read(revision)
+            late = self._context.clock() >= end
+            read = _NOT_IN_TIME if late else await self._read(revision)
             if isinstance(read, str):
                 self._applications.fail(revision, read)
             else:
@@ -158,10 +171,10 @@ class Configs:
         except (RegistryUnavailable, RegistryRejected, BadData) as error:
             return str(error)
 
-    async def _read_mappings(self, doubtful: Iterable[Path]) -> None:
+    async def _read_mappings(self, doubtful: Iterable[Path], end: float = math.inf) -> None:
         """Take which interfaces the applications serve of which nothing else is known.
 
-        What cannot be read now holds as it was.
+        What cannot be read now, or not until the clock says ``end``, holds as it was.
         """
         self._read_at, self._mapped_for = self._context.clock(), _names(doubtful)
         listed = await self._listed(f"{MAPPING}*", "")
@@ -170,7 +183,8 @@ class Configs:
         held = {name: self._mappings.get(name, _NOBODY) for name in sorted(interfaces)}
 
         async def read(interface: str) -> None:
-            told = await self._mapping(interface)
+            late = self._context.clock() >= end
+            told = None if late else await self._mapping(interface)
             held[interface] = held[interface] if told is None else told
 
         async def define(application: str) -> None:

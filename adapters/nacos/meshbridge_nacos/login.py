@@ -61,6 +61,8 @@ class Login:
         self._ends_at = 0.0
         self._young_until = 0.0
         self._faulty_since: float | None = None
+        self._served_by: Server | None = None
+        """Who gave the last token, and is asked for the next one first."""
         self._fetching = asyncio.Lock()
 
     async def token(self) -> str:
@@ -103,11 +105,14 @@ class Login:
     async def _fetch(self) -> _Token:
         reasons: list[str] = []
         async with self._how.open() as http:
-            for server in self._servers():
+            for server in sorted(self._servers(), key=lambda each: each != self._served_by):
                 try:
-                    return await self._ask(http, server)
+                    found = await self._ask(http, server)
                 except FAILURES as error:
                     reasons.append(f"{server}: {reason(error)}")
+                else:
+                    self._served_by = server
+                    return found
         raise RegistryUnavailable(f"no server lets {self._username} log in: {'; '.join(reasons)}")
 
     async def _ask(self, http: Http, server: Server) -> _Token:

@@ -32,10 +32,13 @@ class Server:
         self.lists = V3
         """Where configurations are listed; nowhere if it is empty."""
         self.asked: list[tuple[str, str]] = []
+        self.on_asked: Callable[[], None] = lambda: None
+        """Called before a configuration is read."""
         self.tenants: set[str] = set()
 
     async def read_config(self, group: str, data_id: str) -> str | None:
         self.asked.append((group, data_id))
+        self.on_asked()
         await asyncio.sleep(0)
         answer = self.configurations.get((group, data_id))
         if isinstance(answer, Exception):

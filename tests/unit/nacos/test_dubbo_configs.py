@@ -8,7 +8,7 @@ from unit.nacos.dubbo_group import AT, GREETER, METADATA, REVISION, node, remote
 
 from meshbridge import BadData, RegistryRejected, RegistryUnavailable
 from meshbridge_nacos import dubbo_configs
-from meshbridge_nacos.dubbo_configs import AGAIN, LATEST, RIPE
+from meshbridge_nacos.dubbo_configs import AGAIN, LATEST, PATIENCE, RIPE
 from meshbridge_nacos.parse import Record
 
 
@@ -25,6 +25,31 @@ async def test_all_metadata_are_read_before_the_first_word() -> None:
     assert it.group.ids(GREETER) == [AT]
     assert it.server.asked == [(REVISION, "shop")]
     assert it.news == 0
+
+
+@pytest.mark.asyncio
+async def test_the_first_word_does_not_wait_for_a_slow_configuration_centre() -> None:
+    it = bed(**{f"mapping__a_I{number}": "old" for number in range(40)})
+    for number in range(40):
+        it.server.configurations[REVISION, f"shop-{number}"] = METADATA
+        it.group.put(f"shop-{number}", remote(ip=f"10.0.0.{number}"))
+    it.group.put("old", node(ip="10.0.1.1", revision=REVISION))
+
+    def slow() -> None:
+        it.time.now += PATIENCE / 20
+
+    it.server.on_asked = slow
+    await it.complete()
+    in_time = it.group.ids(GREETER)
+    assert 0 < len(in_time) < 40
+    assert not [name for name in it.group.held if name.startswith("a.I")]
+
+    it.server.on_asked = lambda: None
+    async with it.runs():
+        await it.time.passes(PATIENCE + 2 * AGAIN)
+    assert len(it.group.ids(GREETER)) == 40
+    assert len([name for name in it.group.held if name.startswith("a.I")]) == 40
+    assert it.group.reports == [], "what is read later is no fault"
 
 
 @pytest.mark.asyncio

@@ -263,6 +263,17 @@ async def test_the_next_server_is_asked_when_one_does_not_answer() -> None:
             await login(closed).token()
 
 
+async def test_who_gave_the_last_token_is_asked_for_the_next_one() -> None:
+    """Not the first server, which may be frozen: each login would wait for it."""
+    async with door() as first, door() as second:
+        first.status, clock = 503, Clock()
+        one = login(first.server, second.server, clock=clock)
+        await one.token()
+        clock.advance(90)
+        assert await one.token() == "token-2"
+        assert (len(first.asked), len(second.asked)) == (1, 2)
+
+
 async def test_a_token_that_comes_in_pieces_is_read_whole() -> None:
     """A read gives what is there, and TCP cuts where it likes."""
     async with door() as opened:

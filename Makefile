@@ -12,6 +12,8 @@ TESTS ?=
 PEERS ?=
 PARTS ?=
 RUNS ?= 20
+RUN ?=
+KEEP ?=
 BIN := .venv/bin
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/meshbridge
 ENVOY_VERSION := 1.40.0
@@ -29,7 +31,7 @@ RUN_PYTEST = found() { [ $$? -ne 5 ] || echo "No test was found: nothing was pro
 PYTEST = $(RUN_PYTEST) $(TESTS)
 PYTEST_BESIDE = $(RUN_PYTEST) $(BESIDE) $(TESTS)
 
-.PHONY: help setup python envoy demo run test test-fast peers test-peers self-tests corpus robustness bench bench-istiod bench-zookeeper lint format lock clean
+.PHONY: help setup python envoy demo run test test-fast peers test-peers self-tests compose-local corpus robustness bench bench-istiod bench-zookeeper lint format lock clean
 
 help: ## Say what can be made
 	@echo "meshbridge: bridges service registries into an Istio or Envoy mesh."
@@ -121,6 +123,9 @@ test-peers: peers ## Against the real servers: registries, frameworks, istiod, E
 
 self-tests: peers ## The test bed's own tests, RUNS=20 times in a row, nothing beside them; fails if one leaves anything
 	@PYTHONPATH=tests $(BIN)/python -m rig.repeat --runs $(RUNS) $(TESTS)
+
+compose-local: setup envoy ## compose/compose.yaml without containers: calls follow a weight in Nacos (RUN=8 seconds before and after; KEEP=1)
+	@PYTHONPATH=tests $(BIN)/python -m rig.compose_local $(if $(RUN),--seconds $(RUN)) $(if $(KEEP),--keep)
 
 corpus: setup ## Capture again what the real servers write, into tests/corpus (4 minutes; PARTS=nacos2 for one)
 	@PYTHONPATH=tests $(BIN)/python -m rig.corpus $(PARTS)

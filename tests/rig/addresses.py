@@ -5,7 +5,7 @@ import random
 import re
 import subprocess
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -65,27 +65,34 @@ def second_address() -> Generator[str]:
 
     Raises Missing without the right to.
     """
+    number = _chance.randint(1, 254)
+    with addresses([number]) as prefix:
+        yield f"{prefix}.{number}"
+
+
+@contextmanager
+def addresses(numbers: Sequence[int]) -> Generator[str]:
+    """Give this machine the addresses ``PREFIX.NUMBER`` on ``lo``, and take them away.
+
+    Yields the prefix, which is one where all are free. Raises Missing without the right to.
+    """
     need("ip", "an address of their own")
     require_rights("an address of their own", NET_ADMIN)
-    address = _added()
-    try:
-        yield address
-    finally:
-        _delete(address)
-
-
-def _added() -> str:
-    """Add one that is free: the kernel takes none twice."""
     for _ in range(TRIES):
-        address = f"10.99.{_chance.randint(1, 254)}.{_chance.randint(1, 254)}"
-        try:
-            ip("address", "add", f"{address}/32", "dev", "lo", "label", f"lo:mb{os.getpid()}")
-        except NetworkFailed as failed:
-            if "exists" not in str(failed) and "assigned" not in str(failed):
-                raise
-        else:
-            return address
-    raise NetworkFailed(f"no free address in 10.99.0.0/16 found in {TRIES} tries")
+        prefix = f"10.99.{_chance.randint(1, 254)}"
+        with ExitStack() as added:
+            try:
+                for address in (f"{prefix}.{number}" for number in numbers):
+                    label = f"lo:mb{os.getpid()}"
+                    ip("address", "add", f"{address}/32", "dev", "lo", "label", label)
+                    added.callback(_delete, address)
+            except NetworkFailed as failed:  # the kernel takes none twice
+                if "exists" not in str(failed) and "assigned" not in str(failed):
+                    raise
+                continue
+            yield prefix
+            return
+    raise NetworkFailed(f"no free addresses in 10.99.0.0/16 found in {TRIES} tries")
 
 
 def sweep_addresses() -> list[str]:

@@ -46,6 +46,7 @@ PROGRAMS = {
     "ip": Program("iproute2"),
     "nft": Program("nftables"),
     "setpriv": Program("util-linux"),
+    "unshare": Program("util-linux"),
     "go": Program(
         remedy="install 1.21 or newer from go.dev",
         least=(1, 21),

@@ -83,6 +83,8 @@ class Nacos(NacosHttp, Server):
         settings: Mapping[str, str] | None = None,
         context_path: str = "/nacos",
         tls: ServerTls | None = None,
+        host: str = LOOPBACK,
+        port: int = 0,
     ) -> None:
         """Choose its ports; raises rig.bed.Missing or BuildFailed.
 
@@ -96,9 +98,12 @@ class Nacos(NacosHttp, Server):
             settings: Further lines of its ``application.properties``, by name.
             context_path: The path below which it has its HTTP interface.
             tls: Makes it speak TLS, by the name ``localhost``.
+            host: The address that it listens on and is called by; another one than loopback needs
+                Linux.
+            port: Of its HTTP interface there; 0 for one that is free.
         """
         built = build(f"nacos{release}")
-        self.port = free_port(GRPC, CLUSTER, RAFT)
+        self.port = port or free_port(GRPC, CLUSTER, RAFT)
         self.password = password
         """Of the user ``nacos``; empty where nobody is asked for one."""
         self._has_admin = False
@@ -110,7 +115,7 @@ class Nacos(NacosHttp, Server):
             **({} if tls is None else tls.settings),
             **(settings or {}),
         }
-        named, trusting = (LOOPBACK, None) if tls is None else ("localhost", tls.trusting)
+        named, trusting = (host, None) if tls is None else ("localhost", tls.trusting)
         NacosHttp.__init__(
             self,
             f"{named}:{self.port}",
@@ -124,7 +129,7 @@ class Nacos(NacosHttp, Server):
             built,
             f"meshbridge.peers.Nacos{release}",
             [
-                f"--server.address={LOOPBACK}",
+                f"--server.address={host}",
                 f"--server.port={self.port}",
                 f"--nacos.server.main.port={self.port}",
             ],
@@ -136,13 +141,13 @@ class Nacos(NacosHttp, Server):
                 "--add-opens=java.base/java.lang=ALL-UNNAMED",
                 "-Dnacos.standalone=true",
                 f"-Dnacos.home={home}",
-                f"-Dnacos.inetutils.ip-address={LOOPBACK}",
-                f"-Dnacos.server.ip={LOOPBACK}",
+                f"-Dnacos.inetutils.ip-address={host}",
+                f"-Dnacos.server.ip={host}",
                 # No argument of the program: release 3 reads it before its arguments.
                 f"-Dspring.config.additional-location=file:{home}/conf/",
             ],
         )
-        Server.__init__(self, name, directory, command, environment=on_loopback(built))
+        Server.__init__(self, name, directory, command, environment=on_loopback(built, host))
 
     async def start(self) -> float:
         """Start it and wait until it takes registrations; return the seconds that took."""

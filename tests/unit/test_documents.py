@@ -11,7 +11,7 @@ from meshbridge_file.records import content
 from meshbridge_file.yaml import read
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = sorted([*ROOT.glob("README*.md"), *ROOT.glob("docs/*.md")])
+DOCUMENTS = sorted([*ROOT.glob("README*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("compose/*.md")])
 ENVIRONMENT = {"NACOS_PASSWORD": "secret"}
 
 
@@ -19,7 +19,7 @@ def _blocks(document: Path) -> list[str]:
     return re.findall(r"^```yaml\n(.*?)^```$", document.read_text(), re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_yaml_in_the_documents_is_valid(document: Path, tmp_path: Path) -> None:
     """A configuration or a registry file, whole: people copy them."""
     for number, block in enumerate(_blocks(document)):
@@ -35,7 +35,7 @@ def test_every_yaml_in_the_documents_is_valid(document: Path, tmp_path: Path) ->
             assert yaml.safe_load(block)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_link_to_a_file_leads_to_one(document: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)[^)]*\)", document.read_text())
     assert [link for link in links if not (document.parent / link).exists()] == []

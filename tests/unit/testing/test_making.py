@@ -91,7 +91,7 @@ def test_what_is_missing_or_too_old_is_told_by_its_packages_once(path: Path) -> 
         "util-linux",
     ]
 
-    for program in ("mvn", "cc", "ip", "nft", "setpriv", "java", "javac"):
+    for program in ("mvn", "cc", "ip", "nft", "setpriv", "unshare", "java", "javac"):
         put(path, program, NEW.get(program, ""))
     assert missing_packages() == []
     put(path, "javac", "javac 11")

@@ -17,8 +17,9 @@ import org.apache.dubbo.config.bootstrap.DubboBootstrap;
 /**
  * Calls one of the services: {@code app= host= url=dubbo://...|tri://... | registry=... [mode=interface|instance|all]
  * [service=greeter|stock] [group=] [version=] [timeout=MILLISECONDS] [retries=] [params=name:value;...]
- * [attachments=name:value;...]}. Its own orders: {@code call N} calls that often; {@code every MILLISECONDS} goes on
- * calling, that long after each answer, until {@code every 0}. Each call leaves one line of JSON.
+ * [attachments=name:value;...] [every=MILLISECONDS]}. Its own orders: {@code call N} calls that often; {@code every
+ * MILLISECONDS} goes on calling, that long after each answer, until {@code every 0}; the option of that name does so from the
+ * start. Each call leaves one line of JSON.
  */
 public final class Consumer extends Orders {
     private final Map<String, String> attachments;
@@ -31,7 +32,7 @@ public final class Consumer extends Orders {
         this.service = service;
     }
 
-    public static void main(String[] words) throws IOException {
+    public static void main(String[] words) throws IOException, InterruptedException {
         Options options = Options.of(words);
         // The address that it registers for itself; Dubbo looks for one of the machine's otherwise.
         System.setProperty("DUBBO_IP_TO_REGISTRY", options.need("host"));
@@ -40,7 +41,9 @@ public final class Consumer extends Orders {
             case "stock" -> refer(options, Stock.class)::count;
             default -> throw new IllegalArgumentException("no such service: " + options.need("service"));
         };
-        new Consumer(options.map("attachments"), service).follow(Version.getVersion());
+        Consumer consumer = new Consumer(options.map("attachments"), service);
+        consumer.every(options.number("every", 0));
+        consumer.follow(Version.getVersion());
     }
 
     private static <T> T refer(Options options, Class<T> type) {

@@ -12,24 +12,29 @@ from typing import Literal, Never, TypeVar
 
 import pytest
 
+from rig import starts, times
 from rig.addresses import second_address
 from rig.bed import IstioPrograms, Missing, in_ci
 from rig.bed import istio as build_istio
 from rig.envoy import NoEnvoy, find_envoy
 from rig.nacos import Nacos
 from rig.server import Server
-from rig.starts import table
 from rig.zookeeper import ZooKeeper
 
 AnyServer = TypeVar("AnyServer", bound=Server)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what was started: which version, how fast, how large."""
-    if Server.starts:
-        terminalreporter.section("servers")
-        for line in table(Server.starts):
-            terminalreporter.write_line(line)
+    """Say what was started: which version, how fast, how large; and how fast it followed."""
+    tables = (
+        ("servers", Server.starts, starts.table(Server.starts)),
+        ("times", times.noted, times.table(times.noted)),
+    )
+    for title, rows, lines in tables:
+        if rows:
+            terminalreporter.section(title)
+            for line in lines:
+                terminalreporter.write_line(line)
 
 
 def unavailable(reason: Exception) -> Never:

@@ -1,6 +1,5 @@
 """What is made of the instances of real Nacos servers of both releases is what they hold."""
 
-import json
 import secrets
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -12,9 +11,9 @@ from peers.conftest import make_nacos
 from meshbridge import Adapter, Context, Health, Instance, InstancePort, Listing
 from meshbridge_nacos import Nacos as NacosAdapter
 from meshbridge_nacos import Options
-from rig.corpus.http import ask
-from rig.corpus.nacos_asked import ORDERS
+from rig import nacos_health
 from rig.nacos import Nacos
+from rig.nacos_health import put_service
 from rig.registrant import Registrant
 from rig.watching import Watched, watching
 
@@ -46,35 +45,10 @@ def health(**expected: Health) -> Callable[[Found], bool]:
     return lambda found: {each.zone or "DEFAULT": each.health for each in found or ()} == expected
 
 
-async def put_service(server: Nacos, name: str, threshold: float, *clusters: str) -> None:
-    """Make a service whose persistent instances are checked by nobody."""
-    orders, base = ORDERS[server.release], f"http://{server.address}"
-    service = {"serviceName": name, "groupName": "DEFAULT_GROUP"}
-    await ask(base, orders.service, {**service, "protectThreshold": str(threshold)}, method="POST")
-    unchecked = {
-        "checkPort": "80",
-        "useInstancePort4Check": "true",
-        "healthChecker": json.dumps({"type": "NONE"}),
-    }
-    for cluster in clusters:
-        await ask(
-            base, orders.cluster, {**service, **unchecked, "clusterName": cluster}, method="PUT"
-        )
-
-
 async def put_instance(server: Nacos, name: str, cluster: str, *, healthy: bool) -> None:
     """Register one instance of a service in a cluster."""
-    fields = {
-        "serviceName": name,
-        "groupName": "DEFAULT_GROUP",
-        "ip": ADDRESSES[cluster],
-        "port": "8080",
-        "clusterName": cluster,
-        "ephemeral": "false",
-        "healthy": json.dumps(healthy),
-    }
-    path = ORDERS[server.release].instance
-    await ask(f"http://{server.address}", path, fields, method="POST")
+    address = ADDRESSES[cluster]
+    await nacos_health.put_instance(server, name, address, 8080, healthy=healthy, cluster=cluster)
 
 
 async def test_an_instance_is_what_was_registered(each_nacos: Nacos, tmp_path: Path) -> None:

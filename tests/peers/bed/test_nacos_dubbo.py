@@ -6,7 +6,7 @@ so who calls by it is started again where a provider joins or is taken out that 
 
 import re
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from rig.dubbo import Consumer, Need, Offer, Provider
 from rig.envoy import Envoy, bootstrap
 from rig.nacos import Nacos
 from rig.network import Namespace
+from rig.times import timed
 from rig.waiting import until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("envoy")]
@@ -43,6 +44,10 @@ class Bed:
     remote: Provider
     """Dubbo 3 by Triple; registered as an application only, its interfaces in the configuration."""
     network: Namespace
+
+    def timed(self, event: str) -> AbstractContextManager[None]:
+        """Note the time until what the block changes is followed."""
+        return timed(f"Dubbo: {event}", f"Nacos {self.nacos.release}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,24 +160,29 @@ async def test_real_consumers_follow_providers_on_nacos_through_an_envoy_that_kn
             await hears(it.static, "new", "old")
             await hears(it.static_tri, "new", "remote")
 
-            await set_in_nacos(bed.nacos, new, "tri", weight="0")
-            await hears(it.static_tri, "remote")
-            await set_in_nacos(bed.nacos, new, "tri", weight="1")
-            await hears(it.static_tri, "new", "remote")
+            with bed.timed("weight 0"):
+                await set_in_nacos(bed.nacos, new, "tri", weight="0")
+                await hears(it.static_tri, "remote")
+            with bed.timed("weight 1"):
+                await set_in_nacos(bed.nacos, new, "tri", weight="1")
+                await hears(it.static_tri, "new", "remote")
 
-            await set_in_nacos(bed.nacos, new, "dubbo", enabled="false")
-            await it.gives_to(new.url("tri"), by_old, by_remote)
+            with bed.timed("disabled, known to Envoy"):
+                await set_in_nacos(bed.nacos, new, "dubbo", enabled="false")
+                await it.gives_to(new.url("tri"), by_old, by_remote)
             await it.static.restart()
             await hears(it.static, "old")
-            await set_in_nacos(bed.nacos, new, "dubbo", enabled="true")
-            await it.gives_to(by_new, new.url("tri"), by_old, by_remote)
+            with bed.timed("enabled, known to Envoy"):
+                await set_in_nacos(bed.nacos, new, "dubbo", enabled="true")
+                await it.gives_to(by_new, new.url("tri"), by_old, by_remote)
 
+            with bed.timed("kill -9"):
+                await remote.kill()
+                await hears(it.static_tri, "new")
             await old.kill()
-            await remote.kill()
             await it.gives_to(by_new, new.url("tri"))
             await it.static.restart()
             await hears(it.static, "new")
-            await hears(it.static_tri, "new")
             # It would wait for its consumers.
             await new.kill()
 

@@ -20,7 +20,7 @@ WELL = 15.0
 """Seconds after which something went well: longer than a question waits for its answer."""
 REFUSED = 30.0
 """Most seconds before the next attempt at what is refused: only a person can help, and may."""
-FORBIDDEN = 4.0
+FORBIDDEN = 3.0
 """Most seconds before the next attempt at a scope that its user has no right to, while others are
 read: nobody is locked out for asking, and who gets the right is to be read within 5 s."""
 

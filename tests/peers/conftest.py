@@ -4,7 +4,6 @@ Without Java, Maven or a C compiler the tests of a server are skipped by name; i
 """
 
 import asyncio
-import secrets
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -90,14 +89,6 @@ def zookeeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZooKeeper]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def secured_nacos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nacos]:
-    """Return a running Nacos that asks for a password."""
-    folder = tmp_path_factory.mktemp("secured")
-    with shared(make_nacos(folder, password=secrets.token_hex())) as server:
-        yield server
-
-
 @pytest.fixture(scope="session", params=[2, 3], ids=["nacos2", "nacos3"])
 def each_nacos(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -108,12 +99,6 @@ def each_nacos(
     folder = tmp_path_factory.mktemp(f"each{release}")
     with shared(make_nacos(folder, release=release, settings=kept)) as server:
         yield server
-
-
-@pytest.fixture
-def own_nacos(tmp_path: Path) -> Nacos:
-    """Return a Nacos to be started, killed and wiped by one test."""
-    return make_nacos(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
-from peers.conftest import make_nacos
 
 from meshbridge import Adapter, Context, Health, Instance, InstancePort, Listing
 from meshbridge_nacos import Nacos as NacosAdapter
@@ -149,28 +148,3 @@ async def test_an_unhealthy_instance_beside_a_healthy_one_is_told_so(each_nacos:
         await put_instance(each_nacos, name, "DEFAULT", healthy=False)
         await put_instance(each_nacos, name, "hz", healthy=True)
         await watched.has(name, health(DEFAULT=Health.UNHEALTHY, hz=Health.HEALTHY))
-
-
-@pytest.mark.parametrize("release", [2, 3])
-async def test_after_a_restart_every_scope_is_listed_after_a_gap(
-    release: int, tmp_path: Path
-) -> None:
-    """The server has nothing but persistent instances then, and says so as if it were all."""
-    async with (
-        make_nacos(tmp_path, release=2 if release == 2 else 3) as server,
-        watch(server, namespaces=["public", "prod"], groups=["DEFAULT_GROUP", "blue"]) as watched,
-    ):
-        scopes = [
-            f"{space}/{group}"
-            for space in ("public", "prod")
-            for group in ("DEFAULT_GROUP", "blue")
-        ]
-        await server.register("lasting", "10.4.3.1", 8080, namespace="prod")
-        await watched.has("prod/lasting", bool)
-        for scope in scopes:
-            assert not (await watched.listed(scope)).after_gap
-        await server.kill()
-        await server.start()
-        for scope in scopes:
-            assert (await watched.listed(scope, times=2, within=10)).after_gap
-        await watched.has("prod/lasting", bool, within=5)

@@ -5,7 +5,7 @@ so who calls by it is started again where a provider joins or is taken out that 
 """
 
 import re
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -73,19 +73,18 @@ class Mesh:
         return took
 
 
-@pytest.fixture(params=[2, 3])
-def bed(request: pytest.FixtureRequest, host: str, tmp_path: Path) -> Iterator[Bed]:
-    """Return all of it, not started."""
+@pytest.fixture
+def bed(each_nacos: Nacos, host: str, tmp_path: Path) -> Bed:
+    """Return all of it; only Nacos is started."""
     try:
         network = Namespace()
         network.proxy()
-        nacos = Nacos(tmp_path, release=request.param)
-        offer = Offer(name="new", host=host, registry=f"nacos://{nacos.address}", mode="all")
+        offer = Offer(name="new", host=host, registry=f"nacos://{each_nacos.address}", mode="all")
         old = replace(offer, name="old", release=2, mode=None)
         remote = replace(offer, name="remote", mode="instance", metadata="remote")
         made = (replace(offer, protocols=BOTH), old, replace(remote, protocols=("tri",)))
         first, second, third = (Provider(tmp_path, each) for each in made)
-        yield Bed(nacos, first, second, third, network)
+        return Bed(each_nacos, first, second, third, network)
     except Missing as missing:
         unavailable(missing)
 
@@ -153,7 +152,7 @@ async def test_real_consumers_follow_providers_on_nacos_through_an_envoy_that_kn
     bed: Bed, tmp_path: Path
 ) -> None:
     new, old, remote = bed.new, bed.old, bed.remote
-    async with bed.nacos, running(new, old, remote), meshed(bed, tmp_path) as it:
+    async with running(new, old, remote), meshed(bed, tmp_path) as it:
         by_new, by_old, by_remote = new.url("dubbo"), old.url("dubbo"), remote.url("tri")
         await it.gives_to(by_new, new.url("tri"), by_old, by_remote)
         async with running(it.static, it.static_tri):

@@ -5,7 +5,7 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -315,12 +315,29 @@ def never_empty(watched: Watched, service: str) -> bool:
     return True
 
 
+async def follow(server: Nacos, begun: asyncio.Event) -> None:
+    """Follow a configuration until that fails."""
+    async with (
+        session(access(servers=[server.address])) as asked,
+        aclosing(asked.watch_config("followed", "end")) as texts,
+    ):
+        async for _ in texts:
+            begun.set()
+
+
 async def test_when_a_server_goes_the_other_one_takes_over_within_5_s(
     release: Release, pair: tuple[Nacos, Nacos], tmp_path: Path
 ) -> None:
-    """The two hold the same, as servers of one cluster do."""
+    """The two hold the same, as servers of one cluster do.
+
+    Who follows a configuration is told that it is over.
+    """
     _, other = pair
     async with Nacos(tmp_path, release=release) as mortal:
+        begun = asyncio.Event()
+        following = asyncio.create_task(follow(mortal, begun))
+        async with asyncio.timeout(20):
+            await begun.wait()
         for server in (mortal, other):
             await server.register("steady", "10.5.0.1", 8080, ephemeral=True)
         async with watch(servers=[mortal.address, other.address]) as watched:
@@ -329,6 +346,9 @@ async def test_when_a_server_goes_the_other_one_takes_over_within_5_s(
                 await mortal.kill()
                 assert (await watched.listed(SCOPE, times=2, within=5)).after_gap
             assert mortal.address in str(watched.failures[0]), "it says which one"
+            with pytest.raises(ExceptionGroup) as ended:
+                await following
+            assert ended.group_contains(RegistryUnavailable)
             assert never_empty(watched, "steady")
             await other.update("steady", "10.5.0.1", 8080, ephemeral=True, weight="3")
             await watched.has("steady", weighs_three)

@@ -4,7 +4,6 @@ Without Java, Maven or a C compiler the tests of a server are skipped by name; i
 """
 
 import asyncio
-import secrets
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,24 +11,29 @@ from typing import Literal, Never, TypeVar
 
 import pytest
 
+from rig import starts, times
 from rig.addresses import second_address
 from rig.bed import IstioPrograms, Missing, in_ci
 from rig.bed import istio as build_istio
 from rig.envoy import NoEnvoy, find_envoy
 from rig.nacos import Nacos
 from rig.server import Server
-from rig.starts import table
 from rig.zookeeper import ZooKeeper
 
 AnyServer = TypeVar("AnyServer", bound=Server)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what was started: which version, how fast, how large."""
-    if Server.starts:
-        terminalreporter.section("servers")
-        for line in table(Server.starts):
-            terminalreporter.write_line(line)
+    """Say what was started: which version, how fast, how large; and how fast it followed."""
+    tables = (
+        ("servers", Server.starts, starts.table(Server.starts)),
+        ("times", times.noted, times.table(times.noted)),
+    )
+    for title, rows, lines in tables:
+        if rows:
+            terminalreporter.section(title)
+            for line in lines:
+                terminalreporter.write_line(line)
 
 
 def unavailable(reason: Exception) -> Never:
@@ -85,14 +89,6 @@ def zookeeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZooKeeper]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def secured_nacos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nacos]:
-    """Return a running Nacos that asks for a password."""
-    folder = tmp_path_factory.mktemp("secured")
-    with shared(make_nacos(folder, password=secrets.token_hex())) as server:
-        yield server
-
-
 @pytest.fixture(scope="session", params=[2, 3], ids=["nacos2", "nacos3"])
 def each_nacos(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -103,12 +99,6 @@ def each_nacos(
     folder = tmp_path_factory.mktemp(f"each{release}")
     with shared(make_nacos(folder, release=release, settings=kept)) as server:
         yield server
-
-
-@pytest.fixture
-def own_nacos(tmp_path: Path) -> Nacos:
-    """Return a Nacos to be started, killed and wiped by one test."""
-    return make_nacos(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -5,14 +5,15 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import pytest
 from aiohttp import web
-from peers.conftest import shared, unavailable
+from peers.conftest import unavailable
 
 from meshbridge import (
     Adapter,
@@ -32,9 +33,11 @@ from meshbridge_nacos.access import Access
 from meshbridge_nacos.options import DEFAULT_GROUP, Options
 from meshbridge_nacos.parse import Record
 from meshbridge_nacos.session import Session
+from rig.application import start_all, stop_all
 from rig.bed import Missing
 from rig.certificates import Authority
 from rig.nacos import Nacos, ServerTls
+from rig.times import timed
 from rig.waiting import until
 from rig.watching import Watched, watching
 
@@ -75,10 +78,9 @@ def papers(tmp_path_factory: pytest.TempPathFactory) -> Papers:
     )
 
 
-@pytest.fixture(scope="module", params=[2, 3])
-def release(request: pytest.FixtureRequest) -> Release:
-    found: Release = request.param
-    return found
+@pytest.fixture(scope="module")
+def release(each_nacos: Nacos) -> Release:
+    return each_nacos.release
 
 
 def server_tls(papers: Papers, *, http: bool = True, mutual: bool = False) -> ServerTls:
@@ -86,51 +88,52 @@ def server_tls(papers: Papers, *, http: bool = True, mutual: bool = False) -> Se
 
 
 @pytest.fixture(scope="module")
-def secured(
+def others(
     release: Release, papers: Papers, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Nacos]:
-    """Return a server with users, TLS and a path of its own; its tokens live for five seconds."""
+) -> Iterator[tuple[Nacos, Nacos, Nacos]]:
+    """Return further servers: the three of the next fixtures."""
+    folder = tmp_path_factory.mktemp("others")
+    make = partial(Nacos, folder, release=release)
+    life = {"nacos.core.auth.plugin.nacos.token.expire.seconds": str(LIFE)}
     try:
-        server = Nacos(
-            tmp_path_factory.mktemp("secured"),
-            release=release,
-            password=secrets.token_hex(),
-            settings={"nacos.core.auth.plugin.nacos.token.expire.seconds": str(LIFE)},
-            context_path="/registry",
-            tls=server_tls(papers),
+        made = (
+            make(
+                name="secured",
+                password=secrets.token_hex(),
+                settings=life,
+                context_path="/registry",
+                tls=server_tls(papers),
+            ),
+            make(name="mutual", tls=server_tls(papers, http=False, mutual=True)),
+            make(name="second"),
         )
     except Missing as missing:
         unavailable(missing)
-    with shared(server):
-        yield server
+    try:
+        # All three at once might take longer than each of them may, on a machine that is busy.
+        asyncio.run(start_all(*made[:2]))
+        asyncio.run(start_all(*made[2:]))
+        yield made
+    finally:
+        asyncio.run(stop_all(*made))
 
 
 @pytest.fixture(scope="module")
-def mutual(
-    release: Release, papers: Papers, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Nacos]:
+def secured(others: tuple[Nacos, Nacos, Nacos]) -> Nacos:
+    """Return a server with users, TLS and a path of its own; its tokens live for seconds."""
+    return others[0]
+
+
+@pytest.fixture(scope="module")
+def mutual(others: tuple[Nacos, Nacos, Nacos]) -> Nacos:
     """Return a server whose gRPC wants a certificate, and whose HTTP is in the clear."""
-    tls = server_tls(papers, http=False, mutual=True)
-    try:
-        server = Nacos(tmp_path_factory.mktemp("mutual"), release=release, tls=tls)
-    except Missing as missing:
-        unavailable(missing)
-    with shared(server):
-        yield server
+    return others[1]
 
 
 @pytest.fixture(scope="module")
-def pair(
-    release: Release, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Nacos, Nacos]]:
+def pair(each_nacos: Nacos, others: tuple[Nacos, Nacos, Nacos]) -> tuple[Nacos, Nacos]:
     """Return two servers that know nothing of each other."""
-    folder = tmp_path_factory.mktemp("pair")
-    try:
-        first, second = (Nacos(folder, release=release, name=name) for name in ("a", "b"))
-    except Missing as missing:
-        unavailable(missing)
-    with shared(first), shared(second):
-        yield first, second
+    return each_nacos, others[2]
 
 
 def still() -> float:
@@ -314,18 +317,40 @@ def never_empty(watched: Watched, service: str) -> bool:
     return True
 
 
+async def follow(server: Nacos, begun: asyncio.Event) -> None:
+    """Follow a configuration until that fails."""
+    async with (
+        session(access(servers=[server.address])) as asked,
+        aclosing(asked.watch_config("followed", "end")) as texts,
+    ):
+        async for _ in texts:
+            begun.set()
+
+
 async def test_when_a_server_goes_the_other_one_takes_over_within_5_s(
     release: Release, pair: tuple[Nacos, Nacos], tmp_path: Path
 ) -> None:
-    """The two hold the same, as servers of one cluster do."""
+    """The two hold the same, as servers of one cluster do.
+
+    Who follows a configuration is told that it is over.
+    """
     _, other = pair
     async with Nacos(tmp_path, release=release) as mortal:
+        begun = asyncio.Event()
+        following = asyncio.create_task(follow(mortal, begun))
+        async with asyncio.timeout(20):
+            await begun.wait()
         for server in (mortal, other):
             await server.register("steady", "10.5.0.1", 8080, ephemeral=True)
         async with watch(servers=[mortal.address, other.address]) as watched:
             await watched.has("steady", bool)
-            await mortal.kill()
-            assert (await watched.listed(SCOPE, times=2, within=5)).after_gap
+            with timed("one of two servers is killed", f"Nacos {release}"):
+                await mortal.kill()
+                assert (await watched.listed(SCOPE, times=2, within=5)).after_gap
+            assert mortal.address in str(watched.failures[0]), "it says which one"
+            with pytest.raises(ExceptionGroup) as ended:
+                await following
+            assert ended.group_contains(RegistryUnavailable)
             assert never_empty(watched, "steady")
             await other.update("steady", "10.5.0.1", 8080, ephemeral=True, weight="3")
             await watched.has("steady", weighs_three)
@@ -357,6 +382,7 @@ async def test_tokens_that_expire_are_noticed_by_nobody(secured: Nacos, papers: 
         await watched.has("lasting", weighs_three)
         assert watched.failures == []
         assert not [update for update in watched.said if isinstance(update, Stale)]
+        assert never_empty(watched, "lasting")
 
 
 async def test_clients_go_where_their_server_sends_them(pair: tuple[Nacos, Nacos]) -> None:

@@ -1,45 +1,29 @@
 """Configurations of real Nacos servers, of both releases: read, followed, gone, apart by tenant."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, aclosing
-from typing import Literal
 
 import pytest
-from peers.conftest import shared, unavailable
 
-from meshbridge import RegistryUnavailable
 from meshbridge.testing import Recorder, context
 from meshbridge_nacos.access import Access
 from meshbridge_nacos.options import Options
 from meshbridge_nacos.parse import Record
 from meshbridge_nacos.session import Session
-from rig.bed import Missing
 from rig.nacos import Nacos
 from rig.waiting import until
 
 pytestmark = pytest.mark.asyncio
 
-Release = Literal[2, 3]
 SOON = 3.0
 """Seconds for Nacos to tell of a change, which took it 0.1 s; the machine may be busy."""
-GROUP = "mapping"
+GROUP = "followed"
 
 
-@pytest.fixture(scope="module", params=[2, 3])
-def release(request: pytest.FixtureRequest) -> Release:
-    found: Release = request.param
-    return found
-
-
-@pytest.fixture(scope="module")
-def server(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nacos]:
-    try:
-        made = Nacos(tmp_path_factory.mktemp("config"), release=release)
-    except Missing as missing:
-        unavailable(missing)
-    with shared(made):
-        yield made
+@pytest.fixture
+def server(each_nacos: Nacos) -> Nacos:
+    return each_nacos
 
 
 def ignore(group: str, name: str, info: Record) -> None:
@@ -107,10 +91,10 @@ async def test_thousand_configurations_are_followed_at_once(server: Nacos) -> No
 
 
 async def test_tenants_are_apart_and_the_default_one_is_what_frameworks_write_to(
-    release: Release, server: Nacos
+    server: Nacos,
 ) -> None:
     """Release 2 takes "" and "public" for two tenants, release 3 for one."""
-    of_public = {2: None, 3: "of public"}[release]
+    of_public = {2: None, 3: "of public"}[server.release]
     await server.publish(GROUP, "tenants", "of public", namespace="public")
     async with session(server) as asked, session(server, "prod") as other:
         await asyncio.sleep(1)  # until it can be read, where it can
@@ -145,16 +129,3 @@ async def test_a_large_text_arrives(server: Nacos) -> None:
         assert await following(texts) is None
         await server.publish(GROUP, "large", text)
         assert await following(texts) == text
-
-
-async def test_who_follows_ends_with_the_server(server: Nacos) -> None:
-    """The last one here: it stops the server."""
-
-    async def follow() -> None:
-        async with session(server) as asked, aclosing(asked.watch_config(GROUP, "end")) as texts:
-            async for _ in texts:
-                await server.kill()
-
-    with pytest.raises(ExceptionGroup) as ended:
-        await follow()
-    assert ended.group_contains(RegistryUnavailable)

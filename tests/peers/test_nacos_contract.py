@@ -1,4 +1,4 @@
-"""The Nacos adapter keeps every adapter's contract against a real Nacos."""
+"""The Nacos adapter keeps every adapter's contract against a real Nacos of each release."""
 
 import uuid
 from typing import ClassVar
@@ -28,7 +28,7 @@ class Namespace(RegistryUnderTest):
     """
 
     lacks: ClassVar = {
-        Ability.REJECT: "the shared server asks for no user; test_nacos_adapter.py has another",
+        Ability.REJECT: "the shared server asks for no user; test_nacos_access.py has another",
         Ability.SPOIL: "Nacos checks the type of every field; the scripted server spoils records",
         Ability.OVERFLOW: "it takes 150,000 instances; the scripted server sends that much",
         Ability.REDIRECT: "gRPC knows no redirect; test_login.py has one for the login",
@@ -84,9 +84,9 @@ class TestNacos(AdapterContract):
 
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
-    def given(cls, nacos: Nacos) -> None:
+    def given(cls, each_nacos: Nacos) -> None:
         """Use the shared server."""
-        cls.server = nacos
+        cls.server = each_nacos
 
     def registry(self) -> RegistryUnderTest:
         return Namespace(self.server)

@@ -1,21 +1,28 @@
-"""A real Nacos, `meshbridge run`, a real Envoy, real backends: what callers are answered."""
+"""Each real Nacos, `meshbridge run`, a real Envoy, real backends: what callers are answered."""
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import aiohttp
 import pytest
+from peers.conftest import make_nacos
 
+from meshbridge import Instance
+from meshbridge_nacos import Nacos as NacosAdapter
+from meshbridge_nacos import Options
 from rig.backends import Backend
 from rig.bridge import Bridge
 from rig.envoy import Envoy, bootstrap
 from rig.nacos import Nacos
 from rig.ports import free_port
 from rig.registrant import Registrant
+from rig.times import timed
 from rig.waiting import until
+from rig.watching import Watched, watching
 
 pytestmark = pytest.mark.asyncio
 
@@ -88,53 +95,89 @@ async def mesh(nacos: Nacos, directory: Path) -> AsyncGenerator[Mesh]:
 
 
 @pytest.mark.usefixtures("envoy")
-async def test_traffic_follows_nacos(nacos: Nacos, tmp_path: Path) -> None:
-    """Appear, weigh, leave, come back, die: each is asserted on requests that were answered."""
-    async with mesh(nacos, tmp_path) as it:
-        host = "traffic.nacos"
-        await it.registrant_v1.register("traffic", HERE, it.v1.port)
-        await it.become(host, only("v1"))
-        await it.registrant_v2.register("traffic", HERE, it.v2.port)
-        await it.become(host, only("v1", "v2"))
+async def test_traffic_follows_nacos(each_nacos: Nacos, tmp_path: Path) -> None:
+    """Appear, weigh, leave, come back, be disabled, die: asserted on answered requests."""
+    async with mesh(each_nacos, tmp_path) as it:
+        host, where = "traffic.nacos", f"Nacos {each_nacos.release}"
+        with timed("plain HTTP: a new service", where):
+            await it.registrant_v1.register("traffic", HERE, it.v1.port)
+            await it.become(host, only("v1"))
+        with timed("plain HTTP: a further instance", where):
+            await it.registrant_v2.register("traffic", HERE, it.v2.port)
+            await it.become(host, only("v1", "v2"))
 
-        await it.registrant_v2.register("traffic", HERE, it.v2.port, weight=3)
-        await it.become(host, lambda answers: answers["v2"] > 2.5 * answers["v1"] > 0)
+        with timed("plain HTTP: weight", where):
+            await it.registrant_v2.register("traffic", HERE, it.v2.port, weight=3)
+            await it.become(host, lambda answers: answers["v2"] > 2.5 * answers["v1"] > 0)
         answers = await it.calls(host, 400)
         assert answers.total() == answers["v1"] + answers["v2"]
         assert 270 <= answers["v2"] <= 330, "three of four requests, by weight"
 
-        await it.registrant_v2.deregister("traffic", HERE, it.v2.port)
-        await it.become(host, only("v1"))
+        with timed("plain HTTP: deregistered", where):
+            await it.registrant_v2.deregister("traffic", HERE, it.v2.port)
+            await it.become(host, only("v1"))
         await it.registrant_v2.register("traffic", HERE, it.v2.port)
         await it.become(host, only("v1", "v2"))
 
-        await it.registrant_v2.kill()
-        await it.become(host, only("v1"))
+        with timed("plain HTTP: disabled", where):
+            await each_nacos.update("traffic", HERE, it.v1.port, ephemeral=True, enabled="false")
+            await it.become(host, only("v2"))
+        answered = it.v1.answered
+        assert await it.calls(host, 100) == {"v2": 100}
+        assert it.v1.answered == answered
+        await each_nacos.update("traffic", HERE, it.v1.port, ephemeral=True, enabled="true")
+        await it.become(host, only("v1", "v2"))
+
+        with timed("plain HTTP: kill -9", where):
+            await it.registrant_v2.kill()
+            await it.become(host, only("v1"))
         assert await it.calls(host, 100) == {"v1": 100}, "the survivor answers everything"
 
 
 @pytest.mark.usefixtures("envoy")
-async def test_a_disabled_instance_gets_no_request(nacos: Nacos, tmp_path: Path) -> None:
-    async with mesh(nacos, tmp_path) as it:
-        await it.registrant_v1.register("disabled", HERE, it.v1.port)
-        await it.registrant_v2.register("disabled", HERE, it.v2.port)
-        await it.become("disabled.nacos", only("v1", "v2"))
-        await nacos.update("disabled", HERE, it.v1.port, ephemeral=True, enabled="false")
-        await it.become("disabled.nacos", only("v2"))
-        answered = it.v1.answered
-        assert await it.calls("disabled.nacos", 100) == {"v2": 100}
-        assert it.v1.answered == answered
+@pytest.mark.parametrize("release", [2, 3])
+async def test_traffic_outlives_nacos(release: Literal[2, 3], tmp_path: Path) -> None:
+    """While Nacos is away everything is answered; when it is back, changes take effect again.
 
-
-@pytest.mark.usefixtures("envoy")
-async def test_traffic_outlives_nacos(own_nacos: Nacos, tmp_path: Path) -> None:
-    """While Nacos is away everything is answered; when it is back, changes take effect again."""
-    async with own_nacos as server, mesh(server, tmp_path) as it:
-        host = "outlives.nacos"
+    It has nothing but persistent instances then, and says so as if that were all.
+    """
+    spaces, groups = ["public", "prod"], ["DEFAULT_GROUP", "blue"]
+    scopes = [f"{space}/{group}" for space in spaces for group in groups]
+    async with (
+        make_nacos(tmp_path, release=release) as server,
+        mesh(server, tmp_path) as it,
+        watch(server, namespaces=spaces, groups=groups) as watched,
+    ):
+        host, where = "outlives.nacos", f"Nacos {release}"
+        await server.register("lasting", "10.4.3.1", 8080, namespace="prod")
         await it.registrant_v1.register("outlives", HERE, it.v1.port)
         await it.become(host, only("v1"))
+        for name in ("prod/lasting", "outlives"):
+            await watched.has(name, bool)
+        for scope in scopes:
+            assert not (await watched.listed(scope)).after_gap
+
         await server.kill()
         assert await it.calls(host, 100) == {"v1": 100}
         await server.start()
-        await it.registrant_v2.register("outlives", HERE, it.v2.port)
-        await it.become(host, only("v1", "v2"), within=40)
+        with timed("Nacos is ready again: all is listed", where):
+            for scope in scopes:
+                assert (await watched.listed(scope, times=2, within=SOON)).after_gap
+        assert "connection lost" in str(watched.failures[0])
+        for name in ("prod/lasting", "outlives"):
+            await watched.has(name, bool, within=SOON)
+        await it.registrant_v1.register("outlives", HERE, it.v1.port, weight=4)
+        await watched.has("outlives", weighs_four, within=SOON)
+        with timed("Nacos is ready again: a further instance is called", where):
+            await it.registrant_v2.register("outlives", HERE, it.v2.port)
+            await it.become(host, only("v1", "v2"), within=40)
+
+
+def watch(server: Nacos, **options: object) -> AbstractAsyncContextManager[Watched]:
+    """Watch as the bridge does."""
+    fields = {"servers": [server.address], "discover-every": "1s"} | options
+    return watching(lambda context: NacosAdapter("shop", Options.model_validate(fields), context))
+
+
+def weighs_four(found: tuple[Instance, ...] | None) -> bool:
+    return [each.weight for each in found or ()] == [4]

@@ -1,20 +1,18 @@
 """What is made of the instances of real Nacos servers of both releases is what they hold."""
 
-import json
 import secrets
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
-from peers.conftest import make_nacos
 
 from meshbridge import Adapter, Context, Health, Instance, InstancePort, Listing
 from meshbridge_nacos import Nacos as NacosAdapter
 from meshbridge_nacos import Options
-from rig.corpus.http import ask
-from rig.corpus.nacos_asked import ORDERS
+from rig import nacos_health
 from rig.nacos import Nacos
+from rig.nacos_health import put_service
 from rig.registrant import Registrant
 from rig.watching import Watched, watching
 
@@ -46,35 +44,10 @@ def health(**expected: Health) -> Callable[[Found], bool]:
     return lambda found: {each.zone or "DEFAULT": each.health for each in found or ()} == expected
 
 
-async def put_service(server: Nacos, name: str, threshold: float, *clusters: str) -> None:
-    """Make a service whose persistent instances are checked by nobody."""
-    orders, base = ORDERS[server.release], f"http://{server.address}"
-    service = {"serviceName": name, "groupName": "DEFAULT_GROUP"}
-    await ask(base, orders.service, {**service, "protectThreshold": str(threshold)}, method="POST")
-    unchecked = {
-        "checkPort": "80",
-        "useInstancePort4Check": "true",
-        "healthChecker": json.dumps({"type": "NONE"}),
-    }
-    for cluster in clusters:
-        await ask(
-            base, orders.cluster, {**service, **unchecked, "clusterName": cluster}, method="PUT"
-        )
-
-
 async def put_instance(server: Nacos, name: str, cluster: str, *, healthy: bool) -> None:
     """Register one instance of a service in a cluster."""
-    fields = {
-        "serviceName": name,
-        "groupName": "DEFAULT_GROUP",
-        "ip": ADDRESSES[cluster],
-        "port": "8080",
-        "clusterName": cluster,
-        "ephemeral": "false",
-        "healthy": json.dumps(healthy),
-    }
-    path = ORDERS[server.release].instance
-    await ask(f"http://{server.address}", path, fields, method="POST")
+    address = ADDRESSES[cluster]
+    await nacos_health.put_instance(server, name, address, 8080, healthy=healthy, cluster=cluster)
 
 
 async def test_an_instance_is_what_was_registered(each_nacos: Nacos, tmp_path: Path) -> None:
@@ -175,28 +148,3 @@ async def test_an_unhealthy_instance_beside_a_healthy_one_is_told_so(each_nacos:
         await put_instance(each_nacos, name, "DEFAULT", healthy=False)
         await put_instance(each_nacos, name, "hz", healthy=True)
         await watched.has(name, health(DEFAULT=Health.UNHEALTHY, hz=Health.HEALTHY))
-
-
-@pytest.mark.parametrize("release", [2, 3])
-async def test_after_a_restart_every_scope_is_listed_after_a_gap(
-    release: int, tmp_path: Path
-) -> None:
-    """The server has nothing but persistent instances then, and says so as if it were all."""
-    async with (
-        make_nacos(tmp_path, release=2 if release == 2 else 3) as server,
-        watch(server, namespaces=["public", "prod"], groups=["DEFAULT_GROUP", "blue"]) as watched,
-    ):
-        scopes = [
-            f"{space}/{group}"
-            for space in ("public", "prod")
-            for group in ("DEFAULT_GROUP", "blue")
-        ]
-        await server.register("lasting", "10.4.3.1", 8080, namespace="prod")
-        await watched.has("prod/lasting", bool)
-        for scope in scopes:
-            assert not (await watched.listed(scope)).after_gap
-        await server.kill()
-        await server.start()
-        for scope in scopes:
-            assert (await watched.listed(scope, times=2, within=10)).after_gap
-        await watched.has("prod/lasting", bool, within=5)

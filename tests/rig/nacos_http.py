@@ -202,14 +202,20 @@ class NacosHttp:
         """Give it its first user, ``nacos``; only once in the life of its data."""
         await self._call("POST", self._user("user", "/admin"), password=password)
 
-    async def create_reader(self, name: str, password: str, namespace: str) -> None:
-        """Give it a user who may read one namespace, and may do so within 15 s."""
+    async def create_reader(self, name: str, password: str, *namespaces: str) -> None:
+        """Give it a user who may read these namespaces, and may do so within 15 s."""
         await self._call("POST", self._user("user"), username=name, password=password)
         await self._call("POST", self._user("role"), role=f"{name}s", username=name)
-        # Release 2 knows the default namespace by no name here.
-        for known_as in {namespace, "" if namespace == "public" else namespace}:
-            permission = {"role": f"{name}s", "resource": f"{known_as}:*:*", "action": "r"}
-            await self._call("POST", self._user("permission"), **permission)
+        for namespace in namespaces:
+            await self.allow(name, namespace)
+
+    async def allow(self, reader: str, namespace: str) -> None:
+        """Let such a user read a namespace, within 15 s."""
+        await self._permit("POST", reader, namespace)
+
+    async def forbid(self, reader: str, namespace: str) -> None:
+        """Let such a user no longer read a namespace, within 15 s."""
+        await self._permit("DELETE", reader, namespace)
 
     async def publish(self, group: str, data_id: str, text: str, *, namespace: str = "") -> None:
         """Write a configuration."""
@@ -229,6 +235,12 @@ class NacosHttp:
 
     def _user(self, what: str, further: str = "") -> str:
         return f"{self._paths.users}/{what}{self._paths.plural}{further}"
+
+    async def _permit(self, method: str, reader: str, namespace: str) -> None:
+        # Release 2 knows the default namespace by no name here.
+        for known_as in {namespace, "" if namespace == "public" else namespace}:
+            permission = {"role": f"{reader}s", "resource": f"{known_as}:*:*", "action": "r"}
+            await self._call(method, self._user("permission"), **permission)
 
     async def _config(
         self, method: str, group: str, data_id: str, namespace: str, **fields: str

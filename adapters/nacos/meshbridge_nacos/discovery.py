@@ -9,7 +9,7 @@ from meshbridge_nacos.admin_api import AdminApi
 from meshbridge_nacos.namespace import Namespace
 from meshbridge_nacos.options import ALL, PUBLIC
 from meshbridge_nacos.parse import Record
-from meshbridge_nacos.standing import Pauses
+from meshbridge_nacos.standing import FORBIDDEN, Pauses
 from meshbridge_nacos.surroundings import Surroundings, failure_of
 
 REMEDY = "name the namespaces in place of *, or let the user list them in the admin API"
@@ -57,7 +57,7 @@ class Discovery:
         self._kept[name] = _Kept(namespace, tasks.create_task(namespace.keep()))
 
     async def _keep_list(self, tasks: asyncio.TaskGroup) -> Never:
-        pauses, clock = Pauses(), self._around.context.clock
+        pauses, clock = Pauses(refused=FORBIDDEN), self._around.context.clock
         while True:
             begun = clock()
             failure = await failure_of(self._follow_list(tasks))

@@ -9,7 +9,7 @@ from meshbridge_nacos.inbox import Inbox
 from meshbridge_nacos.options import ALL
 from meshbridge_nacos.parse import Record
 from meshbridge_nacos.sitting import Sitting
-from meshbridge_nacos.standing import Pauses
+from meshbridge_nacos.standing import FORBIDDEN, Pauses
 from meshbridge_nacos.subscriptions import ScopeName
 from meshbridge_nacos.surroundings import Surroundings, failure_of
 
@@ -75,7 +75,7 @@ class Namespace:
 
     async def _keep_list(self, sitting: Sitting) -> Never:
         """Look for new groups, and go on doing so when that fails."""
-        pauses, clock = Pauses(), self._around.context.clock
+        pauses, clock = Pauses(refused=FORBIDDEN), self._around.context.clock
         while True:
             begun = clock()
             failure = await failure_of(self._follow_list(sitting))

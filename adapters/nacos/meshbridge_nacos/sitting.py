@@ -11,7 +11,7 @@ from meshbridge_nacos.fuzzy import FuzzyWatch, Notice
 from meshbridge_nacos.inbox import Inbox
 from meshbridge_nacos.options import ALL
 from meshbridge_nacos.scope import Scope
-from meshbridge_nacos.standing import Pauses
+from meshbridge_nacos.standing import FORBIDDEN, Pauses
 from meshbridge_nacos.subscriptions import AT_ONCE, ScopeName, Subscriptions
 from meshbridge_nacos.surroundings import Surroundings, failure_of
 
@@ -48,7 +48,7 @@ class Sitting:
         await self._fuzzy.watch(ALL, known)
 
     async def _keep(self, name: ScopeName) -> Never:
-        pauses, clock = Pauses(), self._around.context.clock
+        pauses, clock = Pauses(refused=FORBIDDEN), self._around.context.clock
         while True:
             begun = clock()
             failure = await failure_of(self._follow(name))

@@ -20,6 +20,9 @@ WELL = 15.0
 """Seconds after which something went well: longer than a question waits for its answer."""
 REFUSED = 30.0
 """Most seconds before the next attempt at what is refused: only a person can help, and may."""
+FORBIDDEN = 3.0
+"""Most seconds before the next attempt at a scope that its user has no right to, while others are
+read: nobody is locked out for asking, and who gets the right is to be read within 5 s."""
 
 
 @dataclass(slots=True)
@@ -80,16 +83,19 @@ class Standing:
 class Pauses:
     """How long to wait before each further attempt at one thing; replicas do not march."""
 
-    def __init__(self, chance: Callable[[], float] = random.random) -> None:
-        """Begin with the shortest; ``chance`` is from 0 to 1."""
+    def __init__(
+        self, chance: Callable[[], float] = random.random, *, refused: float = REFUSED
+    ) -> None:
+        """Begin with the shortest; ``chance`` is from 0 to 1, ``refused`` for after a refusal."""
         self._chance = chance
+        self._refused = refused
         self._next = SOON
 
     def after(self, failure: Failure, lasted: float) -> float:
         """Return the seconds to wait after a failure of what had lasted so many seconds."""
         part = (1 + self._chance()) / 2
         if isinstance(failure, RegistryRejected):
-            return part * REFUSED
+            return part * self._refused
         if lasted >= WELL:
             self._next = SOON
         pause, self._next = self._next, min(2 * self._next, LATER)

@@ -7,6 +7,7 @@ from pathlib import Path
 from meshbridge.testing import FaultProxy
 from rig.envoy import Envoy, bootstrap
 from rig.istiod import Istiod
+from rig.nacos import GRPC, Nacos
 from rig.network import Namespace
 from rig.waiting import until
 
@@ -60,3 +61,14 @@ async def sidecar_in(network: Namespace, istiod: Istiod, directory: Path) -> Asy
             await until(envoy.is_live, bool, within=20)
             network.capture(OUTBOUND)
             yield envoy
+
+
+@asynccontextmanager
+async def reached(nacos: Nacos, network: Namespace) -> AsyncGenerator[str]:
+    """Give Nacos' address inside; a client takes the gRPC port for a thousand above it."""
+    here, port, outside = "127.0.0.1", nacos.port, network.outside
+    async with (
+        FaultProxy(here, port, host=outside, port=port),
+        FaultProxy(here, port + GRPC, host=outside, port=port + GRPC),
+    ):
+        yield f"{outside}:{port}"

@@ -6,22 +6,18 @@ routes that again, by the documents that istiod has from a user, to services tha
 
 import json
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from peers.bed.pod import PLAIN, sidecar_in
-from peers.conftest import unavailable
+from peers.bed.pod import PLAIN, reached, sidecar_in
 
-from meshbridge.testing import FaultProxy
-from rig.addresses import second_address
 from rig.application import running
-from rig.bed import Missing
 from rig.bridge import Bridge
 from rig.istiod import Istiod
-from rig.nacos import GRPC, Nacos
+from rig.nacos import Nacos
 from rig.network import Namespace
 from rig.ports import free_port
 from rig.spring import Answer, Member, SpringService
@@ -37,28 +33,6 @@ NETWORKING = "networking.istio.io/v1"
 METADATA = {"name": SERVICE, "namespace": "shop"}
 MARK = "x-routed-by"
 """The header that the document sets on each request that it routes."""
-
-
-@pytest.fixture
-def network() -> Namespace:
-    """Return a network for the caller's pod, not made yet."""
-    try:
-        network = Namespace()
-        network.proxy()
-    except Missing as missing:
-        unavailable(missing)
-    return network
-
-
-@pytest.fixture
-def addresses() -> Iterator[tuple[str, str]]:
-    """Return two addresses of this machine, one for each instance: they share a port."""
-    with ExitStack() as stack:
-        try:
-            one, other = (stack.enter_context(second_address()) for _ in range(2))
-        except Missing as missing:
-            unavailable(missing)
-        yield one, other
 
 
 def write(rules: Path, name: str, *documents: Mapping[str, object]) -> None:
@@ -92,17 +66,6 @@ def split(addresses: Sequence[str], **weights: int) -> Mapping[str, object]:
         "metadata": METADATA,
         "spec": {"hosts": [HOST, *addresses], "http": [{"route": routes, "headers": marked}]},
     }
-
-
-@asynccontextmanager
-async def reached(nacos: Nacos, network: Namespace) -> AsyncGenerator[str]:
-    """Give Nacos' address inside; a client takes the gRPC port for a thousand above it."""
-    port, outside = nacos.port, network.outside
-    async with (
-        FaultProxy(HERE, port, host=outside, port=port),
-        FaultProxy(HERE, port + GRPC, host=outside, port=port + GRPC),
-    ):
-        yield f"{outside}:{port}"
 
 
 def bridged(nacos: Nacos) -> Mapping[str, object]:

@@ -5,8 +5,8 @@ so who calls by it is started again where a provider joins or is taken out that 
 """
 
 import re
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from rig.dubbo import Consumer, Need, Offer, Provider
 from rig.envoy import Envoy, bootstrap
 from rig.nacos import Nacos
 from rig.network import Namespace
+from rig.times import timed
 from rig.waiting import until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("envoy")]
@@ -43,6 +44,10 @@ class Bed:
     remote: Provider
     """Dubbo 3 by Triple; registered as an application only, its interfaces in the configuration."""
     network: Namespace
+
+    def timed(self, event: str) -> AbstractContextManager[None]:
+        """Note the time until what the block changes is followed."""
+        return timed(f"Dubbo: {event}", f"Nacos {self.nacos.release}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +73,18 @@ class Mesh:
         return took
 
 
-@pytest.fixture(params=[2, 3])
-def bed(request: pytest.FixtureRequest, host: str, tmp_path: Path) -> Iterator[Bed]:
-    """Return all of it, not started."""
+@pytest.fixture
+def bed(each_nacos: Nacos, host: str, tmp_path: Path) -> Bed:
+    """Return all of it; only Nacos is started."""
     try:
         network = Namespace()
         network.proxy()
-        nacos = Nacos(tmp_path, release=request.param)
-        offer = Offer(name="new", host=host, registry=f"nacos://{nacos.address}", mode="all")
+        offer = Offer(name="new", host=host, registry=f"nacos://{each_nacos.address}", mode="all")
         old = replace(offer, name="old", release=2, mode=None)
         remote = replace(offer, name="remote", mode="instance", metadata="remote")
         made = (replace(offer, protocols=BOTH), old, replace(remote, protocols=("tri",)))
         first, second, third = (Provider(tmp_path, each) for each in made)
-        yield Bed(nacos, first, second, third, network)
+        return Bed(each_nacos, first, second, third, network)
     except Missing as missing:
         unavailable(missing)
 
@@ -148,31 +152,36 @@ async def test_real_consumers_follow_providers_on_nacos_through_an_envoy_that_kn
     bed: Bed, tmp_path: Path
 ) -> None:
     new, old, remote = bed.new, bed.old, bed.remote
-    async with bed.nacos, running(new, old, remote), meshed(bed, tmp_path) as it:
+    async with running(new, old, remote), meshed(bed, tmp_path) as it:
         by_new, by_old, by_remote = new.url("dubbo"), old.url("dubbo"), remote.url("tri")
         await it.gives_to(by_new, new.url("tri"), by_old, by_remote)
         async with running(it.static, it.static_tri):
             await hears(it.static, "new", "old")
             await hears(it.static_tri, "new", "remote")
 
-            await set_in_nacos(bed.nacos, new, "tri", weight="0")
-            await hears(it.static_tri, "remote")
-            await set_in_nacos(bed.nacos, new, "tri", weight="1")
-            await hears(it.static_tri, "new", "remote")
+            with bed.timed("weight 0"):
+                await set_in_nacos(bed.nacos, new, "tri", weight="0")
+                await hears(it.static_tri, "remote")
+            with bed.timed("weight 1"):
+                await set_in_nacos(bed.nacos, new, "tri", weight="1")
+                await hears(it.static_tri, "new", "remote")
 
-            await set_in_nacos(bed.nacos, new, "dubbo", enabled="false")
-            await it.gives_to(new.url("tri"), by_old, by_remote)
+            with bed.timed("disabled, known to Envoy"):
+                await set_in_nacos(bed.nacos, new, "dubbo", enabled="false")
+                await it.gives_to(new.url("tri"), by_old, by_remote)
             await it.static.restart()
             await hears(it.static, "old")
-            await set_in_nacos(bed.nacos, new, "dubbo", enabled="true")
-            await it.gives_to(by_new, new.url("tri"), by_old, by_remote)
+            with bed.timed("enabled, known to Envoy"):
+                await set_in_nacos(bed.nacos, new, "dubbo", enabled="true")
+                await it.gives_to(by_new, new.url("tri"), by_old, by_remote)
 
+            with bed.timed("kill -9"):
+                await remote.kill()
+                await hears(it.static_tri, "new")
             await old.kill()
-            await remote.kill()
             await it.gives_to(by_new, new.url("tri"))
             await it.static.restart()
             await hears(it.static, "new")
-            await hears(it.static_tri, "new")
             # It would wait for its consumers.
             await new.kill()
 

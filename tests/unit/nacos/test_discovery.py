@@ -24,11 +24,13 @@ from meshbridge import (
 from meshbridge.errors import foremost
 from meshbridge.testing import Clock
 from meshbridge_nacos.discovery import Discovery
-from meshbridge_nacos.standing import LATER, REFUSED, SOON
+from meshbridge_nacos.standing import FORBIDDEN, LATER, REFUSED, SOON
 from meshbridge_nacos.surroundings import Surroundings
 
 EVERY = 5.0
 LONG = 10 * REFUSED
+RECOVERY = 5.0
+"""Most seconds from when a scope can be read to when it is."""
 
 
 class Watched:
@@ -135,10 +137,10 @@ def test_a_refused_group_is_stale_and_the_others_go_on() -> None:
                 ("stale", "public/H: no right"),
             ]
             watched.registry.put("public/G/a", 9)
-            await asyncio.sleep(REFUSED / 2 - 1)
+            await asyncio.sleep(FORBIDDEN / 2 - 1)
             assert watched.brief() == [("changed", "G@@a")]
             del watched.registry.refusals["public/H"]
-            await asyncio.sleep(REFUSED)
+            await asyncio.sleep(RECOVERY)
             assert watched.brief() == [("listing", "public/H: H@@b")]
 
     clock.run(test())

@@ -17,7 +17,7 @@ from meshbridge_nacos.fuzzy import MOST_KNOWN, FuzzyWatch, Notice, notices
 from meshbridge_nacos.listing import MOST_READS, PAGE, FullRead, NameList, Seen
 from meshbridge_nacos.panic import clusters, corrected, truth
 from meshbridge_nacos.parse import SLICE, Record, read_service
-from meshbridge_nacos.standing import LATER, REFUSED, SOON, WELL, Pauses, Standing
+from meshbridge_nacos.standing import FORBIDDEN, LATER, REFUSED, SOON, WELL, Pauses, Standing
 from meshbridge_nacos.steps import at_once
 
 ORDERS = ServiceId("", "", "orders")
@@ -334,4 +334,5 @@ def test_pauses_grow_while_it_fails_and_are_long_after_a_refusal() -> None:
     assert [pauses.after(gone, 0) for _ in range(7)] == [SOON, 0.5, 1, 2, LATER, LATER, LATER]
     assert Pauses(lambda: 0.0).after(gone, 0) == SOON / 2
     assert pauses.after(RegistryRejected("no"), 0) == REFUSED
+    assert Pauses(lambda: 1.0, refused=FORBIDDEN).after(RegistryRejected("no"), 0) == FORBIDDEN
     assert pauses.after(gone, WELL) == SOON

@@ -24,7 +24,8 @@ PATIENCE = 3.0
 """Seconds that what is being closed by other threads and processes has to disappear."""
 
 TASK_PATIENCE = 0.5
-"""Seconds that tasks have to end: gRPC learns on a thread of its own that a call is over."""
+"""Seconds that tasks and sockets have to end: gRPC learns on a thread of its own that a call is
+over, and a TLS connection whose opening was cancelled takes leave of the other side."""
 
 DESCRIPTORS = Path("/dev/fd")
 
@@ -69,6 +70,13 @@ def _children() -> Iterator[tuple[Hashable, str]]:
         yield ("child", child.pid, child.create_time()), f"child process {child.pid}: {what}"
 
 
+def _has_sockets(loop: asyncio.AbstractEventLoop) -> bool:
+    """Say whether a transport of the loop has its socket yet; asyncio tells nobody."""
+    transports: Mapping[int, asyncio.BaseTransport] = vars(loop).get("_transports", {})
+    sockets = [each.get_extra_info("socket") for each in tuple(transports.values())]
+    return any(each is not None and each.fileno() >= 0 for each in sockets)
+
+
 @pytest.fixture(autouse=True)
 def nothing_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Compare what the process holds after a test with what it held before."""
@@ -82,7 +90,7 @@ def nothing_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         except RuntimeError:  # closed before
             return
         deadline = time.monotonic() + TASK_PATIENCE
-        while asyncio.all_tasks(loop) and time.monotonic() < deadline:
+        while (asyncio.all_tasks(loop) or _has_sockets(loop)) and time.monotonic() < deadline:
             loop.run_until_complete(asyncio.sleep(0.005))
         tasks.extend(f"task {each!r}" for each in asyncio.all_tasks(loop))
         close(runner)

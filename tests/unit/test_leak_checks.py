@@ -30,6 +30,15 @@ def test_clean():
         async with asyncio.TaskGroup() as group:
             group.create_task(asyncio.to_thread(len, "x"))
     asyncio.run(work())
+
+def test_socket_that_is_closed_a_moment_later():
+    async def leave():
+        here, there = socket.socketpair()
+        _, writer = await asyncio.open_connection(sock=here)
+        kept.append(writer)
+        asyncio.get_running_loop().call_later(0.1, writer.close)
+        there.close()
+    asyncio.run(leave())
 """
 
 
@@ -42,7 +51,7 @@ def test_every_kind_of_leak_fails_its_test_and_a_clean_test_passes(
 
     outcome = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:asyncio")
 
-    outcome.assert_outcomes(passed=5, errors=4)
+    outcome.assert_outcomes(passed=6, errors=4)
     outcome.stdout.fnmatch_lines_random(
         [
             "*ERROR at teardown of test_thread*",

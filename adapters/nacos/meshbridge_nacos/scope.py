@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Never
 
 from meshbridge import Changed, Context, Emit, Listing, Removed
+from meshbridge.memory import LOADED, settle
 from meshbridge_nacos.asking import Questions
 from meshbridge_nacos.dubbo import News, Registrations
 from meshbridge_nacos.dubbo_configs import Configs
@@ -90,6 +91,8 @@ class Scope:
         await self._configs.complete()
         await self._take_all()
         services, unreadable = await in_turns(self._registrations.listed())
+        if len(self._told) >= LOADED:
+            settle()  # with what spare() has not come to
         self._emit(Listing(self._name, services, unreadable, after_gap=after_gap))
 
     async def follow(

@@ -19,7 +19,7 @@ LARGE: Final = 256 * 1024
 """Bytes that take so long to read that others get a turn before more is made of them."""
 MANY: Final = 5
 """Steps after which what they make is much."""
-_NEAR: Final = 5
+_NEAR: Final = 2
 """Collections of the middle generation, of the ten that a full one comes after."""
 _PART: Final = 500
 """Small things that are done before it is looked whether others are to have a turn."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from benchmarks.nacos_estate import Estate, Shape
+from benchmarks.nacos_estate import Estate, Shape, step_back
 from benchmarks.samples import Figure
 from benchmarks.spoken import Spoken, spoken
 
@@ -71,6 +71,7 @@ async def names(count: int, say: Callable[[str], None]) -> list[Figure]:
     """Watch a stand-in that has nothing but so many names."""
     async with spoken("nacos_names", str(count)) as server:
         address = (await server.line()).strip()
+        step_back(server.pid)
         async with spoken("nacos_watcher", address, "public", "spring") as watcher:
             listed = await watcher.says()
             await watcher.hears(json.dumps({"rest": _REST}))

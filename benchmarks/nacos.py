@@ -46,7 +46,7 @@ async def heavy(release: Literal[2, 3], folder: Path, said: argparse.Namespace) 
                 if "adapter" in said.part:
                     figures += await watch(place, estate, said.services, said.runs, _say)
                 if "bridge" in said.part:
-                    figures += await starts(place, folder / "bridge", said.runs, _say)
+                    figures += await starts(place, folder / "bridge", said.starts, _say)
     return figures
 
 
@@ -123,7 +123,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--release", type=int, choices=RELEASES, nargs="+", default=RELEASES)
     parser.add_argument("--services", type=int, default=5_000, help="to subscribe to")
     parser.add_argument("--instances", type=int, default=10, help="of each of them")
-    parser.add_argument("--runs", type=int, default=3, help="of subscribing, and of the bridge")
+    parser.add_argument("--runs", type=int, default=3, help="of subscribing to all")
+    parser.add_argument("--starts", type=int, default=2, help="of the whole bridge")
     parser.add_argument("--many", type=int, default=2_000, help="services where instances are new")
     parser.add_argument("--few", type=int, default=200, help="services where services are new")
     parser.add_argument("--few-instances", type=int, default=5, help="of each of both")

@@ -106,6 +106,7 @@ async def main() -> None:
     watcher, turns = Watcher(name_of(said.shape, BIG)), Turns()
     adapter = Nacos("estate", options, context(Recorder().report))
     process = psutil.Process()
+    await asyncio.to_thread(time.time)  # the thread that will read the orders
     gc.collect()
     settle()
     turns.take()

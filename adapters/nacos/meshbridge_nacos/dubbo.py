@@ -11,6 +11,7 @@ Dubbo's or not, and is told which services that makes::
     registrations.drop(name)                            # it is no longer listed
     for news in registrations.take(): ...               # None: a moment to let others go on
     services, unreadable = registrations.listing()      # for a Listing, after take() has ended
+    services, unreadable = await in_turns(registrations.listed())       # in steps
     registrations.retain(names)                         # at the beginning of another session
 
 ``take`` may be left before its end when the session ends. They may live longer than a session: what
@@ -31,8 +32,10 @@ provider has the same host whichever one it uses. In which namespace and group o
 is its :attr:`ServiceId.namespace`: empty for ``public`` and ``DEFAULT_GROUP``.
 """
 
+from collections import deque
 from collections.abc import Collection, Generator, Iterator
 from dataclasses import replace
+from heapq import merge
 from operator import attrgetter
 from typing import Final, NamedTuple
 
@@ -44,9 +47,12 @@ from meshbridge_nacos.dubbo_names import DubboName, is_dubbos_name, read_name
 from meshbridge_nacos.dubbo_records import Fault
 from meshbridge_nacos.options import DEFAULT_GROUP, PUBLIC
 from meshbridge_nacos.parse import Reading, service_id
+from meshbridge_nacos.steps import Steps, at_once, parts
 
 _NAMESAKE: Final = "an interface has the same name as this application, and is told in its place"
 _RENAME: Final = "give one of them another name"
+STEP: Final = 500
+"""Services that are put in order before others get a turn."""
 _ORDER: Final = attrgetter("namespace", "group", "name", "version")
 """That of the identities themselves, which compare slowly."""
 
@@ -77,6 +83,8 @@ class Registrations:
         self.applications = Applications(self._changed_names)
         self._waiting: dict[str, Reading | str | None] = {}
         """What was handed in and not worked off; a reason for what cannot be read."""
+        self._order: deque[str] = deque()
+        """Their names: a dictionary looks at all that it held to find what it held first."""
         self._said: dict[ServiceId, Told] = {}
 
     @property
@@ -86,15 +94,15 @@ class Registrations:
 
     def put(self, name: str, reading: Reading) -> None:
         """Take what a service of the group holds now."""
-        self._waiting[name] = reading
+        self._wait(name, reading)
 
     def refuse(self, name: str, reason: str) -> None:
         """Take it that a service cannot be read now: what it held holds."""
-        self._waiting[name] = reason
+        self._wait(name, reason)
 
     def drop(self, name: str) -> None:
         """Let a service go that is no longer listed."""
-        self._waiting[name] = None
+        self._wait(name, None)
 
     def retain(self, names: Collection[str]) -> None:
         """Let all services go that are not among these: after a gap, before all are put again.
@@ -103,7 +111,7 @@ class Registrations:
         """
         for name in {*self.interfaces.held(), *self.applications.held(), *self._waiting}:
             if name not in names:
-                self._waiting[name] = None
+                self._wait(name, None)
         self.applications.stir_all()
 
     @property
@@ -120,7 +128,7 @@ class Registrations:
                 self.applications.listen()
                 yield None
             elif self._waiting:
-                name = next(iter(self._waiting))
+                name = self._order.popleft()
                 yield from self._work_off(name, self._waiting.pop(name))
             elif self.applications.stirred:
                 for serves in self.applications.serving():
@@ -134,9 +142,28 @@ class Registrations:
 
     def listing(self) -> tuple[tuple[RegisteredService, ...], Unreadable]:
         """Return all that was said, in the order of the services' identities."""
-        told = [self._said[each] for each in sorted(self._said, key=_ORDER)]
-        subjects = (subject for each in told for subject in _unreadable(each))
-        return tuple(each.service for each in told), tuple(subjects)
+        return at_once(self.listed())
+
+    def listed(self) -> Steps[tuple[tuple[RegisteredService, ...], Unreadable]]:
+        """Do as :meth:`listing`, and pause after each step; nothing is to be taken meanwhile."""
+        runs: list[list[ServiceId]] = []
+        for part in parts(self._said):
+            runs.append(sorted(part, key=_ORDER))
+            yield
+        services: list[RegisteredService] = []
+        subjects: list[ServiceId | tuple[ServiceId, str]] = []
+        for number, each in enumerate(merge(*runs, key=_ORDER), 1):
+            told = self._said[each]
+            services.append(told.service)
+            subjects += _unreadable(told)
+            if not number % STEP:
+                yield
+        return tuple(services), tuple(subjects)
+
+    def _wait(self, name: str, told: Reading | str | None) -> None:
+        if name not in self._waiting:
+            self._order.append(name)
+        self._waiting[name] = told
 
     def _work_off(self, name: str, told: Reading | str | None) -> Iterator[None]:
         """Take one service, in steps."""

@@ -5,6 +5,7 @@ is always 1 then (NacosRegistry.java, createInstance). What a person changes in 
 nevertheless: a weight there is multiplied, and what is switched off or sick stays so.
 """
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -28,8 +29,8 @@ AGAIN: Final = "register it again, or mend the record in the Nacos console"
 _DEFAULT: Final = "default."
 _ANYWHERE: Final = "0.0.0.0:1"
 """Stands for the address of each, where their common part is read."""
-_OWN: Final = frozenset({"timestamp", "pid"})
-"""Metadata in which the instances of one interface and application differ."""
+Pairs = tuple[tuple[str, str], ...]
+"""Metadata, sorted by their keys."""
 
 
 class Fault(NamedTuple):
@@ -67,7 +68,8 @@ def provider(named: DubboName, instance: Instance) -> Provider:
 
     Its id is ``protocol://address:port``, as in every registry. Raises BadData.
     """
-    common = tuple(pair for pair in instance.metadata if pair[0] not in _OWN)
+    started, common = _apart(instance.metadata, "timestamp")
+    _, common = _apart(common, "pid")  # so that one interface's and application's are alike
     like = _like(common)
     if not named.means(like.service):
         raise BadData(f"it stands under {named.service} but is one of {like.service}")
@@ -90,7 +92,7 @@ def provider(named: DubboName, instance: Instance) -> Provider:
             instance.health if well else known.health,
             known.metadata,
             known.zone or instance.zone,
-            moment(next((value for key, value in instance.metadata if key == "timestamp"), "")),
+            moment(started),
         ),
         like.methods,
         like.serialization,
@@ -130,8 +132,16 @@ def application_of(application: str, instance: Instance) -> ApplicationInstance 
     return replace(read, instance=replace(read.instance, weight=1.0))
 
 
+def _apart(pairs: Pairs, key: str) -> tuple[str, Pairs]:
+    """Return what a key says in sorted pairs, empty if nothing, and the pairs without it."""
+    place = bisect_left(pairs, (key,))
+    if place == len(pairs) or pairs[place][0] != key:
+        return "", pairs
+    return pairs[place][1], pairs[:place] + pairs[place + 1 :]
+
+
 @lru_cache(maxsize=4_096)
-def _like(common: tuple[tuple[str, str], ...]) -> Provider:
+def _like(common: Pairs) -> Provider:
     """Read what providers have in common that differ in address and port. Raises BadData."""
     parameters = _undefaulted(dict(common))
     protocol = parameters.get("protocol", "")

@@ -22,6 +22,10 @@ class Inbox:
         """Return the push for a service if one waits."""
         return self._newest.pop(service, None)
 
+    def clear(self) -> None:
+        """Forget all that waits."""
+        self._newest.clear()
+
     async def take(self, leave: AbstractSet[str] = frozenset()) -> dict[str, Record]:
         """Wait for pushes and return them, oldest service first.
 

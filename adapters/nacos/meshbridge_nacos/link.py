@@ -24,6 +24,7 @@ from meshbridge_nacos.options import Server
 from meshbridge_nacos.outcome import UNREGISTERED, Outcome
 from meshbridge_nacos.parse import Record
 from meshbridge_nacos.reasons import why_not
+from meshbridge_nacos.steps import after_reading
 from meshbridge_nacos.wire import (
     Message,
     Stream,
@@ -204,7 +205,9 @@ class Link:
         reason = Ended("the server ended the stream")
         try:
             while (data := await read(stream)) is not None:
-                await self._take(stream, unpack(data))
+                message = unpack(data)
+                await after_reading(len(data))
+                await self._take(stream, message)
         except grpc.aio.AioRpcError as error:
             if lost_its_end(error):
                 await abandon(stream, PARTING)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from meshbridge import RegistryUnavailable
 from meshbridge_nacos.asking import Page, Questions
+from meshbridge_nacos.steps import Pace
 
 PAGE = 100_000
 """Names on one page. Nacos cuts pages from an unordered set that changes between two of them, so
@@ -95,8 +96,17 @@ class NameList:
 
     async def _read(self) -> tuple[FullRead, bool]:
         """Read all pages; say whether they give the same names as the last time."""
-        read, number = FullRead(), 1
-        while read.take(await self._questions.page(self._group, number, PAGE)):
+        read, number, more = FullRead(), 1, True
+        pace = Pace()  # each step takes milliseconds where names are many
+        while more:
+            page = await self._questions.page(self._group, number, PAGE)
+            await pace.breathe()
+            more = read.take(page)
             number += 1
-        before, self._before = self._before, read.names if read.adds_up else None
-        return read, before is not None and before == self._before
+            await pace.breathe()
+        before, now = self._before, read.names if read.adds_up else None
+        self._before = now
+        await pace.breathe()
+        agrees = before is not None and before == now
+        await pace.breathe()
+        return read, agrees

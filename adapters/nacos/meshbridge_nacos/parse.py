@@ -17,7 +17,7 @@ from meshbridge import (
     ServiceId,
 )
 from meshbridge_nacos.options import DEFAULT_GROUP, PUBLIC
-from meshbridge_nacos.steps import Steps, at_once
+from meshbridge_nacos.steps import LARGE, Steps, at_once
 
 Record = Mapping[str, object]
 """A JSON object as decoded."""
@@ -38,6 +38,7 @@ NOT_A_NUMBER: Final = {"NaN", "Infinity", "-Infinity"}
 """How Java's JSON writes the numbers that JSON has no sign for."""
 SLICE = 400
 """Instances that are read before others get a turn: about 3 ms."""
+_TEXTS: Final = frozenset({str})
 _PARTS: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _ANYTHING: Final[Callable[[msgspec.Raw], object]] = msgspec.json.Decoder().decode
 
@@ -92,6 +93,12 @@ def mark(info: Record) -> int | None:
     return hash(bytes(memoryview(hosts)))
 
 
+def size_of(info: Record) -> int:
+    """Return how many bytes of a record's instances are not decoded."""
+    hosts = info.get("hosts")
+    return len(memoryview(hosts)) if isinstance(hosts, msgspec.Raw) else 0
+
+
 def read_service(identity: ServiceId, info: Record) -> Reading:
     """Return the service of a ``ServiceInfo`` record.
 
@@ -109,6 +116,8 @@ def reading(identity: ServiceId, info: Record, before: Iterable[Instance] = ()) 
     hosts = info.get("hosts")
     if isinstance(hosts, msgspec.Raw):
         hosts = _parted(hosts)
+        if size_of(info) >= LARGE:
+            yield
     if not isinstance(hosts, list):
         raise BadData(f"its list of instances is {_shown(hosts)}")
     protected = is_protected(info)
@@ -174,7 +183,7 @@ def _read_instance(host: object, *, protected: bool) -> Instance:
         ports=(_port(port, pairs),),
         weight=_weight(record),
         health=_health(record, protected=protected),
-        metadata=tuple(sorted(_pair(key, value) for key, value in pairs.items())),
+        metadata=_sorted(pairs),
         zone="" if cluster == DEFAULT_CLUSTER else cluster,
     )
 
@@ -226,8 +235,11 @@ def _pairs(record: Record) -> dict[str, str]:
         return {}
     if not isinstance(held, dict):
         raise BadData(f"its metadata is {_shown(held)}")
+    found = cast("dict[str, object]", held)
+    if _TEXTS.issuperset(map(type, found.values())) and NO_LABELS.isdisjoint(found):
+        return cast("dict[str, str]", found)  # nearly always, and ten times faster
     pairs: dict[str, str] = {}
-    for key, value in cast("dict[str, object]", held).items():
+    for key, value in found.items():
         if value is None:
             continue  # Java's way to say that the key has no value
         if not isinstance(value, str):
@@ -235,6 +247,18 @@ def _pairs(record: Record) -> dict[str, str]:
         if key not in NO_LABELS:
             pairs[key] = value
     return pairs
+
+
+def _sorted(pairs: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the pairs in the order of their keys."""
+    keys = _order(tuple(pairs))
+    return tuple(map(_pair, keys, map(pairs.__getitem__, keys)))
+
+
+@lru_cache(maxsize=1_024)
+def _order(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Return keys in their order: instances that one framework registers have the same ones."""
+    return tuple(sorted(keys))
 
 
 @lru_cache(maxsize=16_384)

@@ -1,45 +1,27 @@
 """Follows one group of one namespace over one session: lists it whole, then tells each change."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from heapq import nsmallest
 from typing import Never
 
 from meshbridge import Changed, Context, Emit, Listing, Removed
+from meshbridge.memory import LOADED, settle
 from meshbridge_nacos.asking import Questions
 from meshbridge_nacos.dubbo import News, Registrations
 from meshbridge_nacos.dubbo_configs import Configs
 from meshbridge_nacos.dubbo_names import is_read
 from meshbridge_nacos.listing import NameList
 from meshbridge_nacos.parse import Reading
+from meshbridge_nacos.round import Round
+from meshbridge_nacos.steps import Pace, chosen, in_turns, ordered, parts, spare
 from meshbridge_nacos.subscriptions import AT_ONCE, Next, Subscriptions
 
 OFTEN, REFILLING = 1.0, 60.0
 """Seconds between two lists after a gap, and for how long: a server that has restarted knows no
 service until its registrants are back, and pushes nothing of one that was not subscribed to."""
-
-TURN = 0.003
-"""Seconds of work after which others get their turn."""
-
-
-class Round:
-    """Picks a few of many in turn, whichever come and go meanwhile."""
-
-    def __init__(self) -> None:
-        """Begin with the first."""
-        self._last = ""
-
-    def next(self, names: AbstractSet[str], most: int) -> list[str]:
-        """Return so many names after those of the last time."""
-        # Not sorted whole, which would hold up the loop where names are many.
-        chosen = nsmallest(most, (name for name in names if name > self._last))
-        if len(chosen) < most:
-            chosen += nsmallest(most - len(chosen), (name for name in names if name <= self._last))
-        self._last = chosen[-1] if chosen else self._last
-        return chosen
+_MANY = 64
+"""Pushes, and steps that work them off, after which what is made of them is much."""
 
 
 @dataclass(slots=True)
@@ -103,28 +85,38 @@ class Scope:
         """
         names = await self._names.all()
         self._registrations.retain(names)
-        await self._ask_for(filter(is_read, names))
+        await self._ask_for(await chosen(names, is_read))
         self._refilling = REFILLING if after_gap else 0.0
         await self._take_all()
         await self._configs.complete()
         await self._take_all()
-        services, unreadable = self._registrations.listing()
+        services, unreadable = await in_turns(self._registrations.listed())
+        if len(self._told) >= LOADED:
+            settle()  # with what spare() has not come to
         self._emit(Listing(self._name, services, unreadable, after_gap=after_gap))
 
     async def follow(
         self, every: float, *, after_gap: bool, on_listed: Callable[[], None]
     ) -> Never:
-        """List everything, then emit each change; look at the list every so many seconds."""
-        async with asyncio.TaskGroup() as tasks:
-            # The server pushes each service again that is subscribed to: all at once they would
-            # take more memory than what is made of them.
-            tasks.create_task(self.follow_pushes())
-            await self.list_all(after_gap=after_gap)
-            on_listed()
-            tasks.create_task(self.follow_lists(every))
-            tasks.create_task(self.follow_todo())
-            tasks.create_task(self.follow_news())
-            tasks.create_task(self._configs.run())
+        """List everything, then emit each change; look at the list every so many seconds.
+
+        What was subscribed to is forgotten when that ends.
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                # The server pushes each service again that is subscribed to: all at once they would
+                # take more memory than what is made of them.
+                tasks.create_task(self.follow_pushes())
+                await self.list_all(after_gap=after_gap)
+                on_listed()
+                tasks.create_task(self.follow_lists(every))
+                tasks.create_task(self.follow_todo())
+                tasks.create_task(self.follow_news())
+                tasks.create_task(self._configs.run())
+        finally:
+            # What is left of a session refers to itself, and may be out of the collector's sight.
+            self._put.clear()
+            self._subscriptions.forget()
         raise AssertionError("a scope is followed until that fails")
 
     def appeared(self, name: str) -> None:
@@ -142,7 +134,9 @@ class Scope:
     async def follow_pushes(self) -> Never:
         """Emit each service that the server says has changed."""
         while True:
-            for name, info in (await self._subscriptions.pushes()).items():
+            pushes = await self._subscriptions.pushes()
+            for number, (name, info) in enumerate(pushes.items(), 1):
+                spare(number, _MANY)
                 follows = await self._subscriptions.take(name, info)
                 if follows is not Next.NOTHING:
                     todo = self._todo
@@ -182,16 +176,18 @@ class Scope:
             await self._context.sleep(pause)
             self._refilling -= pause
             names = await self._look()
-            await self._ask_for(self._doubtful(names))
+            await self._ask_for(await self._doubtful(names))
 
     async def _look(self) -> frozenset[str]:
         """Read the list, ask for what is new and let go of what is not on it; return the names."""
         async with self._looking:
             known = frozenset(self._told)  # not what is heard of while the list is on its way
             seen = await self._names.look()
-            await self._ask_for(filter(is_read, seen.names - self._told.keys()))
+            await self._ask_for(
+                await chosen(seen.names, lambda name: name not in self._told and is_read(name))
+            )
             if seen.whole:
-                for name in sorted(known - seen.names):
+                for name in await ordered(await chosen(known, lambda name: name not in seen.names)):
                     await self._let_go(name)
             return seen.names
 
@@ -204,10 +200,12 @@ class Scope:
 
     async def _ask_for(self, names: Iterable[str]) -> None:
         """Subscribe to services, also once more, and tell those that are not as they were."""
-        asked = sorted(names)
+        asked, pace = await ordered(names), Pace()
         await self._subscriptions.ask(asked)
-        for name in asked:
-            self._say(name)
+        for part in parts(asked):
+            for name in part:
+                self._say(name)
+            await pace.breathe()
 
     def _say(self, name: str) -> None:
         """Hand on what a service is, if that is not what it was: servers repeat themselves."""
@@ -227,17 +225,16 @@ class Scope:
 
     async def _taken(self) -> AsyncIterator[News]:
         """Yield what there is to say, and report what goes with it; others get their turns."""
-        begun = time.perf_counter()
-        for news in self._registrations.take():
+        pace = Pace()
+        for number, news in enumerate(self._registrations.take(), 1):
             if news is not None:
                 for fault in news.reports:
                     self._context.report(self._name, fault.subject, fault.reason, fault.remedy)
                 yield news
-            if time.perf_counter() - begun >= TURN:
-                await asyncio.sleep(0)
-                begun = time.perf_counter()
+            spare(number, _MANY)
+            await pace.breathe()
 
-    def _doubtful(self, names: frozenset[str]) -> set[str]:
+    async def _doubtful(self, names: frozenset[str]) -> set[str]:
         """Return services to ask for again: other ones each time, and some of them first.
 
         Those that the server has refused, maybe in a bad moment, as nothing is pushed of them. And
@@ -246,10 +243,19 @@ class Scope:
         2,000 services), and it says only what changes. So then all are looked at within half a
         minute, later as lists are made.
         """
-        known = names & self._told.keys()
-        refused = {name for name in known if self._told[name].is_refused}
+        pace = Pace()
+        known, refused, empty = set[str](), set[str](), set[str]()
+        for part in parts(names):
+            for name in part:
+                if (told := self._told.get(name)) is None:
+                    continue
+                known.add(name)
+                if told.is_refused:
+                    refused.add(name)
+                elif told.is_empty:
+                    empty.add(name)
+            await pace.breathe()
         first = self._refused.next(refused, AT_ONCE // 2)
         if self._refilling > 0:
-            empty = {name for name in known if self._told[name].is_empty}
             first += self._deserted.next(empty, AT_ONCE - len(first))
         return {*first, *self._all.next(known, AT_ONCE - len(first))}

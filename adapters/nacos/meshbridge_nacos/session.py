@@ -27,6 +27,7 @@ from meshbridge_nacos.over_http import FAILURES, Answer, Http, OverHttp, reason
 from meshbridge_nacos.parse import SEPARATOR, Record, plain_name
 from meshbridge_nacos.servers import Servers
 from meshbridge_nacos.signing import AccessKey
+from meshbridge_nacos.steps import Pace, after_reading, parts
 
 PATIENCE = 10.0
 """Seconds for one answer."""
@@ -88,13 +89,18 @@ class Session:
         what = f"its list of the services in {group}"
         try:
             answer = await self.ask("ServiceListRequest", fields)
+            pace = Pace()
             listed = fit(answer, _Page, what)
         except BadData as bad:
             reason = f"{what} cannot be read: {bad}"
             raise RegistryUnavailable(f"{self.server}: {reason}") from None
         except UnreadableError as error:
             raise RegistryUnavailable(f"{self.server}: {error}") from None
-        return Page(listed.count, tuple(plain_name(group, name) for name in listed.names))
+        names: list[str] = []
+        for part in parts(listed.names):
+            names += [plain_name(group, name) for name in part]
+            await pace.breathe()
+        return Page(listed.count, tuple(names))
 
     async def subscribe(self, group: str, service: str) -> Record:
         """Have a service's changes pushed from now on; return what it is now."""
@@ -195,7 +201,9 @@ class Session:
         what = f"its answer to {kind}"
         try:
             reply = await self._link.ask(self._link.pack(kind, fields, headers), within)
+            await after_reading(len(reply.body))
             body = decode_message(reply.kind, reply.body, what)
+            await after_reading(len(reply.body))
             return fit(body, Outcome, what), body
         except grpc.aio.AioRpcError as error:
             reason = masked(error.details() or error.code().name, headers.get(TOKEN, ""))

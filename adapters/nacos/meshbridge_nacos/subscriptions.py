@@ -22,9 +22,10 @@ from meshbridge_nacos.parse import (
     mark,
     reading,
     service_id,
+    size_of,
     told_at,
 )
-from meshbridge_nacos.steps import in_turns
+from meshbridge_nacos.steps import after_reading, in_turns, spare
 
 AT_ONCE = 64
 """Subscriptions asked for at the same time."""
@@ -127,13 +128,17 @@ class Subscriptions:
 
     async def ask(self, names: Iterable[str]) -> None:
         """Subscribe to services, also once more, and note what they are."""
+        done = 0
 
         async def work(name: str) -> None:
+            nonlocal done
             self._asking.add(name)
             try:
                 self.told[name] = await self._ask(name)
             finally:
                 self._asking.discard(name)
+            done += 1
+            spare(done, 2 * AT_ONCE)
             if (later := self._inbox.take_one(name)) is not None:
                 self._inbox.put(name, later)  # nobody was told of it while it was kept
 
@@ -176,6 +181,12 @@ class Subscriptions:
             await self._questions.unsubscribe(self._name.group, name)
         except (BadData, RegistryRejected) as refused:  # to whom it is forbidden nothing is pushed
             self._context.logger.debug("unsubscribe refused", service=name, reason=str(refused))
+
+    def forget(self) -> None:
+        """Know of nothing any more: the session is over."""
+        self.told.clear()
+        self._truth.clear()
+        self._inbox.clear()
 
     def identity(self, name: str) -> ServiceId:
         """Return the identity of a service of the group."""
@@ -234,6 +245,7 @@ class Subscriptions:
 
     async def _understand(self, name: str, info: Record, before: Told | None) -> Told:
         at, now = told_at(info), mark(info)
+        await after_reading(size_of(info))
         if before is not None and now is not None and before.mark == now:
             return replace(before, at=at)
         known = before.reading if before is not None else ""
@@ -253,8 +265,8 @@ class Subscriptions:
 
 
 async def _for_each(names: Iterable[str], work: Callable[[str], Awaitable[None]]) -> None:
-    """Do something for all names, for many of them at the same time."""
-    every = sorted(names)
+    """Do something for all names, in their order, for many of them at the same time."""
+    every = list(names)
     waiting = iter(every)
 
     async def take_turns() -> None:

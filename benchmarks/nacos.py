@@ -80,7 +80,8 @@ A target marked *always* is met when every sample is within it, any other when t
   was before the first connection. **Of the whole bridge**: 3 s after everything is served.
 * **Longest turn of the loop**: the most that one callback took by the clock, with whatever else the
   cores did meanwhile, though the servers have lower priority here; beside it the most processor
-  time that one took, which is how long it would have been on cores of its own.
+  time that one took, which is how long it would have been on cores of its own. The process has had
+  a connection before, at which gRPC starts its threads.
 * **New instance → live in Envoy**: from before the request that registers a second instance of a
   known service to the first request that it answers; one leaves every millisecond or two. At the
   same time a plain subscriber in the process that asks waits for Nacos' push, and a client of its

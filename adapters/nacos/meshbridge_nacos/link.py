@@ -205,9 +205,8 @@ class Link:
         reason = Ended("the server ended the stream")
         try:
             while (data := await read(stream)) is not None:
-                message = unpack(data)
-                await after_reading(len(data))
-                await self._take(stream, message)
+                await after_reading(len(data))  # gRPC has put it together in this turn
+                await self._take(stream, unpack(data))
         except grpc.aio.AioRpcError as error:
             if lost_its_end(error):
                 await abandon(stream, PARTING)

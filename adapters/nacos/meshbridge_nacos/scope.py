@@ -55,6 +55,8 @@ class Scope:
         self._told = subscriptions.told
         self._context = context
         self._emit = emit
+        self._pushed = 0
+        """Pushes since the list was looked at last."""
         self._refilling = 0.0
         """Seconds for which registrants may still be coming back."""
         self._refused = Round()
@@ -135,8 +137,9 @@ class Scope:
         """Emit each service that the server says has changed."""
         while True:
             pushes = await self._subscriptions.pushes()
-            for number, (name, info) in enumerate(pushes.items(), 1):
-                spare(number, _MANY)
+            for name, info in pushes.items():
+                self._pushed += 1
+                spare(self._pushed, _MANY)
                 follows = await self._subscriptions.take(name, info)
                 if follows is not Next.NOTHING:
                     todo = self._todo
@@ -172,6 +175,7 @@ class Scope:
     async def follow_lists(self, every: float) -> Never:
         """Look for new and vanished services every so many seconds; after a gap often at first."""
         while True:
+            self._pushed = 0
             pause = min(OFTEN, every) if self._refilling > 0 else every
             await self._context.sleep(pause)
             self._refilling -= pause

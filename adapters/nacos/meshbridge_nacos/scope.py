@@ -14,7 +14,7 @@ from meshbridge_nacos.dubbo_names import is_read
 from meshbridge_nacos.listing import NameList
 from meshbridge_nacos.parse import Reading
 from meshbridge_nacos.round import Round
-from meshbridge_nacos.steps import Pace, chosen, in_turns, ordered, parts, spare
+from meshbridge_nacos.steps import Pace, chosen, in_turns, ordered, parts, snapshot, spare
 from meshbridge_nacos.subscriptions import AT_ONCE, Next, Subscriptions
 
 OFTEN, REFILLING = 1.0, 60.0
@@ -185,7 +185,7 @@ class Scope:
     async def _look(self) -> frozenset[str]:
         """Read the list, ask for what is new and let go of what is not on it; return the names."""
         async with self._looking:
-            known = frozenset(self._told)  # not what is heard of while the list is on its way
+            known = await snapshot(self._told)  # not what is heard of while the list is on its way
             seen = await self._names.look()
             await self._ask_for(
                 await chosen(seen.names, lambda name: name not in self._told and is_read(name))

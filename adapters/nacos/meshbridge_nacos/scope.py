@@ -14,7 +14,7 @@ from meshbridge_nacos.dubbo_names import is_read
 from meshbridge_nacos.listing import NameList
 from meshbridge_nacos.parse import Reading
 from meshbridge_nacos.round import Round
-from meshbridge_nacos.steps import Pace, chosen, in_turns, ordered, parts, spare
+from meshbridge_nacos.steps import Pace, chosen, in_turns, ordered, parts, snapshot, spare
 from meshbridge_nacos.subscriptions import AT_ONCE, Next, Subscriptions
 
 OFTEN, REFILLING = 1.0, 60.0
@@ -55,6 +55,8 @@ class Scope:
         self._told = subscriptions.told
         self._context = context
         self._emit = emit
+        self._pushed = 0
+        """Pushes since the list was looked at last."""
         self._refilling = 0.0
         """Seconds for which registrants may still be coming back."""
         self._refused = Round()
@@ -135,8 +137,9 @@ class Scope:
         """Emit each service that the server says has changed."""
         while True:
             pushes = await self._subscriptions.pushes()
-            for number, (name, info) in enumerate(pushes.items(), 1):
-                spare(number, _MANY)
+            for name, info in pushes.items():
+                self._pushed += 1
+                spare(self._pushed, _MANY)
                 follows = await self._subscriptions.take(name, info)
                 if follows is not Next.NOTHING:
                     todo = self._todo
@@ -172,6 +175,7 @@ class Scope:
     async def follow_lists(self, every: float) -> Never:
         """Look for new and vanished services every so many seconds; after a gap often at first."""
         while True:
+            self._pushed = 0
             pause = min(OFTEN, every) if self._refilling > 0 else every
             await self._context.sleep(pause)
             self._refilling -= pause
@@ -181,7 +185,7 @@ class Scope:
     async def _look(self) -> frozenset[str]:
         """Read the list, ask for what is new and let go of what is not on it; return the names."""
         async with self._looking:
-            known = frozenset(self._told)  # not what is heard of while the list is on its way
+            known = await snapshot(self._told)  # not what is heard of while the list is on its way
             seen = await self._names.look()
             await self._ask_for(
                 await chosen(seen.names, lambda name: name not in self._told and is_read(name))

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Final, TypeVar
 
 from meshbridge.memory import settle
@@ -88,6 +89,21 @@ def parts(items: Iterable[T]) -> Iterator[Sequence[T]]:
     every = list(items)
     for begin in range(0, len(every), _PART):
         yield every[begin : begin + _PART]
+
+
+async def snapshot(held: Iterable[T]) -> list[T]:
+    """Return what is held; others get their turns in between, and may add to it and take from it.
+
+    Memory that rests may be so slow that looking at 50,000 names at once takes 40 ms.
+    """
+    pace, found, left = Pace(), list[T](), iter(held)
+    try:
+        while part := list(islice(left, _PART)):
+            found += part
+            await pace.breathe()
+    except RuntimeError:  # it has changed in between, and is no longer at rest
+        return list(held)
+    return found
 
 
 async def chosen(items: Iterable[T], wanted: Callable[[T], bool]) -> list[T]:

@@ -12,7 +12,15 @@ from meshbridge.adapter import Unreadable
 from meshbridge_nacos.dubbo import Registrations
 from meshbridge_nacos.parse import Reading
 from meshbridge_nacos.round import Round
-from meshbridge_nacos.steps import LARGE, after_reading, at_once, chosen, in_turns, ordered
+from meshbridge_nacos.steps import (
+    LARGE,
+    after_reading,
+    at_once,
+    chosen,
+    in_turns,
+    ordered,
+    snapshot,
+)
 
 T = TypeVar("T")
 
@@ -38,6 +46,18 @@ async def test_choosing_and_ordering_many_names_is_done_in_parts() -> None:
     assert sorted(inorder) == sorted(names)
     assert turns > 1
     assert await ordered(["b", "c", "a"]) == ["a", "b", "c"], "few of them are sorted"
+
+
+@pytest.mark.asyncio
+async def test_a_snapshot_is_taken_in_parts_of_what_may_change_meanwhile() -> None:
+    held = dict.fromkeys(range(10 * MANY))
+    taken, turns = await counting_turns(snapshot(held))
+    assert taken == list(held)
+    assert turns > 1
+    taking = asyncio.create_task(snapshot(held))
+    await asyncio.sleep(0)
+    held[-1] = None
+    assert await taking == list(held)
 
 
 @pytest.mark.asyncio

@@ -4,15 +4,14 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from aiohttp import web
 from peers.conftest import unavailable
 
 from meshbridge import (
@@ -33,6 +32,7 @@ from meshbridge_nacos.access import Access
 from meshbridge_nacos.options import DEFAULT_GROUP, Options
 from meshbridge_nacos.parse import Record
 from meshbridge_nacos.session import Session
+from rig.address_server import address_server
 from rig.application import start_all, stop_all
 from rig.bed import Missing
 from rig.certificates import Authority
@@ -401,33 +401,6 @@ async def test_clients_go_where_their_server_sends_them(pair: tuple[Nacos, Nacos
     assert "asks us to go to" in repr(ended.value)
     async with session(way) as asked:
         assert str(asked.server) == second.address
-
-
-@dataclass
-class AddressServer:
-    """Names the servers of a cluster."""
-
-    url: str = ""
-    text: str = ""
-    status: int = 200
-
-    async def answer(self, _: web.Request) -> web.Response:
-        return web.Response(text=self.text, status=self.status)
-
-
-@asynccontextmanager
-async def address_server() -> AsyncGenerator[AddressServer]:
-    made = AddressServer()
-    application = web.Application()
-    application.router.add_get("/nacos/serverlist", made.answer)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}/nacos/serverlist"
-    try:
-        yield made
-    finally:
-        await runner.cleanup()
 
 
 async def test_an_address_server_names_the_servers(pair: tuple[Nacos, Nacos]) -> None:

@@ -60,17 +60,6 @@ class Cast:
 
 
 @pytest.fixture
-def network() -> Namespace:
-    """Return a network for the consumers and Envoy, not made yet."""
-    try:
-        network = Namespace()
-        network.proxy()
-    except Missing as missing:
-        unavailable(missing)
-    return network
-
-
-@pytest.fixture
 def zookeeper(tmp_path: Path) -> ZooKeeper:
     """Return a ZooKeeper of the test's own, not started."""
     try:

@@ -1,19 +1,16 @@
 """The way to the servers: files that cannot be used, and an address server that cannot be asked."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 import pytest
-from aiohttp import web
 from unit.nacos.sessions import ignore
 
 from meshbridge import RegistryUnavailable
 from meshbridge.testing import Recorder, context
 from meshbridge_nacos.access import LONGEST_LIST, Access
 from meshbridge_nacos.options import DEFAULT_GROUP, Options
+from rig.address_server import address_server
 from rig.certificates import Authority
 from rig.ports import free_port
 from rig.scripted_nacos import OFFSET, ScriptedNacos
@@ -87,33 +84,6 @@ async def test_a_server_is_known_by_its_certificate_and_we_by_ours(tmp_path: Pat
                 said = await refusal(access(servers=[named], tls={"ca": str(ca)}))
                 assert "certificate and key" in said
             assert "whether it wants tls" in await refusal(access(servers=[named]))
-
-
-@dataclass
-class AddressServer:
-    """Names the servers of a cluster."""
-
-    url: str = ""
-    text: str = ""
-    status: int = 200
-
-    async def answer(self, _: web.Request) -> web.Response:
-        return web.Response(text=self.text, status=self.status)
-
-
-@asynccontextmanager
-async def address_server() -> AsyncGenerator[AddressServer]:
-    made = AddressServer()
-    application = web.Application()
-    application.router.add_get("/list", made.answer)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}/list"
-    try:
-        yield made
-    finally:
-        await runner.cleanup()
 
 
 async def test_an_address_server_leads_to_the_servers() -> None:

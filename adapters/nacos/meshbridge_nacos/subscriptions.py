@@ -127,23 +127,34 @@ class Subscriptions:
         return self._admin is not None
 
     async def ask(self, names: Iterable[str]) -> None:
-        """Subscribe to services, also once more, and note what they are."""
+        """Subscribe to services, also once more, and note what they are.
+
+        One that is let go meanwhile stays so.
+        """
+        asked = tuple(names)
+        again = {name for name in asked if name in self.told}
         done = 0
 
         async def work(name: str) -> None:
             nonlocal done
+            if name in again and name not in self.told:
+                return
             self._asking.add(name)
             try:
-                self.told[name] = await self._ask(name)
+                now = await self._ask(name)
             finally:
                 self._asking.discard(name)
+            if name in again and name not in self.told:
+                await self.let_go(name)  # the question has subscribed to it once more
+                return
+            self.told[name] = now
             done += 1
             spare(done, 2 * AT_ONCE)
             if (later := self._inbox.take_one(name)) is not None:
                 self._inbox.put(name, later)  # nobody was told of it while it was kept
 
         async with self._one_by_one:
-            await _for_each(names, work)
+            await _for_each(asked, work)
 
     async def pushes(self) -> dict[str, Record]:
         """Wait for pushes of services that are not being asked for; return the newest of each."""

@@ -684,6 +684,25 @@ async def test_a_service_may_go_while_administrators_are_asked() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_service_that_is_let_go_while_it_is_asked_for_again_stays_away() -> None:
+    """Be its question on its way, or behind those for many others."""
+    server = Server(**{f"s{number:03}": info(1) for number in range(AT_ONCE + 1)})
+    one = await watched(server)
+    first, *others, last = server.services
+    server.asked.clear()
+    server.answers.clear()
+    asking = asyncio.create_task(one.subscriptions.ask(server.services))
+    await settle()
+    for name in (first, last):
+        del one.subscriptions.told[name]
+    server.answers.set()
+    await asking
+    assert list(one.scope.services) == others
+    assert server.asked == [first, *others]
+    assert server.let_go == [first], "the question has subscribed to it once more"
+
+
+@pytest.mark.asyncio
 async def test_a_service_that_is_gone_is_not_checked() -> None:
     one = await watched(Server(a=info(1)), admin=True)
     await one.subscriptions.check(["gone"])

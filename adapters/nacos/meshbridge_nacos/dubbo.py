@@ -13,6 +13,7 @@ Dubbo's or not, and is told which services that makes::
     services, unreadable = registrations.listing()      # for a Listing, after take() has ended
     services, unreadable = await in_turns(registrations.listed())       # in steps
     registrations.retain(names)                         # at the beginning of another session
+    await in_turns(registrations.retained(names))                       # in steps
 
 ``take`` may be left before its end when the session ends. They may live longer than a session: what
 was read of configurations is then known after a gap, even if it cannot be read again at once.
@@ -109,9 +110,16 @@ class Registrations:
 
         What was left half done in :meth:`take` when the last session ended is begun anew.
         """
-        for name in {*self.interfaces.held(), *self.applications.held(), *self._waiting}:
-            if name not in names:
-                self._wait(name, None)
+        at_once(self.retained(names))
+
+    def retained(self, names: Collection[str]) -> Steps[None]:
+        """Do as :meth:`retain`, and pause after each step."""
+        for held in (self.interfaces.held(), self.applications.held(), self._waiting):
+            for part in parts(held):
+                for name in part:
+                    if name not in names:
+                        self._wait(name, None)
+                yield
         self.applications.stir_all()
 
     @property

@@ -98,7 +98,7 @@ class Configs:
         end = self._context.clock() + PATIENCE
         await self._read_all(list(self._applications.revisions.wanted), end)
         doubtful = self._applications.doubtful()
-        if doubtful:
+        if doubtful and self._context.clock() < end:
             await self._read_mappings(doubtful, end)
             if self._context.clock() < end:
                 self._applications.ripen(doubtful)
@@ -177,7 +177,7 @@ class Configs:
         What cannot be read now, or not until the clock says ``end``, holds as it was.
         """
         self._read_at, self._mapped_for = self._context.clock(), _names(doubtful)
-        listed = await self._listed(f"{MAPPING}*", "")
+        listed = await self._listed(f"{MAPPING}*", "", end)
         self._names = names = self._names if listed is None else listed
         interfaces = self._interfaces.names() if names is None else to_read(names)
         held = {name: self._mappings.get(name, _NOBODY) for name in sorted(interfaces)}
@@ -188,7 +188,7 @@ class Configs:
             held[interface] = held[interface] if told is None else told
 
         async def define(application: str) -> None:
-            found = await self._listed(DEFINITIONS, f"*:provider:{application}")
+            found = await self._listed(DEFINITIONS, f"*:provider:{application}", end)
             if found is not None:
                 self._definitions[application] = found
 
@@ -207,21 +207,26 @@ class Configs:
             self._context.logger.debug("mapping-unread", interface=interface, reason=str(error))
             return None
 
-    async def _listed(self, group: str, data_id: str) -> list[Name] | None:
-        """Return the configurations that fit both patterns, ``None`` where nobody tells."""
+    async def _listed(self, group: str, data_id: str, end: float) -> list[Name] | None:
+        """Return the configurations that fit both patterns.
+
+        ``None`` where nobody tells, or not until the clock says ``end``.
+        """
         for path, group_key, namespace_key in _LISTS if self._lists else ():
             query = {"search": "blur", group_key: group, "dataId": data_id}
             try:
-                return await self._pages(path, {**query, namespace_key: self._tenant})
+                return await self._pages(path, {**query, namespace_key: self._tenant}, end)
             except (RegistryUnavailable, RegistryRejected, BadData) as error:
                 self._context.logger.debug("mappings-not-listed", path=path, reason=str(error))
                 if isinstance(error, RegistryUnavailable):
                     break  # to ask in the other words takes as long
         return None
 
-    async def _pages(self, path: str, query: Mapping[str, str]) -> list[Name]:
+    async def _pages(self, path: str, query: Mapping[str, str], end: float) -> list[Name]:
         names: list[Name] = []
         for number in range(1, MOST_PAGES + 1):
+            if self._context.clock() >= end:
+                raise RegistryUnavailable("the list was not read in time")
             page = {"pageNo": str(number), "pageSize": str(_PAGE)}
             more = names_on(await self._questions.fetch(path, {**query, **page}))
             names += more

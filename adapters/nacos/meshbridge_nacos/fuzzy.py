@@ -39,6 +39,10 @@ class Notice:
 OnNotice = Callable[[Notice], None]
 
 
+def _to_nobody(notice: Notice) -> None:
+    """Take what is heard when it is of no use any more."""
+
+
 def notices(namespace: str, body: Record) -> list[Notice]:
     """Return what a server's request says of a namespace; what cannot be read says nothing."""
     contexts = body.get("contexts")
@@ -80,14 +84,16 @@ class FuzzyWatch:
             for kind in (_CHANGE, _SYNC):
                 questions.hear(f"{kind}Request", f"{kind}Response", self._hear)
 
+    def takes(self, known: int) -> bool:
+        """Say whether anything can be watched of which so many services are known."""
+        return self._offered and known <= MOST_KNOWN
+
     async def watch(self, group: str, known: Collection[tuple[str, str]]) -> None:
         """Watch a group, or every group (``*``), of which these (group, service) are known.
 
-        The server then tells what appeared since. Does nothing where it offers none; when it
-        refuses, that is logged, and the list has to do.
+        The server then tells what appeared since. When it refuses, that is logged, and the list has
+        to do.
         """
-        if not self._offered or len(known) > MOST_KNOWN:
-            return
         namespace = self._questions.namespace
         fields = {
             "namespace": namespace,
@@ -105,6 +111,10 @@ class FuzzyWatch:
                 scope=scope,
                 reason=str(refused),
             )
+
+    def end(self) -> None:
+        """Hand nothing on any more."""
+        self._on_notice = _to_nobody
 
     def _hear(self, body: Record) -> None:
         for notice in notices(self._questions.namespace, body):

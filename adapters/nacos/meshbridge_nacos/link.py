@@ -158,7 +158,10 @@ class Link:
         waiting.result()
 
     async def close(self) -> None:
-        """Leave no task or call behind."""
+        """Leave no task or call behind, and nobody who hears."""
+        # Those who hear hold what they ask by, which holds this: nothing but the garbage collector
+        # would free them, and they may be out of its sight.
+        self._heard.clear()
         # A stream that is cancelled leaves a task of gRPC's own for a moment; one that the server
         # ends on request leaves none.
         if self._stream is not None:

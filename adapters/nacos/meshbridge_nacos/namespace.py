@@ -65,12 +65,16 @@ class Namespace:
             asyncio.TaskGroup() as tasks,
         ):
             sitting = Sitting(self._around, questions, inboxes, tasks)
-            for name in self._names.values():
-                sitting.begin(name)
-            if self._list:
-                sitting.on_new_group = lambda group: self._begin_new(sitting, group)
-                tasks.create_task(self._keep_list(sitting))
-            await asyncio.Event().wait()
+            try:
+                for name in self._names.values():
+                    sitting.begin(name)
+                if self._list:
+                    sitting.on_new_group = lambda group: self._begin_new(sitting, group)
+                    tasks.create_task(self._keep_list(sitting))
+                await asyncio.Event().wait()
+            finally:
+                sitting.leave()
+                inboxes.clear()  # what is pushed from now on is for nobody
         raise AssertionError("a session is left when something fails")
 
     async def _keep_list(self, sitting: Sitting) -> Never:

@@ -86,7 +86,7 @@ class Scope:
         Raises what the questions raise if that cannot be done whole.
         """
         names = await self._names.all()
-        self._registrations.retain(names)
+        await in_turns(self._registrations.retained(names))
         await self._ask_for(await chosen(names, is_read))
         self._refilling = REFILLING if after_gap else 0.0
         await self._take_all()
@@ -104,8 +104,9 @@ class Scope:
 
         What was subscribed to is forgotten when that ends.
         """
+        tasks = asyncio.TaskGroup()
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with tasks:
                 # The server pushes each service again that is subscribed to: all at once they would
                 # take more memory than what is made of them.
                 tasks.create_task(self.follow_pushes())
@@ -115,8 +116,12 @@ class Scope:
                 tasks.create_task(self.follow_todo())
                 tasks.create_task(self.follow_news())
                 tasks.create_task(self._configs.run())
+        except asyncio.CancelledError as cancelled:
+            # Its frames refer to the group, the group to the task, and the task to this error.
+            raise cancelled.with_traceback(None) from None
         finally:
-            # What is left of a session refers to itself, and may be out of the collector's sight.
+            # What refers to itself is left to the garbage collector, and may be out of its sight.
+            del tasks
             self._put.clear()
             self._subscriptions.forget()
         raise AssertionError("a scope is followed until that fails")

@@ -42,10 +42,21 @@ class Sitting:
         """Follow a group until the session ends."""
         self._tasks.create_task(self._keep(name))
 
+    def leave(self) -> None:
+        """Let go of all that was followed, when the session is over.
+
+        What refers to itself would be left to the garbage collector, and be out of its sight.
+        """
+        self._scopes.clear()
+        self.on_new_group = None
+        self._fuzzy.end()
+
     async def watch_all_groups(self) -> None:
         """Hear of whatever appears in the namespace."""
-        known = [(group, name) for group, scope in self._scopes.items() for name in scope.services]
-        await self._fuzzy.watch(ALL, known)
+        services = {group: scope.services for group, scope in self._scopes.items()}
+        if self._fuzzy.takes(sum(map(len, services.values()))):
+            known = [(group, name) for group, names in services.items() for name in names]
+            await self._fuzzy.watch(ALL, known)
 
     async def _keep(self, name: ScopeName) -> Never:
         pauses, clock = Pauses(refused=FORBIDDEN), self._around.context.clock
@@ -69,7 +80,8 @@ class Sitting:
         def on_listed() -> None:
             around.note_listed(str(name))
             self._scopes[group] = scope
-            if self.on_new_group is None:  # else one watch is for all groups
+            # Where all groups are to be read, one watch is for all.
+            if self.on_new_group is None and self._fuzzy.takes(len(scope.services)):
                 known = [(group, each) for each in scope.services]
                 self._tasks.create_task(self._fuzzy.watch(group, known))
 

@@ -92,7 +92,9 @@ def parts(items: Iterable[T]) -> Iterator[Sequence[T]]:
 
 
 async def snapshot(held: Iterable[T]) -> list[T]:
-    """Return what is held; others get their turns in between, and may add to it and take from it.
+    """Return what is held; others get their turns in between, and may add to it or take from it.
+
+    What is added or taken meanwhile may be in it or not.
 
     Memory that rests may be so slow that looking at 50,000 names at once takes 40 ms.
     """
@@ -116,7 +118,7 @@ async def chosen(items: Iterable[T], wanted: Callable[[T], bool]) -> list[T]:
 
 
 async def ordered(names: Iterable[str]) -> list[str]:
-    """Return them sorted, many of them part by part: as a whole that would hold up the loop."""
+    """Return them sorted, of many each part by itself: as a whole that would hold up the loop."""
     pace, found = Pace(), list[str]()
     for part in parts(names):
         found += sorted(part)

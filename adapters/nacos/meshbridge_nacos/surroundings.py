@@ -3,7 +3,7 @@
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Never
+from typing import Never, cast
 
 from meshbridge import BadData, Context, Emit, Gone, Listing, RegistryUnavailable, Stale
 from meshbridge.apart import apart
@@ -70,10 +70,29 @@ async def failure_of(work: Coroutine[object, object, Never]) -> Failure:
     try:
         await apart(work)
     except ExceptionGroup as failed:
-        return _failure(foremost(failed))
+        failure = _failure(foremost(failed))
+        _free_frames(failed)
+        return failure
     except (BadData, RegistryRejected, RegistryUnavailable) as failed:
-        return _failure(failed)
+        failure = _failure(failed)
+        _free_frames(failed)
+        return failure
     raise AssertionError("it ends only by failing")
+
+
+def _free_frames(error: BaseException | None) -> None:
+    """Free all that was at work when something failed, now that it is known how.
+
+    A TaskGroup refers to what it raises, which refers to the TaskGroup's frame and so to all the
+    others: only the garbage collector would free them, and they may be out of its sight.
+    """
+    if error is None:
+        return
+    context, error.__traceback__, error.__context__ = error.__context__, None, None
+    _free_frames(context)
+    if isinstance(error, BaseExceptionGroup):
+        for each in cast("BaseExceptionGroup[BaseException]", error).exceptions:
+            _free_frames(each)
 
 
 def _failure(error: Exception) -> Failure:

@@ -33,7 +33,7 @@ class Server:
         """Where configurations are listed; nowhere if it is empty."""
         self.asked: list[tuple[str, str]] = []
         self.on_asked: Callable[[], None] = lambda: None
-        """Called before a configuration is read."""
+        """Called before a configuration is read, or some are listed."""
         self.tenants: set[str] = set()
 
     async def read_config(self, group: str, data_id: str) -> str | None:
@@ -46,6 +46,7 @@ class Server:
         return answer
 
     async def fetch(self, path: str, query: Mapping[str, str]) -> Record:
+        self.on_asked()
         await asyncio.sleep(0)
         if path != self.lists:
             raise BadData("404") if path == V3 else RegistryRejected("403")

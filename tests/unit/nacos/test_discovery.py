@@ -1,6 +1,8 @@
 """Namespaces and groups are watched each by itself, named or found, and fail each by itself."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import cast
@@ -23,7 +25,9 @@ from meshbridge import (
 )
 from meshbridge.errors import foremost
 from meshbridge.testing import Clock
+from meshbridge_nacos import sitting
 from meshbridge_nacos.discovery import Discovery
+from meshbridge_nacos.scope import Scope
 from meshbridge_nacos.standing import FORBIDDEN, LATER, REFUSED, SOON
 from meshbridge_nacos.surroundings import Surroundings
 
@@ -124,6 +128,35 @@ def test_each_group_of_each_namespace_is_a_scope() -> None:
         assert watched.registry.opened == ["public", "prod"], "one session each"
 
     clock.run(test())
+
+
+@pytest.mark.parametrize("group", ["G", "*"])
+def test_what_a_lost_session_held_is_freed_at_once(
+    group: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The garbage collector would come late, or never: it may be out of its sight."""
+    watched, clock = play("public/G/a", "prod/G/b")
+    scopes: list[weakref.ref[Scope]] = []
+
+    def noted(*arguments: object) -> Scope:
+        scope = Scope(*arguments)  # type: ignore[arg-type]  # handed through
+        scopes.append(weakref.ref(scope))
+        return scope
+
+    monkeypatch.setattr(sitting, "Scope", noted)
+
+    async def test() -> None:
+        async with watched.watching(("public", "prod"), (group,)):
+            gc.disable()
+            watched.registry.end_sessions("public")
+            await asyncio.sleep(2 * SOON)
+            assert watched.registry.opened == ["public", "prod", "public"]
+            assert sorted(each() is None for each in scopes) == [False, False, True]
+
+    try:
+        clock.run(test())
+    finally:
+        gc.enable()
 
 
 def test_a_refused_group_is_stale_and_the_others_go_on() -> None:

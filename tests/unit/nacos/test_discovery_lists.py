@@ -187,15 +187,18 @@ def test_what_is_no_notice_says_nothing(said: Record) -> None:
 def test_no_fuzzy_watch_is_asked_of_a_server_without_it_nor_for_too_many() -> None:
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
-    async def watch(abilities: set[str], known: int) -> int:
-        server = Session(Pretended(abilities=frozenset(abilities)), "public", no_push)
+    def asked(ability: str, services: int) -> list[Mapping[str, object]]:
+        registry = Pretended(abilities=frozenset({ability}))
+        server = Session(registry, "public", no_push)
         fuzzy = FuzzyWatch(server, logger, lambda _: None)
-        await fuzzy.watch("G", [("G", str(number)) for number in range(known)])
-        return len(server.asked)
+        known = [("G", str(number)) for number in range(services)]
+        if fuzzy.takes(len(known)):
+            asyncio.run(fuzzy.watch("G", known))
+        return server.asked
 
-    assert asyncio.run(watch({"fuzzyWatch"}, MOST_KNOWN)) == 1
-    assert asyncio.run(watch({"fuzzyWatch"}, MOST_KNOWN + 1)) == 0
-    assert asyncio.run(watch({"lock"}, 1)) == 0
+    assert len(asked("fuzzyWatch", MOST_KNOWN)) == 1
+    assert asked("fuzzyWatch", MOST_KNOWN + 1) == []
+    assert asked("lock", 1) == []
 
 
 def test_what_administrators_are_told_is_asked_of_the_release_that_is_there() -> None:

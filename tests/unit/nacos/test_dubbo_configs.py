@@ -53,6 +53,28 @@ async def test_the_first_word_does_not_wait_for_a_slow_configuration_centre() ->
 
 
 @pytest.mark.asyncio
+async def test_the_first_word_does_not_wait_for_slow_lists_of_configurations() -> None:
+    it = bed()
+    for number in range(100):
+        application = f"old-{number}"
+        it.server.configurations["mapping", f"a.I{number}"] = application
+        it.group.put(application, node(ip=f"10.0.1.{number}", revision=REVISION))
+
+    def slow() -> None:
+        it.time.now += PATIENCE / 4
+
+    it.server.on_asked = slow
+    await it.complete()
+    assert it.time.now < 2 * PATIENCE
+
+    it.server.on_asked = lambda: None
+    async with it.runs():
+        await it.time.passes(PATIENCE + 2 * AGAIN)
+    assert len([name for name in it.group.held if name.startswith("a.I")]) == 100
+    assert it.group.reports == []
+
+
+@pytest.mark.asyncio
 async def test_metadata_of_a_new_revision_are_read_at_once() -> None:
     it = Bed(Server())
     async with it.runs():

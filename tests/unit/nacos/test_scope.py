@@ -264,12 +264,14 @@ async def test_subscriptions_are_asked_for_many_at_a_time_but_not_all() -> None:
 
 @pytest.mark.asyncio
 async def test_what_dubbo_keeps_rules_under_is_not_asked_for() -> None:
-    """Nothing is made of it, in the list nor when it is heard of."""
+    """Nothing is made of it, in a list nor when it is heard of."""
     one = await watched(Server(**{"configurators:com.acme.Orders::": info(), "a": info(1)}))
     async with one.followed():
         one.scope.appeared("routers:com.acme.Orders::")
         await settle()
-    assert one.server.asked == ["a"]
+        assert one.server.asked == ["a"]
+        await one.pass_interval()
+    assert one.server.asked == ["a", "a"]
 
 
 @pytest.mark.asyncio

@@ -4,11 +4,17 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from meshbridge.testing import Process, ProcessFailed
+from rig.compose_file import Service
 from rig.compose_local import ENOUGH, NotFollowed, Watching, measured
+from rig.compose_processes import Local
+
+if TYPE_CHECKING:
+    from rig.nacos import Nacos
 
 pytestmark = pytest.mark.asyncio
 
@@ -77,3 +83,17 @@ async def test_it_does_not_wait_for_ever_for_an_envoy_that_does_not_tell(tmp_pat
 async def test_it_does_not_wait_for_ever_for_calls_that_no_longer_come(tmp_path: Path) -> None:
     with pytest.raises(NotFollowed, match=r"200 calls .* were not counted within 1 s"):
         await phase(tmp_path, SPREAD, SPREAD, SILENT, then={}, soon=1, seconds=0)
+
+
+async def test_what_the_system_refuses_at_the_start_is_raised_as_it_is(tmp_path: Path) -> None:
+    """No group of it: who asked for the start tells a user in one line what is in the way."""
+    place = {"mesh": {"ipv4_address": "10.89.77.4"}}
+    services = {
+        name: Service.model_validate({"image": name, "networks": place}) for name in ("one", "two")
+    }
+    (tmp_path / "file").touch()
+    processes = {name: process(tmp_path / "file", name) for name in services}
+    local = Local(services, tmp_path, print, cast("Nacos", None), processes)
+
+    with pytest.raises(FileExistsError):
+        await local.start()

@@ -74,10 +74,10 @@ A target marked *always* is met when every sample is within it, any other when t
 
 {table(figures)}
 
-* **Processor until all is listed and pushed**: of the adapter's process, from the first connection
-  until nothing has come for a second: each subscription is followed by a push of the same.
+* **Processor until all is listed and pushed**: of the adapter's process, from when it begins to
+  watch until nothing has come for a second: each subscription is followed by a push of the same.
 * **Memory grown**: resident memory of that process then, and the most it ever was, above what it
-  was before the first connection. **Of the whole bridge**: 3 s after everything is served.
+  was before it begins to watch. **Of the whole bridge**: 3 s after everything is served.
 * **Longest turn of the loop**: the most that one callback took by the clock, with whatever else the
   cores did meanwhile, though the servers have lower priority here; beside it the most processor
   time that one took, which is how long it would have been on cores of its own. The process has had

@@ -53,6 +53,7 @@ async def watch(
     """Watch an estate again and again, and let its big service swell each time."""
     subscribed: list[dict[str, float]] = []
     pushed: list[list[dict[str, float]]] = []
+    await estate.swell(1, 1.0)  # the first watcher, too, finds the big service, and small
     for number in range(runs):
         async with spoken("nacos_watcher", place.address, place.namespace, place.shape) as watcher:
             figures = await watcher.says()

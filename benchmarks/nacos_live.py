@@ -8,7 +8,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -249,7 +249,8 @@ async def meshed(nacos: Nacos, folder: Path, size: Size) -> AsyncGenerator[Mesh]
         bridge = await stack.enter_async_context(Bridge(folder, configuration))
         control_plane = bootstrap(await bridge.address("xds"), api="DELTA_GRPC")
         await stack.enter_async_context(Envoy(folder, control_plane))
-        await answered(Connection(port, "known-0.nacos"), old.name, every=0.05)
+        with closing(Connection(port, "known-0.nacos")) as connection:
+            await answered(connection, old.name, every=0.05)
         chance = random.Random(size.seed)  # noqa: S311 - repeatable, not secret
         yield Mesh(port, old, new, first, second, subscriber, chance)
 

@@ -36,7 +36,7 @@ AT_ONCE = 30
 FRESH = 30.0
 """Seconds for a new user or right to be known: Nacos looks for them every 15 s."""
 RECOVERY = 5.0
-"""Seconds for what can be read again to be read."""
+"""Seconds for what can be read again to be read, since it was refused last."""
 
 
 def watch(server: Nacos, **options: object) -> AbstractAsyncContextManager[Watched]:
@@ -207,9 +207,19 @@ async def test_a_namespace_that_is_forbidden_for_a_while_harms_no_other(
         assert still.stale_seconds <= time.monotonic() - before, "since it was forbidden"
 
         await server.allow("reader", "secret")
-        await until(lambda: may_read(server, "secret", **who), bool, within=FRESH)
-        with timed("namespace is allowed again", f"Nacos {server.release}"):
-            await until(stale, lambda seen: not seen, within=RECOVERY)
+        refused = time.monotonic()
+
+        async def allowed() -> bool:
+            """Look whether it can be read, and note when it could not."""
+            nonlocal refused
+            can = await may_read(server, "secret", **who)
+            refused = refused if can else time.monotonic()
+            return can
+
+        await until(allowed, bool, within=FRESH)
+        with timed("namespace is allowed again", f"Nacos {server.release}", since=refused):
+            left = refused + RECOVERY - time.monotonic()
+            await until(stale, lambda seen: not seen, within=left)
         assert await weights_of(bed) == served
 
 

@@ -95,6 +95,8 @@ class Service(_Part):
     depends_on: Mapping[str, Dependency] = {}
     networks: Mapping[str, Place]
     stdin_open: bool = False
+    init: bool = False
+    """Whether something else is its container's first process, which a process here never is."""
     logging: object = None
     """How long a container's log may be; a process' log goes with its folder."""
 

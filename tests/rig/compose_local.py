@@ -12,14 +12,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 import aiohttp
 
-from meshbridge.testing import ProcessFailed
+from meshbridge.testing import Process, ProcessFailed
 from rig.addresses import NetworkFailed
 from rig.compose_counts import CLOSELY, FAILED, Share, counts, follow, shares
 from rig.compose_file import ComposeRefused
@@ -44,11 +44,13 @@ SECONDS = 8
 """For which calls are counted before and after, if nothing else is said."""
 SOON = 60.0
 """Seconds within which calls must be spread as the weights say, on a machine that is busy."""
+ENOUGH = 200
+"""Calls of each service at least, for chance not to make up their shares."""
 PATIENCE = aiohttp.ClientTimeout(total=30)
 
 
 class NotFollowed(Exception):  # noqa: N818 - it says what happened
-    """Calls were not spread as the weights say; the message says for how long that was awaited."""
+    """Calls were not spread as the weights say, or there were too few; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,26 +71,38 @@ class Phase:
 class Watching:
     """Reads what the service ``watch`` writes, from now on, and shows it."""
 
-    def __init__(self, local: Local) -> None:
-        self._process = local.processes["watch"]
-        self._shown = len(self._process.log)
+    def __init__(self, watch: Process, needed: Collection[Process] = ()) -> None:
+        """Take its process, and those without which there is nothing to wait for."""
+        self._log = watch.log_file
+        self._read = self._log.stat().st_size
+        self._needed = {watch, *needed}
 
     async def seconds(self) -> AsyncGenerator[Counter[str]]:
-        """Give the calls of each second, as they come; raises ProcessFailed when it ended.
+        """Give the calls of each second, as they come; raises ProcessFailed when one has ended.
 
         What is not taken is given to the next who asks.
         """
         while True:
-            log = self._process.log
-            while (end := log.find("\n", self._shown)) >= 0:
-                line, self._shown = log[self._shown : end], end + 1
+            while (line := self._line()) is not None:
                 say(f"   {line}")
                 seen = counts(line)
                 if seen is not None:
                     yield seen
-            if not self._process.running:
-                raise ProcessFailed(f"watch has ended with {self._process.exit_code}")
+            for each in self._needed:
+                if not each.running:
+                    ended = f"{each.name} has ended with {each.exit_code}"
+                    raise ProcessFailed(f"{ended}; what it wrote is in {each.log_file}")
             await asyncio.sleep(0.1)
+
+    def _line(self) -> str | None:
+        """Return the next whole line."""
+        with self._log.open("rb") as log:
+            log.seek(self._read)
+            line = log.readline()
+        if not line.endswith(b"\n"):
+            return None
+        self._read += len(line)
+        return line.decode(errors="replace").rstrip("\n")
 
 
 def change(local: Local, service: str, weight: int) -> str:
@@ -108,37 +122,54 @@ async def put(url: str) -> None:
             raise OSError(f"Nacos answered {answer.status}: {(await answer.text())[:300]}")
 
 
-async def measured(watching: Watching, second: int, seconds: int) -> Phase:
-    """Wait until calls are spread by the weights, then count them for so many seconds.
+@contextlib.asynccontextmanager
+async def bound(seconds: float, what: str) -> AsyncGenerator[None]:
+    """Raise NotFollowed with what has not become true when the block takes longer."""
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            yield
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise NotFollowed(f"{what} within {seconds:g} s") from None
 
-    ``second`` is the weight of the second instance of each service. Raises NotFollowed.
+
+async def measured(watching: Watching, second: int, seconds: int, *, soon: float = SOON) -> Phase:
+    """Wait until calls are spread by the weights, then count them for so many seconds at least.
+
+    ``second`` is the weight of the second instance of each service. It counts on until there are
+    :data:`ENOUGH`. Raises NotFollowed, and ProcessFailed as Watching does.
     """
     services = [{one: 1, two: second} for _, (one, two) in SERVICES.values()]
-    begun, followed = time.monotonic(), None
+    begun = time.monotonic()
     total: Counter[str] = Counter()
     failed = 0
     async with contextlib.aclosing(watching.seconds()) as each_second:
-        async for seen in each_second:
-            failed += seen[FAILED]
-            took = time.monotonic() - begun
-            if followed is not None:
+        async with bound(soon, f"calls were not spread by the weights {services}"):
+            async for seen in each_second:
+                failed += seen[FAILED]
+                if follow(seen, services):
+                    break
+        followed = time.monotonic() - begun
+        few = f"{seconds} s with {ENOUGH} calls of each service were not counted"
+        async with bound(soon + 3 * seconds, few):
+            async for seen in each_second:
+                failed += seen[FAILED]
                 total += seen
                 seconds -= 1
-            elif follow(seen, services):
-                followed = took
-            elif took > SOON:
-                break
-            if seconds == 0:
-                break
-    if followed is None:
-        raise NotFollowed(f"calls were not spread by the weights {services} within {SOON:g} s")
+                if seconds <= 0 and all(
+                    sum(total[name] for name in weights) >= ENOUGH for weights in services
+                ):
+                    break
     every = [share for weights in services for share in shares(total, weights)]
     return Phase(followed, every, failed)
 
 
 async def play(local: Local, seconds: int) -> Sequence[Phase]:
     """Count, change a weight of each service, and count again."""
-    watching = Watching(local)
+    processes = local.processes
+    watching = Watching(processes["watch"], processes.values())
     say("\nCalls that each instance got, in each second:")
     before = await measured(watching, 1, seconds)
     say(f"\nThe second instance of each service gets weight {WEIGHT}, by Nacos' HTTP interface:")
@@ -186,7 +217,7 @@ async def told(local: Local, seconds: int, *, keep: bool) -> bool:
     if keep:
         say("All of it runs until Ctrl-C, which also removes it.\n")
         say("".join(f"   {hint}\n" for hint in hints(local)))
-        async for _ in Watching(local).seconds():
+        async for _ in Watching(local.processes["watch"]).seconds():
             pass  # each is shown as it comes
     return good
 
@@ -207,7 +238,7 @@ async def show(seconds: int, *, keep: bool) -> int:
 def main(words: Sequence[str]) -> int:
     """Run it; return 1 where calls do not follow, 2 where it cannot be run here."""
     parser = argparse.ArgumentParser(prog="make compose-local", description=__doc__)
-    parser.add_argument("--seconds", type=int, default=SECONDS, help="to count before and after")
+    parser.add_argument("--seconds", type=int, default=SECONDS, help="to count, at least")
     parser.add_argument("--keep", action="store_true", help="leave it running until Ctrl-C")
     chosen = parser.parse_args(words)
     if chosen.seconds < 1:

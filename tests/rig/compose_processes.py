@@ -64,7 +64,10 @@ class Local:
             self.processes[name] = own
 
     async def start(self) -> None:
-        """Start each service when those before it are as it wants them; raises ProcessFailed."""
+        """Start each service when those before it are as it wants them.
+
+        Raises ProcessFailed or OSError, the first where several have failed.
+        """
         begun = asyncio.get_running_loop().time()
         there = {name: (asyncio.Event(), asyncio.Event()) for name in self.services}
 
@@ -89,7 +92,7 @@ class Local:
             async with asyncio.TaskGroup() as tasks:
                 for name in self.services:
                     tasks.create_task(begin(name))
-        except* ProcessFailed as failed:
+        except* (ProcessFailed, OSError) as failed:
             first = failed.exceptions[0]
         else:
             return
@@ -172,6 +175,7 @@ def prepared(directory: Path, said: Callable[[str], None]) -> Generator[Local]:
     what = "addresses and names of their own"
     need("ip", what)
     need("unshare", what)
+    need("bash", "the health checks of compose.yaml")
     require_rights(what, NET_ADMIN, SYS_ADMIN)
     sweep_addresses()
     text = FILE.read_text(encoding="utf-8")

@@ -43,6 +43,7 @@ PROGRAMS = {
     "javac": Program(JDK, least=(17,), asked="-version", told=r"^javac (\d+)"),
     "mvn": Program("maven"),
     "cc": Program("gcc libc6-dev"),  # which Debian's gcc does not bring along
+    "bash": Program("bash"),
     "ip": Program("iproute2"),
     "nft": Program("nftables"),
     "setpriv": Program("util-linux"),

@@ -22,12 +22,13 @@ noted: list[Time] = []
 
 
 @contextmanager
-def timed(event: str, where: object) -> Generator[None]:
+def timed(event: str, where: object, *, since: float | None = None) -> Generator[None]:
     """Note the seconds that the block takes: it changes something and waits until that is followed.
 
-    What was not followed raises out of the block, and is not noted.
+    What changed before, when nobody could say so, began ``since`` then, in monotonic seconds. What
+    was not followed raises out of the block, and is not noted.
     """
-    begun = time.monotonic()
+    begun = time.monotonic() if since is None else since
     yield
     noted.append(Time(event, str(where), time.monotonic() - begun))
 

@@ -90,6 +90,13 @@ def test_each_service_has_an_address_of_its_own_and_waits_for_services_that_can_
             assert wanted.condition == "service_started" or services[name].healthcheck, name
 
 
+def test_who_does_not_hear_sigterm_as_the_first_process_is_not_the_first(compose: Compose) -> None:
+    """Python does not without a handler of its own, and this one has none."""
+    python = {name for name, it in compose.services.items() if it.command[:1] == ("python",)}
+
+    assert python == {"watch"} == {name for name, it in compose.services.items() if it.init}
+
+
 def test_no_image_is_the_latest_and_servers_are_those_of_the_peer_tests(compose: Compose) -> None:
     tags = {name: it.image.rpartition(":")[2] for name, it in compose.services.items()}
     project = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text(encoding="utf-8"))

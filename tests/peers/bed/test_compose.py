@@ -99,6 +99,6 @@ async def test_an_instance_that_is_gone_is_not_well_and_gets_no_calls(local: Loc
         assert not await local.is_well(name)
 
     async with asyncio.timeout(60):
-        async for seen in Watching(local).seconds():
+        async for seen in Watching(local.processes["watch"]).seconds():
             if {name for name, number in seen.items() if number and name != FAILED} == {*ones}:
                 break

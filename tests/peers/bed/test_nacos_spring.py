@@ -14,7 +14,7 @@ import pytest
 from peers.bed.spring_mesh import REDIRECTED, SOON, Mesh, Names, meshed, names
 
 from meshbridge.testing import FaultProxy
-from rig.application import running, start_all, stop_all
+from rig.application import running, stop_all
 from rig.nacos import Nacos
 from rig.nacos_health import put_instance, put_service
 from rig.network import Namespace
@@ -161,11 +161,14 @@ async def who_is_new_is_called_by_the_host_of_its_group_and_namespace(it: Story)
     mesh, (_, in_group, in_namespace) = it.mesh, it.named.hosts
     for new in (in_group, in_namespace):
         assert await mesh.ask(new) == "404"
-    await start_all(it.v1, it.grouped, it.spaced)
-    with it.timed("is ready again"):
+    with it.timed("JVM started again"):
+        await it.v1.start()
         await mesh.both_hear(it.named.goods, "v1", "v2")
-    with it.timed("new group and new namespace"):
+    with it.timed("JVM started in a new group"):
+        await it.grouped.start()
         await mesh.hear(in_group, "grouped")
+    with it.timed("JVM started in a new namespace"):
+        await it.spaced.start()
         await mesh.hear(in_namespace, "spaced")
 
 
@@ -173,12 +176,12 @@ async def without_instances_nobody_answers_and_without_the_service_there_is_no_h
     it: Story,
 ) -> None:
     goods, mesh, (host, in_group, in_namespace) = it.named.goods, it.mesh, it.named.hosts
-    with it.timed("scaled to zero"):
-        await stop_all(it.v1, it.v2)
+    await stop_all(it.v1, it.v2)
+    with it.timed("both instances have ended"):
         await mesh.hear(host, "503")
     assert (await mesh.page.call(goods)).status == 502
+    await until(lambda: removed(it.nacos, goods), bool, within=SOON)
     with it.timed("service deleted"):
-        await until(lambda: removed(it.nacos, goods), bool, within=SOON)
         await mesh.hear(host, "404")
         await until(lambda: mesh.knows(host), lambda known: not known, within=SOON)
     assert await mesh.knows(in_group)

@@ -82,6 +82,7 @@ def test_a_program_of_another_kind_of_machine_is_shown_with_the_system_s_word(pa
 
 def test_what_is_missing_or_too_old_is_told_by_its_packages_once(path: Path) -> None:
     assert missing_packages() == [
+        "bash",
         "gcc",
         "iproute2",
         "libc6-dev",
@@ -91,7 +92,7 @@ def test_what_is_missing_or_too_old_is_told_by_its_packages_once(path: Path) -> 
         "util-linux",
     ]
 
-    for program in ("mvn", "cc", "ip", "nft", "setpriv", "unshare", "java", "javac"):
+    for program in ("bash", "mvn", "cc", "ip", "nft", "setpriv", "unshare", "java", "javac"):
         put(path, program, NEW.get(program, ""))
     assert missing_packages() == []
     put(path, "javac", "javac 11")

@@ -1,5 +1,7 @@
 """The table of times at the end of a run."""
 
+import time
+
 import pytest
 
 from rig import times
@@ -30,3 +32,10 @@ def test_only_what_was_followed_is_noted(monkeypatch: pytest.MonkeyPatch) -> Non
         pass
     assert [(each.event, each.where) for each in noted] == [("weight", "3")]
     assert 0 <= noted[0].seconds < 1
+
+
+def test_what_began_before_the_block_is_noted_from_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(times, "noted", noted := list[Time]())
+    with timed("allowed again", 3, since=time.monotonic() - 5):
+        pass
+    assert 5 <= noted[0].seconds < 6

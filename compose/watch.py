@@ -27,7 +27,7 @@ PATIENCE = 10.0
 OK = 200
 CALLED = "orders"
 """The service that the Spring caller is told to call."""
-UNHEARD = r"^cluster\.outbound\|.*\.upstream_cx_none_healthy$|^http\..*_50051\.no_(route|cluster)$"
+UNHEARD = r"^cluster\.outbound\|.*\.upstream_cx_none_healthy$|^http\..*:50051\.no_(route|cluster)$"
 """Envoy's counters of calls for which it knew no instance, and of those of Dubbo's port for which
 it knew no service: no host has those."""
 

@@ -4,16 +4,24 @@ import asyncio
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from runpy import run_path
+from typing import TYPE_CHECKING, cast
 
+import aiohttp
 import pytest
 from unit.deploy.shipped import at, each
 
+from meshbridge_xds.envoy.names import cluster_name, http_listener_name
 from rig.backends import Backend
 from rig.compose_file import FILE, FOLDER, read
-from rig.envoy import find_envoy
+from rig.envoy import Envoy, find_envoy
 from rig.ports import free_port
+from rig.waiting import until
+
+if TYPE_CHECKING:
+    from compose.watch import Counts
 
 SUBNET = "10.1.2"
 
@@ -45,6 +53,57 @@ async def test_a_health_check_holds_if_the_answer_has_the_word() -> None:
         assert await ended(*here, "/", "ill") != 0
     assert await ended("127.0.0.1", str(free_port())) != 0
     assert await ended("127.0.0.1", str(free_port()), "/", "well") != 0
+
+
+def listener(port: int, named: str, cluster: str) -> dict[str, object]:
+    """Return one that gives calls of one host to a cluster, named as ours on another port."""
+    kind = "type.googleapis.com/envoy.extensions.filters"
+    route = {"match": {"prefix": "/"}, "route": {"cluster": cluster}}
+    manager = {
+        "@type": f"{kind}.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": http_listener_name(named),
+        "route_config": {
+            "virtual_hosts": [{"name": "it", "domains": ["known"], "routes": [route]}]
+        },
+        "http_filters": [
+            {
+                "name": "envoy.filters.http.router",
+                "typed_config": {"@type": f"{kind}.http.router.v3.Router"},
+            }
+        ],
+    }
+    network = {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
+    return {
+        "name": named,
+        "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
+        "filter_chains": [{"filters": [network]}],
+    }
+
+
+@pytest.mark.asyncio
+async def test_what_watch_reads_of_envoy_counts_calls_that_no_instance_got(tmp_path: Path) -> None:
+    """Dubbo's: those of the Spring caller are counted where they are answered."""
+    dubbo = (free_port(), "0.0.0.0:50051", cluster_name("greeter.dubbo", 50051))
+    spring = (free_port(), "0.0.0.0:15001", cluster_name("orders.nacos", 80))
+    static: dict[str, object] = {
+        "admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}},
+        "static_resources": {
+            "listeners": [listener(*each) for each in (dubbo, spring)],
+            "clusters": [{"name": name, "type": "STATIC"} for _, _, name in (dubbo, spring)],
+        },
+    }
+    counted = cast("Callable[[str, int], Counts]", run_path(str(FOLDER / "watch.py"))["counted"])
+    async with Envoy(tmp_path, static) as envoy, aiohttp.ClientSession() as caller:
+        await until(envoy.is_live, bool, within=20)
+        before = await asyncio.to_thread(counted, envoy.admin, 0)
+        for host, times in {"known": 2, "unknown": 3}.items():
+            headers = {"host": host, "content-type": "application/grpc"}
+            for port, _, _ in (dubbo, spring) * times:
+                async with caller.post(f"http://127.0.0.1:{port}/", headers=headers) as answer:
+                    assert answer.headers["grpc-status"] != "0"
+        now = await asyncio.to_thread(counted, envoy.admin, 0)
+
+    assert now.since(before) == ({}, 2 + 3)
 
 
 def test_compose_itself_reads_what_we_read(tmp_path: Path) -> None:

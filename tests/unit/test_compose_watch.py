@@ -75,9 +75,9 @@ def test_a_dubbo_call_without_an_instance_or_a_service_is_counted() -> None:
         {},
         **{
             f"cluster.{GREETER}.upstream_cx_none_healthy": 3,
-            "http.http|0.0.0.0_50051.no_route": 4,
-            "http.http|0.0.0.0_50051.no_cluster": 5,
-            "http.http|0.0.0.0_15001.no_route": 100,  # the Spring caller's: it was answered 404
+            "http.http|0.0.0.0:50051.no_route": 4,
+            "http.http|0.0.0.0:50051.no_cluster": 5,
+            "http.http|0.0.0.0:15001.no_route": 100,  # the Spring caller's: it was answered 404
             "cluster.meshbridge.upstream_cx_none_healthy": 100,  # the way to the bridge
         },
     )

@@ -24,7 +24,7 @@ SECONDS = 4
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
-    """Return all of it, started; only the last test ends a part."""
+    """Return all of it, started; only the last two tests end parts."""
     try:
         with prepared(tmp_path_factory.mktemp("compose"), print) as local:
             try:
@@ -101,4 +101,17 @@ async def test_an_instance_that_is_gone_is_not_well_and_gets_no_calls(local: Loc
     async with asyncio.timeout(60):
         async for seen in Watching(local.processes["watch"]).seconds():
             if {name for name, number in seen.items() if number and name != FAILED} == {*ones}:
+                break
+
+
+async def test_a_failed_call_of_the_consumer_is_counted(local: Local) -> None:
+    """Nobody is left to answer it, and the Spring caller's calls are answered."""
+    dubbo, (spring, _) = (instances for _, instances in SERVICES.values())
+    for name in dubbo:
+        if local.processes[name].running:
+            await local.processes[name].kill()
+
+    async with asyncio.timeout(60):
+        async for seen in Watching(local.processes["watch"]).seconds():
+            if seen[FAILED] and seen[spring] and not any(seen[name] for name in dubbo):
                 break

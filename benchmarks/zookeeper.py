@@ -16,11 +16,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
-import aiohttp
-import psutil
-
 from benchmarks.report import Setting, circumstances, resting, setting, table
 from benchmarks.samples import Figure
+from benchmarks.starts import Start, started
 from benchmarks.zookeeper_tree import Tree, filled, interface
 from meshbridge.cli.demo.traffic import Connection
 from meshbridge.testing import Recorder, context
@@ -115,37 +113,19 @@ async def _ticking(late: list[float]) -> None:
 
 async def starts(tree: Tree, folder: Path, runs: int) -> list[Figure]:
     """Start a bridge again and again, without what it has stored, until everything is served."""
-    times, spent, weights, blocked = list[float](), list[float](), list[float](), list[float]()
+    made = list[Start]()
     for number in range(runs):
         configuration = _configuration(tree, {"listen": f"{HERE}:0"})
-        bridge = Bridge(folder / f"start-{number}", configuration)
-        begun = time.perf_counter()
-        async with bridge:
-
-            async def served(bridge: Bridge = bridge) -> bool:
-                return bool(bridge.events("first snapshot"))
-
-            await bridge.process.ready(served, within=_WITHIN)
-            times.append(time.perf_counter() - begun)
-            process = psutil.Process(bridge.process.pid)
-            spent.append(sum(process.cpu_times()[:2]))
-            await asyncio.sleep(3)
-            weights.append(process.memory_info().rss / 2**20)
-            blocked.append(await _late_turns(await bridge.address("status")))
-        _say(f"start {number + 1}/{runs}: {times[-1]:.2f} s, {weights[-1]:.0f} MiB")
+        made.append(await started(folder / f"start-{number}", configuration))
+        cost = f"{made[-1].seconds:.2f} s, {made[-1].memory / 2**20:.0f} MiB"
+        _say(f"start {number + 1}/{runs}: {cost}")
+    times, spent = [each.seconds for each in made], [each.processor for each in made]
+    weights, blocked = [each.memory / 2**20 for each in made], [each.late for each in made]
     return [
         Figure("start of `run` → everything is served", "s", times, 5, spent),
         Figure("memory of the bridge then", "MiB", weights, 350),
         Figure("looks at the event loop in which it was over 20 ms late", "", blocked, 0),
     ]
-
-
-async def _late_turns(status: str) -> float:
-    async with aiohttp.ClientSession() as client, client.get(f"http://{status}/metrics") as answer:
-        lines = (await answer.text()).splitlines()
-    name = "meshbridge_loop_lag_seconds"
-    figures = dict(line.rsplit(" ", 1) for line in lines if line.startswith(name))
-    return float(figures[f"{name}_count"]) - float(figures[f'{name}_bucket{{le="0.02"}}'])
 
 
 async def emitted(tree: Tree, changes: int, seed: int) -> Figure:

@@ -1,7 +1,7 @@
 """Runs a coroutine in a task of its own, so that whoever waits for it can always be cancelled."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -27,8 +27,17 @@ async def apart(work: Coroutine[object, object, T]) -> T:
     return task.result()
 
 
-async def to_the_end(work: Coroutine[object, object, None]) -> None:
-    """Wait for the end of ``work``, which ends by itself, also when cancelled meanwhile."""
+def _nothing() -> None:
+    pass
+
+
+async def to_the_end(
+    work: Coroutine[object, object, None], hurry: Callable[[], None] = _nothing
+) -> None:
+    """Wait for the end of ``work``, which ends by itself, also when cancelled meanwhile.
+
+    ``hurry`` is called then: it may let the work end sooner.
+    """
     task = asyncio.create_task(work)
     cancelled = False
     while not task.done():
@@ -36,6 +45,7 @@ async def to_the_end(work: Coroutine[object, object, None]) -> None:
             await asyncio.wait([task])
         except asyncio.CancelledError:
             cancelled = True
+            hurry()
     task.result()
     if cancelled:
         raise asyncio.CancelledError

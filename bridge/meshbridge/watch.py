@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Any, Never
 
 from meshbridge.adapter import Adapter, Gone, Listing, Stale, Update
@@ -46,6 +47,9 @@ class Watch:
         self._listed: set[str] = set()
         self._error: Exception | None = None
         self._main: asyncio.Task[Never] | None = None
+        self._until = 0.0
+        """When it must have ended, on the loop's clock, once it is being ended."""
+        self._patience: asyncio.Timeout | None = None
         self.heard: set[str] = set()
         """The scopes of which it said anything."""
         self.raised: BaseException | None = None
@@ -75,7 +79,8 @@ class Watch:
             self._failed.cancel()
             silence.cancel()
             ended = main.done()
-            await to_the_end(self._end(main, grace))
+            self._until = self._loop.time() + grace
+            await to_the_end(self._end(main, grace), self._hurry)
             self._main = None  # its exception holds its frames, and they this watch
             self.raised = _raised(main)
         raise self._why(main) if ended else self._error or AdapterFault("watch was ended")
@@ -93,30 +98,45 @@ class Watch:
 
     async def _end(self, main: asyncio.Task[Never], grace: float) -> None:
         """End what still runs; takes little longer than ``grace``."""
-        until = self._loop.time() + grace
+        begun = self._loop.time()
         if not main.done():
             main.cancel()
-            await asyncio.wait([main], timeout=grace)
+            await self._wait({main}, grace)
         hangs = not main.done()
         _see({main})
         if not hangs and (ending := self._lineage.alive()):
-            await asyncio.wait(ending, timeout=min(TASK_GRACE, grace))
+            await self._wait(ending, min(TASK_GRACE, grace))
         left = self._lineage.alive()
         if not left:
             return
         for task in left - {main}:
             task.cancel()
-        await asyncio.wait(left, timeout=max(TASK_GRACE, until - self._loop.time()))
+        await self._wait(left, max(TASK_GRACE, self._until - self._loop.time()))
         _see(left)
         stubborn = self._lineage.alive()
         if hangs:
-            fault = f"its watch does not end when it is cancelled (waited {grace:g} s)"
+            waited = min(grace, self._until - begun)
+            fault = f"its watch does not end when it is cancelled (waited {waited:.2g} s)"
         else:
             fault = f"its watch ended and left tasks running: {names_of(left)}"
             fault += "; they do not end when they are cancelled" if stubborn else ""
         abandon(stubborn)
         self.abandoned = frozenset(stubborn)
         self.faults.append(AdapterFault(fault))
+
+    async def _wait(self, tasks: set[asyncio.Task[Any]], seconds: float) -> None:
+        """Wait for the end of these tasks, that long at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds) as self._patience:
+                await asyncio.wait(tasks)
+        self._patience = None
+
+    def _hurry(self) -> None:
+        """Let it have no longer than it has when the bridge stops: that is what happens now."""
+        self._until = min(self._until, self._loop.time() + STOPPING)
+        waiting = self._patience
+        if waiting is not None and (waiting.when() or 0.0) > self._until:
+            waiting.reschedule(self._until)
 
     def _why(self, main: asyncio.Task[Never]) -> Exception:
         if main.cancelled():

@@ -433,6 +433,25 @@ def test_a_stop_does_not_wait_for_a_watch_that_ignores_its_cancellation() -> Non
     assert stand.faults() == ["its watch does not end when it is cancelled (waited 1 s)"]
 
 
+@pytest.mark.parametrize("lasting", [0.1, 4.0, 4.9, 5.1])
+def test_a_stop_while_a_hanging_watch_is_being_ended_waits_no_longer_than_any(
+    lasting: float,
+) -> None:
+    """A watch that failed has five seconds to end; a bridge that stops has two in all."""
+
+    async def ignores(_: Playing, emit: Emit) -> None:
+        emit(whole("orders"))
+        emit(cast("Update", "nonsense"))
+        await deaf()
+
+    stand = Stand(ignores)
+
+    async def scenario(_: Bridge) -> None:
+        await stand.clock.sleep(lasting - 0.1)
+
+    stand.play(scenario)
+
+
 def test_an_adapter_that_hangs_each_time_is_started_again_slowly() -> None:
     """Each abandoned watch holds what it holds."""
 

@@ -28,7 +28,8 @@ AT_ONCE: Final = 16
 RIPE: Final = 10.0
 """Seconds that an instance is given to be told of by its interfaces' services."""
 AGAIN: Final = 60.0
-"""Seconds after which mappings are read again, while there is need of them."""
+"""Seconds after which mappings are read again, while there is need of them. At first sooner, with
+:data:`RIPE`: an application that starts registers itself before it has published all of them."""
 SOONEST, LATEST = 2.0, 60.0
 """Most seconds until what could not be read is tried again, at first and at last."""
 PATIENCE: Final = 10.0
@@ -78,6 +79,8 @@ class Configs:
         self._mapped_for: frozenset[str] = frozenset()
         """The applications for which mappings were read last."""
         self._read_at = -AGAIN
+        self._again = RIPE
+        """Seconds after which they are read again."""
         self._names: list[Name] | None = None
         """The configurations of mappings, as was listed last; ``None``: they never were."""
         self._mappings: dict[str, frozenset[str]] = {}
@@ -140,8 +143,10 @@ class Configs:
             doubtful = self._applications.doubtful()
             self._applications.ripen(doubtful & self._waiting)
             self._waiting = doubtful
-            late = self._context.clock() - self._read_at >= AGAIN
-            if doubtful and (late or not _names(doubtful) <= self._mapped_for):
+            late = self._context.clock() - self._read_at >= self._again
+            others = not _names(doubtful) <= self._mapped_for
+            if doubtful and (late or others):
+                self._again = RIPE if others else min(2 * self._again, AGAIN)
                 await self._read_mappings(doubtful)
             if doubtful:
                 self._on_news()

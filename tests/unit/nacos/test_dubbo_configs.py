@@ -264,3 +264,19 @@ async def test_mappings_are_read_again_while_they_are_needed_and_kept_while_they
         it.server.configurations["mapping", GREETER] = None
         await it.time.passes(AGAIN)
         assert GREETER not in it.group.held
+
+
+@pytest.mark.asyncio
+async def test_a_mapping_that_an_application_publishes_after_it_registered_is_soon_read() -> None:
+    """Less and less often: it may be one that never comes."""
+    it = bed(mapping__a_Greeter="shop")
+    it.group.put("shop", node(revision=REVISION))
+    await it.complete()
+    assert it.group.ids(GREETER) == [AT]
+    async with it.runs():
+        it.server.configurations["mapping", "a.Stock"] = "shop"
+        await it.time.passes(RIPE)
+        assert it.group.ids("a.Stock") == [AT]
+        it.server.asked.clear()
+        await it.time.passes(20 * AGAIN)
+        assert len(it.server.asked) <= 2 * (20 + 3)

@@ -9,6 +9,7 @@ from time import time_ns
 import grpc
 
 from meshbridge import Context, RegistryUnavailable
+from meshbridge.client_tls import make_context
 from meshbridge_nacos import tls
 from meshbridge_nacos.asking import OnPush
 from meshbridge_nacos.identity import Identity
@@ -29,13 +30,13 @@ class Access:
     def __init__(self, options: Options, context: Context) -> None:
         self._context = context
         credentials: Callable[[], grpc.ChannelCredentials] | None = None
-        make_context: Callable[[], ssl.SSLContext] | None = None
+        tls_context: Callable[[], ssl.SSLContext] | None = None
         if isinstance(options.tls, Tls):
             credentials = partial(tls.channel_credentials, options.tls)
-            make_context = partial(tls.make_context, options.tls)
+            tls_context = partial(make_context, options.tls)
         clear = isinstance(options.tls, Tls) and options.tls.http == "clear"
-        over_http = OverHttp(options.context_path, None if clear else make_context)
-        self._address_server = OverHttp("", make_context)
+        over_http = OverHttp(options.context_path, None if clear else tls_context)
+        self._address_server = OverHttp("", tls_context)
         self._endpoint = options.endpoint
         ask = self._ask_address_server if options.endpoint else None
         self._servers = Servers(options.servers, ask, context.clock, self._warn)

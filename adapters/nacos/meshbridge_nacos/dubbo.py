@@ -42,13 +42,13 @@ from typing import Final, NamedTuple
 
 from meshbridge import BadData, RegisteredService, ServiceId
 from meshbridge.adapter import Unreadable
+from meshbridge.steps import Steps, at_once, parts
 from meshbridge_nacos.dubbo_applications import Applications
 from meshbridge_nacos.dubbo_interfaces import Interfaces, Told
 from meshbridge_nacos.dubbo_names import DubboName, is_dubbos_name, read_name
 from meshbridge_nacos.dubbo_records import Fault
 from meshbridge_nacos.options import DEFAULT_GROUP, PUBLIC
 from meshbridge_nacos.parse import Reading, service_id
-from meshbridge_nacos.steps import Steps, at_once, parts
 
 _NAMESAKE: Final = "an interface has the same name as this application, and is told in its place"
 _RENAME: Final = "give one of them another name"

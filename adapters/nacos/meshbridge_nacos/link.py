@@ -18,13 +18,13 @@ import grpc.aio
 import msgspec
 
 from meshbridge import RegistryUnavailable
+from meshbridge.steps import after_reading
 from meshbridge_nacos.asking import OnRequest
 from meshbridge_nacos.decoding import PUSH, UnreadableError, decode, decode_message
 from meshbridge_nacos.options import Server
 from meshbridge_nacos.outcome import UNREGISTERED, Outcome
 from meshbridge_nacos.parse import Record
 from meshbridge_nacos.reasons import why_not
-from meshbridge_nacos.steps import after_reading
 from meshbridge_nacos.wire import (
     Message,
     Stream,

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from meshbridge import RegistryUnavailable
+from meshbridge.steps import Pace
 from meshbridge_nacos.asking import Page, Questions
-from meshbridge_nacos.steps import Pace
 
 PAGE = 100_000
 """Names on one page. Nacos cuts pages from an unordered set that changes between two of them, so

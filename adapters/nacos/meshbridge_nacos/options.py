@@ -16,10 +16,11 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from meshbridge.settings.client_tls import ClientTls
 from meshbridge.settings.listen import Address
 from meshbridge.settings.secret import Secret
 from meshbridge.settings.section import Section
-from meshbridge.settings.values import Duration, ReadableFile
+from meshbridge.settings.values import Duration
 
 ALL = "*"
 """Stands for every namespace, or every group."""
@@ -113,23 +114,11 @@ def _check_endpoint(value: str) -> str:
     return f"http://{place}{'' if port else _ENDPOINT_PORT}{path or _ENDPOINT_PATH}"
 
 
-class Tls(Section):
+class Tls(ClientTls):
     """How the servers are known, and the bridge by them."""
 
-    ca: ReadableFile | None = None
-    """PEM file of the authorities that signed the servers; the system's without it"""
-    certificate: ReadableFile | None = None
-    """PEM file with the bridge's own certificate, where the servers ask for one"""
-    key: ReadableFile | None = None
-    """PEM file with that certificate's private key"""
     http: Literal["clear"] | None = None
     """clear where only gRPC has TLS: the password then travels readable when the user logs in"""
-
-    @model_validator(mode="after")
-    def _makes_a_pair(self) -> Self:
-        if (self.certificate is None) != (self.key is None):
-            raise PydanticCustomError("nacos_tls", "certificate and key go together")
-        return self
 
 
 class Options(Section):

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from meshbridge import Health, Instance, RegisteredService, ServiceId
+from meshbridge.steps import Steps
 from meshbridge_nacos.parse import DEFAULT_CLUSTER, SLICE, reading
-from meshbridge_nacos.steps import Steps
 
 Truth = Mapping[str, Health]
 """The health of instances by their id."""

@@ -16,8 +16,8 @@ from meshbridge import (
     RegisteredService,
     ServiceId,
 )
+from meshbridge.steps import LARGE, Steps, at_once
 from meshbridge_nacos.options import DEFAULT_GROUP, PUBLIC
-from meshbridge_nacos.steps import LARGE, Steps, at_once
 
 Record = Mapping[str, object]
 """A JSON object as decoded."""

@@ -7,6 +7,7 @@ from typing import Never
 
 from meshbridge import Changed, Context, Emit, Listing, Removed
 from meshbridge.memory import LOADED, settle
+from meshbridge.steps import Pace, chosen, in_turns, ordered, parts, snapshot, spare
 from meshbridge_nacos.asking import Questions
 from meshbridge_nacos.dubbo import News, Registrations
 from meshbridge_nacos.dubbo_configs import Configs
@@ -14,7 +15,6 @@ from meshbridge_nacos.dubbo_names import is_read
 from meshbridge_nacos.listing import NameList
 from meshbridge_nacos.parse import Reading
 from meshbridge_nacos.round import Round
-from meshbridge_nacos.steps import Pace, chosen, in_turns, ordered, parts, snapshot, spare
 from meshbridge_nacos.subscriptions import AT_ONCE, Next, Subscriptions
 
 OFTEN, REFILLING = 1.0, 60.0

@@ -16,6 +16,7 @@ import grpc.aio
 import msgspec
 
 from meshbridge import BadData, RegistryRejected, RegistryUnavailable
+from meshbridge.steps import Pace, after_reading, parts
 from meshbridge_nacos.asking import OnPush, OnRequest, Page
 from meshbridge_nacos.config import Configs, Name, Reply, tenant_of
 from meshbridge_nacos.decoding import PUSH, UnreadableError, decode, decode_message, fit
@@ -27,7 +28,6 @@ from meshbridge_nacos.over_http import FAILURES, Answer, Http, OverHttp, reason
 from meshbridge_nacos.parse import SEPARATOR, Record, plain_name
 from meshbridge_nacos.servers import Servers
 from meshbridge_nacos.signing import AccessKey
-from meshbridge_nacos.steps import Pace, after_reading, parts
 
 PATIENCE = 10.0
 """Seconds for one answer."""

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 
 from meshbridge import BadData, Context, RegistryRejected, RegistryUnavailable, ServiceId
+from meshbridge.steps import after_reading, in_turns, spare
 from meshbridge_nacos.admin_api import AdminApi
 from meshbridge_nacos.asking import Questions
 from meshbridge_nacos.inbox import Inbox
@@ -25,7 +26,6 @@ from meshbridge_nacos.parse import (
     size_of,
     told_at,
 )
-from meshbridge_nacos.steps import after_reading, in_turns, spare
 
 AT_ONCE = 64
 """Subscriptions asked for at the same time."""

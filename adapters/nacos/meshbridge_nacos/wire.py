@@ -19,8 +19,8 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
+from meshbridge.steps import LARGE
 from meshbridge_nacos.decoding import UnreadableError
-from meshbridge_nacos.steps import LARGE
 
 ASK = "/Request/request"
 STREAM = "/BiRequestStream/requestBiStream"

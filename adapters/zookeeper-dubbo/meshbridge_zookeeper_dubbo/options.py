@@ -16,7 +16,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from meshbridge.settings import Address, Duration, ReadableFile, Secret, Section
+from meshbridge.settings import Address, Duration, Secret, Section
+from meshbridge.settings.client_tls import ClientTls
 
 MIB = 1024 * 1024
 SMALLEST_REPLY = 1 * MIB
@@ -127,23 +128,6 @@ Size = Annotated[
 ]
 
 
-class Tls(Section):
-    """How the servers are known, and the bridge by them."""
-
-    ca: ReadableFile | None = None
-    """PEM file of the authorities that signed the servers; the system's without it"""
-    certificate: ReadableFile | None = None
-    """PEM file with the bridge's own certificate, where the servers ask for one"""
-    key: ReadableFile | None = None
-    """PEM file with that certificate's private key"""
-
-    @model_validator(mode="after")
-    def _makes_a_pair(self) -> Self:
-        if (self.certificate is None) != (self.key is None):
-            raise PydanticCustomError("zookeeper_tls", "certificate and key go together")
-        return self
-
-
 class Options(Section):
     """The options of ``adapter: zookeeper-dubbo``."""
 
@@ -161,7 +145,7 @@ class Options(Section):
     """The user's password"""
     sasl: Literal["DIGEST-MD5"] | None = None
     """DIGEST-MD5 to log in by SASL; without it the user is one of ZooKeeper's scheme digest"""
-    tls: Tls | Literal["none"] | None = None
+    tls: ClientTls | Literal["none"] | None = None
     """TLS towards the servers (an empty section is enough), or none to log in in the clear"""
     dial_instances: bool = False
     """Whether to ask instances for the interfaces that their application keeps to itself"""

@@ -17,7 +17,9 @@ from structlog.typing import FilteringBoundLogger
 
 from meshbridge import RegistryRejected, RegistryUnavailable
 from meshbridge.apart import to_the_end
-from meshbridge_zookeeper_dubbo.options import Options, Server, Tls
+from meshbridge.client_tls import make_context
+from meshbridge.settings.client_tls import ClientTls
+from meshbridge_zookeeper_dubbo.options import Options, Server
 from meshbridge_zookeeper_dubbo.persistent import (
     NO_NODE,
     AddWatch,
@@ -39,7 +41,6 @@ from meshbridge_zookeeper_dubbo.session_kazoo import (
     ZookeeperError,
 )
 from meshbridge_zookeeper_dubbo.session_reasons import code_of, explain, protected
-from meshbridge_zookeeper_dubbo.session_tls import make_context
 
 PARTING = 0.5
 """Seconds that a server gets to close the connection when asked to."""
@@ -246,7 +247,7 @@ async def _connected(
             connection = await reach(server, patience)
     except (OSError, UnicodeError) as error:  # UnicodeError: no name that DNS could know
         raise explain(server, error) from None
-    tls = options.tls if isinstance(options.tls, Tls) else None
+    tls = options.tls if isinstance(options.tls, ClientTls) else None
     wire = Wire(
         host=server.host,
         socket=connection,

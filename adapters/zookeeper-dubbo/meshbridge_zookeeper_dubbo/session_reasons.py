@@ -5,6 +5,7 @@ import socket
 import ssl
 
 from meshbridge import RegistryRejected, RegistryUnavailable
+from meshbridge.client_tls import UnusableTls
 from meshbridge_zookeeper_dubbo.options import Server
 from meshbridge_zookeeper_dubbo.session_client import ForeignProtocolError, TooLargeError
 from meshbridge_zookeeper_dubbo.session_inbox import Overrun
@@ -15,7 +16,6 @@ from meshbridge_zookeeper_dubbo.session_kazoo import (
     ZookeeperError,
 )
 from meshbridge_zookeeper_dubbo.session_sasl import SaslError
-from meshbridge_zookeeper_dubbo.session_tls import UnusableTlsError
 
 NEEDS_LOGIN = -124
 """``SESSIONCLOSEDREQUIRESASLAUTH``: the server lets nobody in without a login."""
@@ -64,7 +64,7 @@ def _refusal(server: Server, error: BaseException) -> str | None:
             return f"the login by SASL fails: {error}; check username and password"
         case ZookeeperError() if code_of(error) == NEEDS_LOGIN:
             return "it wants a login by SASL; set username, password and sasl"
-        case UnusableTlsError():
+        case UnusableTls():
             return str(error)
         case ssl.SSLCertVerificationError():
             return (

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from unit.nacos.pretended import Pretended, Session
 
 from meshbridge import BadData, Health, RegistryRejected, RegistryUnavailable, ServiceId
+from meshbridge.steps import at_once
 from meshbridge_nacos import admin_api, listing
 from meshbridge_nacos.admin_api import AdminApi
 from meshbridge_nacos.asking import Page
@@ -18,7 +19,6 @@ from meshbridge_nacos.listing import MOST_READS, PAGE, FullRead, NameList, Seen
 from meshbridge_nacos.panic import clusters, corrected, truth
 from meshbridge_nacos.parse import SLICE, Record, read_service
 from meshbridge_nacos.standing import FORBIDDEN, LATER, REFUSED, SOON, WELL, Pauses, Standing
-from meshbridge_nacos.steps import at_once
 
 ORDERS = ServiceId("", "", "orders")
 

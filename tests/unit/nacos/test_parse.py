@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshbridge import BadData, Health, Instance, InstancePort, ServiceId
+from meshbridge.steps import at_once
 from meshbridge_nacos.parse import (
     SLICE,
     Reading,
@@ -20,7 +21,6 @@ from meshbridge_nacos.parse import (
     service_id,
     told_at,
 )
-from meshbridge_nacos.steps import at_once
 
 CAPTURED = Path(__file__).parent / "captured"
 ORDERS = ServiceId("", "", "orders")

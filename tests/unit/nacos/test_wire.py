@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from meshbridge.steps import LARGE
 from meshbridge_nacos import wire
 from meshbridge_nacos.decoding import UnreadableError
-from meshbridge_nacos.steps import LARGE
 from meshbridge_nacos.wire import Message, pack, unpack
 
 LIMIT = "meshbridge_nacos.wire.LARGE"

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from meshbridge_zookeeper_dubbo.options import Options, Server, Tls
+from meshbridge.settings.client_tls import ClientTls
+from meshbridge_zookeeper_dubbo.options import Options, Server
 
 USER = {"username": "bridge", "password": "hunter2"}
 
@@ -124,7 +125,7 @@ def test_beyond_this_machine_a_password_wants_tls_or_a_word() -> None:
     assert "the password of bridge would be sent to zk:2182 in the clear" in reason
     assert "hunter2" not in reason
     assert options(servers=["zk"], tls="none", **USER).tls == "none"
-    assert options(servers=["zk"], tls={}, **USER).tls == Tls()
+    assert options(servers=["zk"], tls={}, **USER).tls == ClientTls()
     assert options(servers=["zk"], sasl="DIGEST-MD5", **USER).tls is None  # it is not sent
 
 
@@ -132,7 +133,7 @@ def test_a_certificate_and_its_key_go_together(tmp_path: Path) -> None:
     file = tmp_path / "file.pem"
     file.touch()
     both = options(tls={"ca": str(file), "certificate": str(file), "key": str(file)}).tls
-    assert both == Tls(ca=file, certificate=file, key=file)
+    assert both == ClientTls(ca=file, certificate=file, key=file)
     for one in ("certificate", "key"):
         assert "certificate and key go together" in refused(tls={one: str(file)})
     assert "no readable file" in refused(tls={"ca": str(tmp_path / "missing.pem")})

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from kazoo.exceptions import SessionClosedRequireSaslError, SystemZookeeperError
 
 from meshbridge import RegistryRejected, RegistryUnavailable
+from meshbridge.client_tls import UnusableTls
 from meshbridge_zookeeper_dubbo import session
 from meshbridge_zookeeper_dubbo.options import Options, Server
 from meshbridge_zookeeper_dubbo.session_client import ForeignProtocolError, TooLargeError
@@ -25,7 +26,6 @@ from meshbridge_zookeeper_dubbo.session_kazoo import (
 )
 from meshbridge_zookeeper_dubbo.session_reasons import OversizedAnswer, explain, protected
 from meshbridge_zookeeper_dubbo.session_sasl import DigestMd5, SaslError
-from meshbridge_zookeeper_dubbo.session_tls import UnusableTlsError
 
 SERVER = Server("zk", 2181)
 
@@ -117,7 +117,7 @@ def certificate_error() -> ssl.SSLCertVerificationError:
         (AuthFailedError(), "check username, password and sasl"),
         (SaslError("no proof"), "no proof; check username and password"),
         (SessionClosedRequireSaslError(), "set username, password and sasl"),
-        (UnusableTlsError("tls ca /a cannot be used"), "tls ca /a cannot be used"),
+        (UnusableTls("tls ca /a cannot be used"), "tls ca /a cannot be used"),
         (certificate_error(), "Hostname mismatch; check that tls has the ca"),
     ],
 )

@@ -9,10 +9,7 @@ import pytest
 
 from meshbridge import Instance, RegisteredService, ServiceId
 from meshbridge.adapter import Unreadable
-from meshbridge_nacos.dubbo import Registrations
-from meshbridge_nacos.parse import Reading
-from meshbridge_nacos.round import Round
-from meshbridge_nacos.steps import (
+from meshbridge.steps import (
     LARGE,
     after_reading,
     at_once,
@@ -21,6 +18,9 @@ from meshbridge_nacos.steps import (
     ordered,
     snapshot,
 )
+from meshbridge_nacos.dubbo import Registrations
+from meshbridge_nacos.parse import Reading
+from meshbridge_nacos.round import Round
 
 T = TypeVar("T")
 

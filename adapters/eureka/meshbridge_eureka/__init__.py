@@ -1,5 +1,6 @@
-"""The adapter for Eureka, Netflix' own and Spring Cloud's: by deltas, and whole now and then."""
+"""The adapter for Eureka, where Spring Cloud's services register."""
 
+from meshbridge_eureka.adapter import Eureka
 from meshbridge_eureka.options import Options
 
-__all__ = ["Options"]
+__all__ = ["Eureka", "Options"]

@@ -1,6 +1,5 @@
 """Each registry trusts its own authorities and shows its own certificate, all in one process."""
 
-import asyncio
 import ssl
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from meshbridge_eureka import Eureka, Options
 from rig.certificates import Authority
 from rig.scripted_eureka import ScriptedEureka
+from rig.waiting import until
 from rig.watching import Watched, watching
 
 pytestmark = pytest.mark.asyncio
@@ -50,10 +50,12 @@ class Papers:
 
 async def fails(watched: Watched) -> str:
     """Return the reason why it cannot be watched."""
-    async with asyncio.timeout(10):
-        while not watched.failures:
-            await asyncio.sleep(0.01)
-    return str(watched.failures[0])
+
+    async def look() -> list[str]:
+        return [str(each) for each in watched.failures]
+
+    failures, _ = await until(look, bool, within=10)
+    return failures[0]
 
 
 async def test_two_registries_have_authorities_and_certificates_of_their_own(
@@ -78,7 +80,7 @@ async def test_a_server_of_another_authority_is_not_asked(tmp_path: Path) -> Non
         async with watching(lambda context: Eureka("shop", options, context)) as watched:
             reason = await fails(watched)
             assert server.url in reason
-            assert "certificate verify failed" in reason.lower()
+            assert "its certificate is not trusted" in reason
             assert server.asked == []
 
 
@@ -88,7 +90,7 @@ async def test_a_server_under_another_name_is_not_asked(tmp_path: Path) -> None:
         server.host = "127.0.0.1"
         options = papers.options(server)
         async with watching(lambda context: Eureka("shop", options, context)) as watched:
-            assert "certificate" in await fails(watched)
+            assert "its certificate is not trusted" in await fails(watched)
             assert server.asked == []
 
 
@@ -97,7 +99,7 @@ async def test_a_bridge_without_a_certificate_is_told_so(tmp_path: Path) -> None
     async with papers.serving(mutual=True) as server:
         options = papers.options(server)
         async with watching(lambda context: Eureka("shop", options, context)) as watched:
-            assert server.url in await fails(watched)
+            assert "ask for a certificate" in await fails(watched)
 
 
 async def test_a_file_that_is_no_certificate_is_named_and_may_be_mended(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import ssl
 import struct
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http import HTTPStatus
 from types import TracebackType
 from typing import Final, Self
@@ -84,7 +85,7 @@ class Exchange:
 
     async def truth(self) -> None:
         """Send the true answer."""
-        body, headers = self.body, dict(self.headers)
+        body, headers = self.body, {"Date": formatdate(usegmt=True), **self.headers}
         if body and self.asked.accepts("gzip"):
             body, headers = gzip.compress(body, 1), {**headers, "Content-Encoding": "gzip"}
         await self.reply(self.status, body, **headers)
@@ -148,6 +149,7 @@ class ScriptedEureka:
     )
     _server: asyncio.Server | None = None
     _encoded: tuple[int, bytes] = (-1, b"")
+    _heard: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def url(self) -> str:
@@ -183,7 +185,7 @@ class ScriptedEureka:
         """Listen, on the same port each time."""
         leave = None if self.tls is None else _LEAVE
         self._server = await asyncio.start_server(
-            self._serve, "127.0.0.1", self.port, ssl=self.tls, ssl_shutdown_timeout=leave
+            self._take, "127.0.0.1", self.port, ssl=self.tls, ssl_shutdown_timeout=leave
         )
 
     async def stop(self) -> None:
@@ -192,7 +194,7 @@ class ScriptedEureka:
             return
         self._server.close()
         tasks = list(self._open)
-        for task, writer in self._open.items():
+        for task, writer in list(self._open.items()):
             writer.transport.abort()
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -211,12 +213,25 @@ class ScriptedEureka:
         """Tell the truth again."""
         self._misbehaviours.clear()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._open[task] = writer
+    async def hears(self, count: int) -> None:
+        """Wait until it was asked so many times more. Raises TimeoutError after 10 s."""
+        wanted = len(self.asked) + count
+        async with asyncio.timeout(10):
+            while len(self.asked) < wanted:
+                self._heard.clear()
+                await self._heard.wait()
+
+    def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A task of our own: asyncio complains when one of its own is cancelled.
         self.connections += 1
-        number, first = self.connections, True
+        task = asyncio.create_task(self._serve(reader, writer, self.connections))
+        self._open[task] = writer
+        task.add_done_callback(self._open.pop)
+
+    async def _serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int
+    ) -> None:
+        first = True
         try:
             while asked := await self._read(reader, number, first=first):
                 first = False
@@ -227,7 +242,6 @@ class ScriptedEureka:
         except OSError:
             pass  # who asked has gone
         finally:
-            del self._open[task]
             writer.close()
 
     async def _read(
@@ -250,6 +264,7 @@ class ScriptedEureka:
             first,
         )
         self.asked.append(asked)
+        self._heard.set()
         return asked
 
     def _exchange(

@@ -30,7 +30,7 @@ class EurekaRegistry:
         """How often anything was done."""
 
     def register(
-        self, app: str, address: str, port: object, *, status: str = "UP", **fields: object
+        self, app: str, address: str, port: object, /, *, status: str = "UP", **fields: object
     ) -> None:
         """Hold an instance, or hold it anew; ``fields`` of the record replace the usual ones."""
         now = int(time.time() * 1000)
@@ -66,7 +66,7 @@ class EurekaRegistry:
         self._leases[_key(app, address, port)] = record
         self._done(record, "ADDED", fields)
 
-    def change(self, app: str, address: str, port: object, **fields: object) -> None:
+    def change(self, app: str, address: str, port: object, /, **fields: object) -> None:
         """Change fields of an instance's record."""
         self._done(self._leases[_key(app, address, port)], "MODIFIED", fields)
 

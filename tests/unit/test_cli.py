@@ -116,6 +116,7 @@ def test_adapters_lists_what_is_installed_with_every_option() -> None:
     headings = [line for line in result.stdout.splitlines() if line[:1].strip()]
     own = f"(built in: meshbridge {version('meshbridge')})"
     assert headings == [
+        f"adapter eureka  {own}",
         f"adapter file  {own}",
         f"adapter nacos  {own}",
         f"adapter zookeeper-dubbo  {own}",
@@ -123,7 +124,7 @@ def test_adapters_lists_what_is_installed_with_every_option() -> None:
         f"outlet xds  {own}",
     ]
     rows = [line.split(maxsplit=1) for line in result.stdout.splitlines() if line[:2] == "  "]
-    assert dict(rows[:1])["path"].startswith("path  required  ")
+    assert next(rest for key, rest in rows if key == "path").startswith("path  required  ")
     assert "secret" in next(rest for key, rest in rows if key == "password")
 
 

@@ -15,7 +15,8 @@ from rig.bed import ISTIO, SOURCES, names, versions
 ROOT = Path(__file__).parents[2]
 SOURCE_ROOTS = (
     "bridge",
-    *("adapters/dubbo", "adapters/file", "adapters/nacos", "adapters/zookeeper-dubbo"),
+    *("adapters/dubbo", "adapters/eureka", "adapters/file", "adapters/nacos"),
+    "adapters/zookeeper-dubbo",
     *("mcp", "xds"),
 )
 

@@ -1,0 +1,60 @@
+"""Watches what is registered in a Eureka cluster."""
+
+from datetime import timedelta
+from functools import partial
+from typing import ClassVar, Never
+
+from pydantic import BaseModel
+
+from meshbridge import Context, Emit
+from meshbridge.client_tls import make_context
+from meshbridge.settings.client_tls import ClientTls
+from meshbridge_eureka.options import Options as EurekaOptions
+from meshbridge_eureka.over_http import OverHttp
+from meshbridge_eureka.reading import SCOPE, Reading
+from meshbridge_eureka.servers import Servers
+
+REFILL = timedelta(seconds=75)
+"""Clients learn when they renew, every 30 s, that a server has forgotten them, and register again;
+its response cache may take 30 s to show it."""
+
+
+class Eureka:
+    """A Eureka cluster. Its one scope is ``applications``.
+
+    One of its servers is asked at a time; when none answers as it should, ``watch`` raises and is
+    called again by the supervisor. What another server tells is listed with ``after_gap``: it may
+    know less.
+    """
+
+    Options: ClassVar[type[BaseModel]] = EurekaOptions
+    settle = REFILL
+    scopes = (SCOPE,)
+
+    def __init__(self, name: str, options: BaseModel, context: Context) -> None:
+        if not isinstance(options, EurekaOptions):
+            raise TypeError(f"{name}: needs eureka options, got {type(options).__name__}")
+        self._options = options
+        self._context = context
+        self._listed = False
+        self._servers = Servers(options.servers, options.zone)
+        tls = options.tls
+        self._over_http = OverHttp(
+            options.username,
+            options.password.reveal(),
+            partial(make_context, tls) if isinstance(tls, ClientTls) else None,
+        )
+
+    async def watch(self, emit: Emit) -> Never:
+        """Tell what the cluster holds until cancelled.
+
+        Raises RegistryRejected or RegistryUnavailable.
+        """
+        async with self._over_http.open() as http:
+            reading = Reading(
+                self._options, self._servers, http, self._context, emit, again=self._listed
+            )
+            try:
+                await reading.run()
+            finally:
+                self._listed = reading.listed

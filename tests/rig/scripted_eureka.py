@@ -1,0 +1,300 @@
+"""A Eureka for faults that a real one cannot be made to show; no Java, no waiting.
+
+It speaks HTTP over sockets of its own, so that an answer may break off, never end or be no HTTP.
+What it says while nothing is wrong it says as a real server does: see
+:mod:`rig.scripted_eureka_registry`. Faults are in :mod:`rig.scripted_eureka_faults`.
+"""
+
+import asyncio
+import base64
+import gzip
+import json
+import socket
+import ssl
+import struct
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from types import TracebackType
+from typing import Final, Self
+from urllib.parse import parse_qs, urlsplit
+
+from rig.ports import free_port
+from rig.scripted_eureka_registry import EurekaRegistry, delta, everything
+
+FULL: Final = "/apps"
+DELTA: Final = "/apps/delta"
+JSON: Final = "application/json"
+_LEAVE: Final = 0.2
+"""Seconds in which who speaks TLS may take its leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request."""
+
+    method: str
+    path: str
+    """Below the base path, without a slash at its end."""
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    connection: int
+    """Which connection it came over, counted from 1."""
+    first: bool
+    """Whether it is the first one of its connection."""
+
+    def accepts(self, coding: str) -> bool:
+        """Whether an answer may be in that content coding."""
+        return coding in self.headers.get("accept-encoding", "")
+
+
+@dataclass
+class Exchange:
+    """A request, the true answer to it, and the way back."""
+
+    asked: Asked
+    status: int
+    body: bytes
+    """Of the true answer, not compressed."""
+    headers: dict[str, str]
+    """Of the true answer."""
+    _reader: asyncio.StreamReader
+    _writer: asyncio.StreamWriter
+    _count: Callable[[int], None]
+    over: bool = False
+    """Whether the connection is to be closed after it."""
+
+    async def send(self, data: bytes) -> None:
+        """Send anything. Raises OSError when nobody takes it."""
+        self._count(len(data))
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def head(self, status: int, **headers: str) -> None:
+        """Send a status line and headers; ``_`` in a name is a hyphen."""
+        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        await self.send("\r\n".join([*lines, "", ""]).encode())
+
+    async def reply(self, status: int, body: bytes, content: str = JSON, **headers: str) -> None:
+        """Send a whole answer."""
+        await self.head(status, content_type=content, content_length=str(len(body)), **headers)
+        await self.send(body)
+
+    async def truth(self) -> None:
+        """Send the true answer."""
+        body, headers = self.body, dict(self.headers)
+        if body and self.asked.accepts("gzip"):
+            body, headers = gzip.compress(body, 1), {**headers, "Content-Encoding": "gzip"}
+        await self.reply(self.status, body, **headers)
+
+    async def left(self) -> None:
+        """Wait until the other side has hung up."""
+        self.over = True
+        while await self._reader.read(1024):
+            pass
+
+    def reset(self) -> None:
+        """Break the connection off; what was sent last may never arrive."""
+        self.over = True
+        opened: socket.socket = self._writer.get_extra_info("socket")
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._writer.transport.abort()
+
+
+Fault = Callable[[Exchange], Awaitable[None]]
+"""Answers a request in another way than with the truth."""
+
+
+@dataclass
+class _Misbehaviour:
+    fault: Fault
+    paths: tuple[str, ...]
+    times: float
+
+    def hits(self, path: str) -> bool:
+        return self.times > 0 and path in self.paths
+
+
+@dataclass
+class ScriptedEureka:
+    """One server of a Eureka; it keeps what it holds while it is stopped."""
+
+    tls: ssl.SSLContext | None = None
+    """With it, the server speaks nothing else."""
+    path: str = "/eureka"
+    """Where its interface is."""
+    host: str = "127.0.0.1"
+    """What its URL calls it; it listens on loopback."""
+    registry: EurekaRegistry = field(default_factory=EurekaRegistry)
+    """What it holds."""
+    regions: dict[str, EurekaRegistry] = field(default_factory=dict[str, EurekaRegistry])
+    """What it knows of other regions, for who asks for them."""
+    credentials: tuple[str, str] | None = None
+    """Name and password without which it answers 401."""
+    etags: bool = False
+    """Whether it tells one, and answers 304 to who has it. A real server does not."""
+    asked: list[Asked] = field(default_factory=list[Asked])
+    """Every request."""
+    connections: int = 0
+    """How many there have been."""
+    sent: int = 0
+    """Bytes that it has handed to the system."""
+    port: int = field(default_factory=free_port)
+    _misbehaviours: list[_Misbehaviour] = field(default_factory=list[_Misbehaviour])
+    _open: dict[asyncio.Task[None], asyncio.StreamWriter] = field(
+        default_factory=dict["asyncio.Task[None]", asyncio.StreamWriter]
+    )
+    _server: asyncio.Server | None = None
+    _encoded: tuple[int, bytes] = (-1, b"")
+
+    @property
+    def url(self) -> str:
+        """Where its interface is."""
+        scheme = "http" if self.tls is None else "https"
+        return f"{scheme}://{self.host}:{self.port}{self.path}"
+
+    @property
+    def open(self) -> int:
+        """How many connections there are."""
+        return len(self._open)
+
+    @property
+    def paths(self) -> list[str]:
+        """The path of each request."""
+        return [each.path for each in self.asked]
+
+    async def __aenter__(self) -> Self:
+        """Listen."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        await self.stop()
+
+    async def start(self) -> None:
+        """Listen, on the same port each time."""
+        leave = None if self.tls is None else _LEAVE
+        self._server = await asyncio.start_server(
+            self._serve, "127.0.0.1", self.port, ssl=self.tls, ssl_shutdown_timeout=leave
+        )
+
+    async def stop(self) -> None:
+        """Break every connection."""
+        if self._server is None:
+            return
+        self._server.close()
+        tasks = list(self._open)
+        for task, writer in self._open.items():
+            writer.transport.abort()
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._server.wait_closed()
+        self._server = None
+
+    def misbehave(self, fault: Fault, *paths: str, times: float = float("inf")) -> None:
+        """Answer so from now on, instead of as before; by default whatever is asked."""
+        self._misbehaviours = [_Misbehaviour(fault, paths or (FULL, DELTA), times)]
+
+    def also(self, fault: Fault, *paths: str, times: float = float("inf")) -> None:
+        """Answer so where what was said before says nothing."""
+        self._misbehaviours.append(_Misbehaviour(fault, paths, times))
+
+    def behave(self) -> None:
+        """Tell the truth again."""
+        self._misbehaviours.clear()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._open[task] = writer
+        self.connections += 1
+        number, first = self.connections, True
+        try:
+            while asked := await self._read(reader, number, first=first):
+                first = False
+                exchange = self._exchange(asked, reader, writer)
+                await self._answer(exchange)
+                if exchange.over or asked.headers.get("connection") == "close":
+                    break
+        except OSError:
+            pass  # who asked has gone
+        finally:
+            del self._open[task]
+            writer.close()
+
+    async def _read(
+        self, reader: asyncio.StreamReader, connection: int, *, first: bool
+    ) -> Asked | None:
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+        except asyncio.IncompleteReadError:
+            return None
+        request, *lines = head.decode("latin-1").split("\r\n")
+        method, target, _ = request.split(" ")
+        url = urlsplit(target)
+        pairs = [line.split(":", 1) for line in lines if line]
+        asked = Asked(
+            method,
+            url.path.removeprefix(self.path).rstrip("/"),
+            {name: values[-1] for name, values in parse_qs(url.query).items()},
+            {name.lower(): value.strip() for name, value in pairs},
+            connection,
+            first,
+        )
+        self.asked.append(asked)
+        return asked
+
+    def _exchange(
+        self, asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> Exchange:
+        status, body, headers = self._truth(asked)
+        return Exchange(asked, status, body, headers, reader, writer, self._sent)
+
+    def _sent(self, size: int) -> None:
+        self.sent += size
+
+    def _truth(self, asked: Asked) -> tuple[int, bytes, dict[str, str]]:
+        """Return status, body and headers of the true answer."""
+        if self.credentials is not None and asked.headers.get("authorization") != _basic(
+            *self.credentials
+        ):
+            return 401, b"", {"WWW-Authenticate": 'Basic realm="Realm"'}
+        if asked.path not in {FULL, DELTA} or asked.method != "GET":
+            return 404, b"", {}
+        body = self._body(asked)
+        if not self.etags:
+            return 200, body, {}
+        tag = f'"{hash(body):x}"'
+        same = asked.headers.get("if-none-match") == tag
+        return (304, b"", {"ETag": tag}) if same else (200, body, {"ETag": tag})
+
+    def _body(self, asked: Asked) -> bytes:
+        names = asked.query.get("regions", "").split(",")
+        every = [self.registry, *(self.regions[name] for name in names if name in self.regions)]
+        if asked.path == DELTA:
+            return json.dumps(delta(every)).encode()
+        if len(every) > 1:
+            return json.dumps(everything(every)).encode()
+        if self._encoded[0] != self.registry.changes:
+            self._encoded = self.registry.changes, json.dumps(everything(every)).encode()
+        return self._encoded[1]
+
+    async def _answer(self, exchange: Exchange) -> None:
+        for each in self._misbehaviours:
+            if each.hits(exchange.asked.path):
+                each.times -= 1
+                await each.fault(exchange)
+                return
+        await exchange.truth()
+
+
+def _basic(username: str, password: str) -> str:
+    return f"Basic {base64.b64encode(f'{username}:{password}'.encode()).decode()}"

@@ -17,6 +17,7 @@ from typing import Final
 import aiohttp
 
 from meshbridge import RegistryRejected, RegistryUnavailable
+from meshbridge.http_faults import words
 from meshbridge_eureka.options import Server
 
 CONNECT: Final = 5.0
@@ -96,7 +97,7 @@ class Http:
         except (RefusedError, RegistryRejected) as error:
             raise type(error)(f"{server}: {error}") from None
         except (aiohttp.ClientError, OSError, zlib.error) as error:
-            raise RegistryUnavailable(f"{server}: {reason(error)}") from None
+            raise RegistryUnavailable(f"{server}: {reason(error, server)}") from None
 
     async def _get(self, url: str, query: Mapping[str, str], etag: str) -> Answer | None:
         headers = {"If-None-Match": etag} if etag else {}
@@ -171,6 +172,19 @@ def _time(date: str | None) -> int | None:
         return None
 
 
+def reason(error: Exception, server: Server) -> str:
+    """Return what went wrong, in no words of the server's."""
+    match error:
+        case TimeoutError():
+            return _patience(error)
+        case aiohttp.ClientConnectorError():
+            return words(error)
+        case aiohttp.ServerDisconnectedError() if server.scheme == "https":
+            return "it hung up unanswered; does it ask for a certificate? then mend tls"
+        case _:
+            return _broken(error)
+
+
 def _patience(error: TimeoutError) -> str:
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return f"no connection within {CONNECT:g} s"
@@ -179,11 +193,8 @@ def _patience(error: TimeoutError) -> str:
     return f"no whole answer within {TOTAL:g} s"
 
 
-def reason(error: Exception) -> str:
-    """Return what went wrong, in no words of the server's."""
+def _broken(error: Exception) -> str:
     match error:
-        case TimeoutError():
-            return _patience(error)
         case aiohttp.ClientResponseError():
             return "its answer is not HTTP"
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError():

@@ -19,6 +19,9 @@ PATIENCE = aiohttp.ClientTimeout(total=10)
 EVICTION = 1.0
 """Seconds between its looks for leases that have ended; 60 where nobody says otherwise."""
 
+OWN = {"@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn"}
+"""Where an instance says it runs that names no cloud."""
+
 VERSION = re.compile(r"^PEER VERSION (\d.*)$", re.MULTILINE)
 
 
@@ -123,10 +126,25 @@ class Eureka(Server):
         lease: int = 90,
         vip: str = "",
         secure_port: int = 0,
+        plain: bool = True,
+        availability_zone: str = "",
     ) -> None:
         """Register an instance, or again; ``lease`` is the seconds it lasts without a renewal.
 
         Once it was renewed, Eureka keeps it for twice as long.
+
+        Args:
+            app: Its application; Eureka knows it in capitals.
+            address: Its host and its address.
+            port: Its plain port.
+            status: What it says of itself.
+            metadata: What else it says of itself.
+            lease: See above.
+            vip: The names by which callers ask for it, with commas between them; the
+                application's if empty.
+            secure_port: Its port with TLS; 0 for none.
+            plain: Whether its plain port is one that is served.
+            availability_zone: Of the cloud that it says it runs in; empty for none.
         """
         instance = {
             "instanceId": _id(app, address, port),
@@ -134,14 +152,11 @@ class Eureka(Server):
             "hostName": address,
             "ipAddr": address,
             "status": status,
-            "port": {"$": port, "@enabled": "true"},
+            "port": {"$": port, "@enabled": str(plain).lower()},
             "securePort": {"$": secure_port or 443, "@enabled": str(secure_port > 0).lower()},
             "vipAddress": vip or app.lower(),
             "secureVipAddress": vip or app.lower(),
-            "dataCenterInfo": {
-                "@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo",
-                "name": "MyOwn",
-            },
+            "dataCenterInfo": _amazon(availability_zone) if availability_zone else OWN,
             "leaseInfo": {"renewalIntervalInSecs": 30, "durationInSecs": lease},
             "metadata": dict(metadata or {}),
         }
@@ -170,6 +185,13 @@ class Eureka(Server):
     async def deregister(self, app: str, address: str, port: int) -> None:
         """Take the instance back, as one that ends in order does."""
         await self._order("DELETE", _path(app, address, port))
+
+    def evicted(self, app: str, address: str, port: int) -> int:
+        """Return how often it has evicted the instance since its last start, by its log.
+
+        What it lists says so only when its cache does.
+        """
+        return self.log.count(f"expired lease for {app.upper()}/{_id(app, address, port)}\n")
 
     async def applications(self) -> dict[str, list[Listed]]:
         """Return all instances, by application."""
@@ -213,6 +235,15 @@ class Eureka(Server):
 def _by_application(text: str) -> dict[str, list[Listed]]:
     answer = json.loads(text)
     return {each["name"]: each["instance"] for each in answer["applications"]["application"]}
+
+
+def _amazon(zone: str) -> Mapping[str, object]:
+    metadata = {"availability-zone": zone, "instance-id": "i-1", "local-ipv4": "10.1.0.9"}
+    return {
+        "@class": "com.netflix.appinfo.AmazonInfo",
+        "name": "Amazon",
+        "metadata": metadata,
+    }
 
 
 def _id(app: str, address: str, port: int) -> str:

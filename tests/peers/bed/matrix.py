@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from google.protobuf.json_format import MessageToDict
 from robustness.bed import Bed, replace
@@ -51,6 +51,9 @@ Services = Mapping[str, Sequence[Instance]]
 class Registry(Protocol):
     """What a test asks of a registry."""
 
+    weighs: ClassVar[bool]
+    """Whether its instances have weights."""
+
     options: Mapping[str, object]
     """How a bridge is told of it; its guard lets everything go at once."""
 
@@ -79,6 +82,8 @@ class Registry(Protocol):
 @dataclass
 class FileRegistry:
     """A file, in the reverse order each time it is written."""
+
+    weighs: ClassVar[bool] = True
 
     path: Path
     options: Mapping[str, object]
@@ -129,6 +134,8 @@ async def file(directory: Path) -> AsyncGenerator[FileRegistry]:
 @dataclass
 class NacosRegistry:
     """A group of a real Nacos, filled by applications over gRPC; the bridge comes by a proxy."""
+
+    weighs: ClassVar[bool] = True
 
     server: Nacos
     way: FaultProxy

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from peers.bed.matrix import Instance, Services
 from peers.conftest import unavailable
@@ -22,6 +23,8 @@ SCHEMES = {"": "rest"}
 @dataclass
 class ZooKeeperRegistry:
     """A real ZooKeeper, filled by one application; the bridge comes by a proxy."""
+
+    weighs: ClassVar[bool] = True
 
     session: Session
     way: FaultProxy

@@ -83,13 +83,14 @@ async def test_every_field_arrives_as_it_was_registered(source: Source, tmp_path
 
         http = {"number": 80, "protocol": "HTTP", "name": "http-80"}
         grpc = {"number": 50051, "protocol": "GRPC", "name": "grpc-50051"}
+        weight = 200 if it.registry.weighs else 100
         common = {"hosts": [it.host("orders")], "location": "MESH_INTERNAL", "resolution": "STATIC"}
         of_v1 = {
             "address": "10.1.0.1",
             "ports": {"http-80": 8081},
             "labels": {**it.registry.labels(V1), NAMED: "orders"},
             "locality": "cn/h/a",
-            "weight": 200,
+            "weight": weight,
         }
         of_v2 = {
             "address": "10.1.0.2",
@@ -118,7 +119,7 @@ async def test_every_field_arrives_as_it_was_registered(source: Source, tmp_path
         assert ipaddress.ip_address(address) in ipaddress.ip_network("240.0.0.0/4")
 
         assert await _endpoints(it, "orders") == [
-            ("10.1.0.1", "http-80", 8081, 200, "cn/h/a", "v1"),
+            ("10.1.0.1", "http-80", 8081, weight, "cn/h/a", "v1"),
             ("10.1.0.2", "grpc-50051", 50052, 100, "", "v2"),
         ]
         assert await _endpoints(it, "pay") == [("10.1.0.3", "dubbo-20880", 20881, 100, "", "")]

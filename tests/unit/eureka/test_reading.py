@@ -312,6 +312,29 @@ def test_regions_are_asked_for_and_read() -> None:
     play(scenario, server, regions=["east", "west"])
 
 
+def test_instances_whose_lease_is_long_over_are_logged_once_and_degraded() -> None:
+    server = filled()
+    long_ago = 1_700_000_000_000
+
+    def lease(renewed: int) -> dict[str, int]:
+        return {"durationInSecs": 90, "renewalIntervalInSecs": 30, "lastRenewalTimestamp": renewed}
+
+    server.registry.change("orders", "10.0.0.1", 80, leaseInfo=lease(long_ago))
+
+    async def scenario(reader: Reader) -> None:
+        listing = reader.said[0]
+        assert isinstance(listing, Listing)
+        health = [each.health.value for each in listing.services[0].instances]
+        assert health == ["degraded", "healthy", "healthy"]
+        await reader.polls(20)
+        assert reader.events("warning") == ["may hold dead instances"]
+        server.registry.cancel("orders", "10.0.0.1", 80)
+        await reader.polls(2)
+        assert reader.events("info") == ["holds no instance any more whose lease is over"]
+
+    play(scenario, server, **{"full-interval": "10s"})
+
+
 def test_what_cannot_be_read_is_reported_before_it_is_named() -> None:
     server = filled()
     server.registry.change("orders", "10.0.0.1", 80, securePort={"$": "many", "@enabled": "true"})

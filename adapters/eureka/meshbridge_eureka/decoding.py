@@ -18,7 +18,7 @@ _MANY: Final = frozenset("[{")
 """What a list begins with: XStream's JSON writes a list of one as that one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, to be made quickly; nobody changes it
 class Listed:
     """An instance, or what stands in place of one."""
 

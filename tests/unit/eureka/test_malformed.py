@@ -181,10 +181,30 @@ def test_damage_to_bytes_is_read_or_refused(data: st.DataObject) -> None:
         assert {made.service for made in view.services()} == before
 
 
-@pytest.mark.parametrize("levels", [5_000, 500_000])
-def test_what_is_nested_too_deep_is_refused(levels: int) -> None:
-    """Where it ends cannot be found, so the rest cannot be read."""
-    body = body_of({"name": "ORDERS", "instance": [GOOD | {"metadata": {"a": None}}]})
-    nested = body.replace(b"null", b"[" * levels + b"]" * levels)
-    with pytest.raises(BadData, match=r"nested too deep|longer than"):
-        full(View(), nested)
+@pytest.mark.parametrize(
+    ("spoilt", "reason"),
+    [
+        (b"[" * 5_000 + b"]" * 5_000, "nested too deep"),
+        (b"[" * 500_000 + b"]" * 500_000, "nested too deep"),
+        (b'"' + b"x" * 2_000_000 + b'"', "longer than"),
+        (b'{"a": [' + b'"b}\\"]", ' * 100_000 + b"0]}", "longer than"),
+    ],
+    ids=["deep", "very deep", "long", "long and rich"],
+)
+def test_a_record_too_large_to_decode_spoils_itself_only(spoilt: bytes, reason: str) -> None:
+    """Who it is stands at its begin, so that what was known of it is kept."""
+    odd = record("odd", metadata={"a": None})
+    body = body_of({"name": "ORDERS", "instance": [odd, GOOD]}, hashcode="UP_2_")
+    view = View()
+    full(view, body)
+    news = full(view, body.replace(b"null", spoilt))
+    (orders,) = news.services
+    assert [each.id for each in orders.instances] == ["good"]
+    assert news.unreadable == {orders.id: ((orders.id, "odd"),)}
+    assert reason in news.faults[0].reason
+    assert full(view, body.replace(b"null", spoilt)) == News()
+
+
+def test_what_is_too_large_elsewhere_is_refused() -> None:
+    with pytest.raises(BadData, match="longer than"):
+        full(View(), body_of({"name": "x" * 2_000_000}))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.eureka.simulated_eureka import CACHE_EVERY, DURATION, Lease, SimulatedEureka
@@ -13,8 +14,10 @@ from meshbridge_eureka.parse import LATE
 from meshbridge_eureka.telling import listing, updates
 from meshbridge_eureka.view import View
 
+pytestmark = pytest.mark.slow
+
 INTERVAL, FULL_INTERVAL = 5, 250
-HISTORIES = 750
+HISTORIES = 700
 """Of each of the three kinds."""
 STATUSES = ("UP", "UP", "DOWN", "STARTING")
 OVERRIDES = ("OUT_OF_SERVICE", "UNKNOWN", "UP")

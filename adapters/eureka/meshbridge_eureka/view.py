@@ -181,10 +181,10 @@ class View:
             return before is None and entry.action == _DELETED
         if entry.action == _DELETED:
             self._hold(before, None)
-        elif entry.action in _ACTIONS:
-            self._hold(before, entry)
-        else:
+        elif entry.action not in _ACTIONS:
             return False
+        elif entry is not before:
+            self._hold(before, entry)
         return entry.identified
 
     def _hold(self, before: Entry | None, entry: Entry | None) -> None:

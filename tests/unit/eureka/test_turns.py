@@ -1,10 +1,8 @@
-"""A large registry is read in small steps, and a change in it costs next to nothing.
+"""A large registry is read in small steps, and a change in it is none.
 
-How long it takes depends on the machine, so this looks at shares.
+How long they take is measured in benchmarks/eureka.py.
 """
 
-import gc
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -15,8 +13,8 @@ from meshbridge_eureka.services import News
 from meshbridge_eureka.view import View
 
 APPLICATIONS, EACH = 1_000, 10
-SHARE = 0.1
-"""Of all work on ten thousand instances, that one step may take: 20 ms where all takes 200."""
+OFTEN = 100
+"""Turns that others get at least: a step of a hundred instances takes 2 ms."""
 
 
 def instances(name: str, number: int, renewed: int = NOW, **changed: object) -> Iterator[Record]:
@@ -51,53 +49,39 @@ def body(applications: int, each: int, renewed: int = NOW) -> bytes:
     )
 
 
-def timed(steps: Steps[News]) -> tuple[News, float, float]:
-    """Return what came of it, and the CPU seconds of all steps and of the longest one."""
-    turns: list[float] = []
-
-    def timing() -> Steps[News]:
-        while True:
-            begun = time.thread_time()
-            try:
-                next(steps)
-            except StopIteration as end:
-                made: News = end.value
-                return made
-            finally:
-                turns.append(time.thread_time() - begun)
-            yield
-
-    gc.collect()
-    gc.disable()
-    try:
-        news = at_once(timing())
-    finally:
-        gc.enable()
-    return news, sum(turns), max(turns)
+def counted(steps: Steps[News]) -> tuple[News, int]:
+    """Return what came of it, and how often others got their turn."""
+    turns = 0
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            made: News = end.value
+            return made, turns
+        turns += 1
 
 
 @pytest.mark.parametrize(("applications", "each"), [(APPLICATIONS, EACH), (1, APPLICATIONS * EACH)])
 def test_ten_thousand_instances_leave_others_their_turns(applications: int, each: int) -> None:
     view = View()
-    news, first, longest = timed(view.full(body(applications, each), NOW))
+    news, turns = counted(view.full(body(applications, each), NOW))
     assert len(news.services) == applications
-    assert longest < SHARE * first, (longest, first)
-    news, again, longest_again = timed(view.full(body(applications, each, NOW + 30_000), NOW))
+    assert turns >= OFTEN
+    news, turns = counted(view.full(body(applications, each, NOW + 30_000), NOW))
     assert news == News()
-    assert again < first
-    assert longest_again < SHARE * first, (longest_again, first)
+    assert turns >= OFTEN
 
 
-def test_one_change_among_ten_thousand_instances_costs_next_to_nothing() -> None:
+def test_one_change_among_ten_thousand_instances_is_one_step() -> None:
     view = View()
-    _, whole, _ = timed(view.full(body(APPLICATIONS, EACH), NOW))
+    at_once(view.full(body(APPLICATIONS, EACH), NOW))
     changes = list(instances("service-7", 1, status="DOWN", lastUpdatedTimestamp=NOW + 1))
     application: Record = {"name": "SERVICE-7", "instance": changes}
     delta = body_of(application, hashcode=f"DOWN_1_UP_{APPLICATIONS * EACH - 1}_")
-    news, one, _ = timed(view.delta(delta, NOW))
+    news, turns = counted(view.delta(delta, NOW))
     assert news.agrees
     assert len(news.services) == 1
-    assert one < whole / 50, (one, whole)
+    assert turns == 0
 
 
 @pytest.mark.asyncio

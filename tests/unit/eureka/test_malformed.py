@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -184,8 +185,9 @@ def test_damage_to_bytes_is_read_or_refused(data: st.DataObject) -> None:
 @pytest.mark.parametrize(
     ("spoilt", "reason"),
     [
-        (b"[" * 5_000 + b"]" * 5_000, "nested too deep"),
-        (b"[" * 500_000 + b"]" * 500_000, "nested too deep"),
+        # How deep a decoder goes differs from one Python to the next.
+        (b"[" * 5_000 + b"]" * 5_000, "nested too deep|has a list under 'a'"),
+        (b"[" * 500_000 + b"]" * 500_000, "nested too deep|longer than"),
         (b'"' + b"x" * 2_000_000 + b'"', "longer than"),
         (b'{"a": [' + b'"b}\\"]", ' * 100_000 + b"0]}", "longer than"),
     ],
@@ -201,7 +203,7 @@ def test_a_record_too_large_to_decode_spoils_itself_only(spoilt: bytes, reason: 
     (orders,) = news.services
     assert [each.id for each in orders.instances] == ["good"]
     assert news.unreadable == {orders.id: ((orders.id, "odd"),)}
-    assert reason in news.faults[0].reason
+    assert re.search(reason, news.faults[0].reason)
     assert full(view, body.replace(b"null", spoilt)) == News()
 
 

@@ -16,7 +16,7 @@ from meshbridge_eureka.services import Key, Made, News, Services
 SLICE: Final = 100
 """Instances that are read before others get a turn: about 2 ms."""
 MOST_INSTANCES: Final = 200_000
-MOST_APPLICATIONS: Final = 10_000
+MOST_APPLICATIONS: Final = 100_000
 """In a registry, and just as many names of services."""
 
 _DELETED: Final = "DELETED"

@@ -57,6 +57,14 @@ async def half(exchange: Exchange) -> None:
     exchange.over = True
 
 
+async def says_nothing_has_changed(exchange: Exchange) -> None:
+    """Answer 304 to whoever says what is known, as a cache does that never looks again."""
+    if "if-none-match" in exchange.asked.headers:
+        await exchange.reply(304, b"")
+    else:
+        await exchange.truth()
+
+
 async def half_in_chunks(exchange: Exchange) -> None:
     """Send half of the true answer in chunks, none of them the last, and close."""
     await exchange.head(200, content_type="application/json", transfer_encoding="chunked")

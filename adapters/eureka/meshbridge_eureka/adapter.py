@@ -11,7 +11,7 @@ from meshbridge.client_tls import make_context
 from meshbridge.settings.client_tls import ClientTls
 from meshbridge_eureka.options import Options as EurekaOptions
 from meshbridge_eureka.over_http import OverHttp
-from meshbridge_eureka.reading import SCOPE, Reading
+from meshbridge_eureka.reading import SCOPE, Past, Reading
 from meshbridge_eureka.servers import Servers
 
 REFILL = timedelta(seconds=75)
@@ -36,7 +36,7 @@ class Eureka:
             raise TypeError(f"{name}: needs eureka options, got {type(options).__name__}")
         self._options = options
         self._context = context
-        self._listed = False
+        self._past = Past()
         self._servers = Servers(options.servers, options.zone)
         tls = options.tls
         self._over_http = OverHttp(
@@ -51,10 +51,5 @@ class Eureka:
         Raises RegistryRejected or RegistryUnavailable.
         """
         async with self._over_http.open() as http:
-            reading = Reading(
-                self._options, self._servers, http, self._context, emit, again=self._listed
-            )
-            try:
-                await reading.run()
-            finally:
-                self._listed = reading.listed
+            await Reading(self._options, self._servers, http, self._context, emit, self._past).run()
+        raise AssertionError("it is read until that fails")

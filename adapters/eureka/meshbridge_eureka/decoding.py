@@ -64,6 +64,7 @@ class Answer:
         if begin != "{":
             raise BadData(
                 f"it is no JSON object: it begins with {shown(begin) if begin else 'nothing'}"
+                + (", as a web page of a proxy or a login does" if begin == "<" else "")
             )
         for key in text.members():
             if key == "applications" and text.peek() == "{":
@@ -71,6 +72,8 @@ class Answer:
                 yield from self._applications()
             else:
                 text.value()
+                if text.turn():
+                    yield None
         text.end()
         if not told:
             raise BadData("it says nothing of applications")
@@ -88,6 +91,8 @@ class Answer:
             held = text.value()
             if key == "apps__hashcode":
                 self.hashcode = held if isinstance(held, str) else None
+            if text.turn():
+                yield None
         if not listed and self.hashcode is None:
             raise BadData("it has neither a list of applications nor a hash code")
 
@@ -114,6 +119,8 @@ class Answer:
                 reason = f"its list of instances is {shown(held)}"
             elif key == "name" and isinstance(held, str):
                 name = held
+            if text.turn():
+                yield None
         yield Closed(position, name, reason)
 
 

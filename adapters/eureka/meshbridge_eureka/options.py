@@ -23,7 +23,7 @@ from meshbridge.settings.client_tls import ClientTls
 _PORTS: Final = {"http": 80, "https": 443}
 _HIGHEST_PORT: Final = 65535
 _URL: Final = re.compile(
-    r"(https?)://(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/?#@,\s]+))(?::([0-9]{1,5}))?(/[^?#@,\s]*)?",
+    r"(https?)://(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/?#@,\\\s]+))(?::([0-9]{1,5}))?(/[^?#@,\s]*)?",
     re.ASCII | re.IGNORECASE,
 )
 _EXAMPLE: Final = "http://127.0.0.1:8761/eureka"

@@ -9,8 +9,8 @@ import ssl
 import zlib
 from base64 import b64encode
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -33,12 +33,15 @@ _PIECE: Final = 256 * 1024
 _ANY_FORMAT: Final = 32 + zlib.MAX_WBITS
 """zlib's word for: gzip or zlib, whichever the header tells."""
 _OK, _UNCHANGED = 200, 304
-_UNKNOWN_USER, _CLOSED, _NOT_FOUND = 401, 403, 404
 _REDIRECTS = range(300, 400)
 
 
 class RefusedError(RegistryUnavailable):
     """The server answered something else than what it was asked for; it may answer the rest."""
+
+
+class NotOfferedError(RefusedError):
+    """The server does not know such a question, or does not let us ask it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class OverHttp:
     """How servers are reached."""
 
     username: str = ""
-    password: str = ""
+    password: str = field(default="", repr=False)
     tls: Callable[[], ssl.SSLContext] | None = None
     """The system's authorities are asked without it."""
 
@@ -72,6 +75,7 @@ class OverHttp:
             headers["Authorization"] = f"Basic {user}"
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=tls),
+            cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=TOTAL, sock_connect=CONNECT, sock_read=SILENCE),
             auto_decompress=False,  # it would inflate as much as a server wants
             headers=headers,
@@ -96,7 +100,7 @@ class Http:
             return await self._get(f"{server.url}{path}", query, etag)
         except (RefusedError, RegistryRejected) as error:
             raise type(error)(f"{server}: {error}") from None
-        except (aiohttp.ClientError, OSError, zlib.error) as error:
+        except (aiohttp.ClientError, OSError, zlib.error, UnicodeError) as error:
             raise RegistryUnavailable(f"{server}: {reason(error, server)}") from None
 
     async def _get(self, url: str, query: Mapping[str, str], etag: str) -> Answer | None:
@@ -108,7 +112,8 @@ class Http:
                 return None
             if answer.status != _OK:
                 raise refusal(answer.status)
-            body = await whole(inflated(answer), LARGEST_ANSWER)
+            async with aclosing(inflated(answer)) as parts:
+                body = await whole(parts, LARGEST_ANSWER)
             return Answer(body, answer.headers.get("ETag", ""), _time(answer.headers.get("Date")))
 
 
@@ -117,19 +122,20 @@ def refusal(status: int) -> RefusedError | RegistryRejected:
     match status:
         case 401:
             return RegistryRejected(
-                "it does not know the user (HTTP 401); mend username and password"
+                "it wants to know a user, and does not know this one (HTTP 401);"
+                " mend username and password"
             )
         case 403:
-            return RefusedError(
+            return NotOfferedError(
                 "it is closed (HTTP 403): it was just started and got nothing from its peers yet,"
                 " or the user may not read it"
             )
         case 404:
-            return RefusedError(
+            return NotOfferedError(
                 "it has no such path (HTTP 404); is that of the URL right? /eureka, or /eureka/v2"
             )
         case _ if status in _REDIRECTS:
-            return RefusedError(
+            return NotOfferedError(
                 f"it sends us elsewhere (HTTP {status}), where we do not go;"
                 " configure the URL of Eureka itself"
             )
@@ -146,6 +152,8 @@ async def inflated(answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
         return
     inflate = zlib.decompressobj(_ANY_FORMAT)
     async for part in parts:
+        if inflate.eof:  # zlib would keep, and copy, whatever follows
+            raise RefusedError("something follows the end of its compressed answer")
         left = part
         while left:
             yield inflate.decompress(left, _PIECE)
@@ -169,7 +177,7 @@ async def whole(parts: AsyncIterable[bytes], largest: int) -> bytes:
 def _time(date: str | None) -> int | None:
     try:
         return int(parsedate_to_datetime(date).timestamp() * 1000) if date else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
@@ -202,6 +210,8 @@ def _broken(error: Exception) -> str:
             return "it broke off its answer"
         case zlib.error():
             return "its answer is compressed in a way that cannot be read"
+        case UnicodeError():
+            return "its name is none that DNS could know"
         case OSError() | aiohttp.InvalidURL():
             return str(error)
         case _:

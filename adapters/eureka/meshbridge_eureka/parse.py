@@ -1,7 +1,6 @@
 """Turns what Eureka says about an instance into the core's words, record by record; pure."""
 
 import re
-import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, Literal, cast
@@ -47,7 +46,13 @@ _LEASE_KEYS: Final = {
 }
 _SECRET: Final = "user.password"  # noqa: S105 - where it stands
 """Metadata by which Spring Boot Admin logs in to an instance: nobody else's business."""
-_IP: Final = re.compile(r"[0-9A-Fa-f.:]*[.:][0-9A-Fa-f.:]*(%\w+)?", re.ASCII)
+_IP: Final = re.compile(
+    r"\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f.:]*(?:%\w+)?", re.ASCII
+)
+_SHARED: Final = 256
+"""Characters of a text that is kept for all who have the same: longer ones would fill memory."""
+_MANY: Final = 100
+"""Metadata of an instance whose keys are kept likewise."""
 _PLACEHOLDER: Final = "${"
 _NO_PORT: Final = (
     "enable one: eureka.instance.non-secure-port-enabled or eureka.instance.secure-port-enabled"
@@ -98,7 +103,7 @@ def read(
     record = any_record(held)
     status, action = record.get("status"), record.get("actionType")
     instance = fault = None
-    called = before.names if before is not None else (sys.intern(application.lower()),)
+    called = before.names if before is not None else (application.lower(),)
     try:
         record_of(held, "the record")
         called = _called(record, application, names)
@@ -110,7 +115,7 @@ def read(
         application=application,
         id=identity or f"instance[{listed.position}]",
         names=called,
-        status=sys.intern(status) if isinstance(status, str) and status else _UNKNOWN,
+        status=status if isinstance(status, str) and status else _UNKNOWN,
         instance=instance,
         fault=fault,
         mark=listed.mark,
@@ -124,8 +129,10 @@ def read(
 
 def _called(record: Record, application: str, names: Names) -> tuple[str, ...]:
     if names == "application":
-        return (sys.intern(application.lower()),)
-    return _vips(text_of(record, "vipAddress")) or (sys.intern(application.lower()),)
+        return (application.lower(),)
+    addresses = text_of(record, "vipAddress")
+    vips = _vips if len(addresses) <= _SHARED else _vips.__wrapped__
+    return vips(addresses) or (application.lower(),)
 
 
 @lru_cache(maxsize=4_096)
@@ -135,7 +142,7 @@ def _vips(addresses: str) -> tuple[str, ...]:
     ``${...}`` stands where a client could not tell the name (Applications.addInstanceToMap).
     """
     found = {each.strip().lower(): None for each in addresses.split(",")}
-    called = tuple(sys.intern(each) for each in found if each and _PLACEHOLDER not in each)
+    called = tuple(each for each in found if each and _PLACEHOLDER not in each)
     if len(called) > MOST_NAMES:
         raise BadData(f"its vipAddress has {len(called)} names, more than {MOST_NAMES}")
     return called
@@ -241,6 +248,8 @@ def _center_metadata(record: Record) -> Record:
 
 
 def _sorted(pairs: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    if len(pairs) > _MANY or max(map(len, (*pairs, *pairs.values())), default=0) > _SHARED:
+        return tuple(sorted(pairs.items()))
     keys = _order(tuple(pairs))
     return tuple(map(_pair, keys, map(pairs.__getitem__, keys)))
 
@@ -254,4 +263,4 @@ def _order(keys: tuple[str, ...]) -> tuple[str, ...]:
 @lru_cache(maxsize=16_384)
 def _pair(key: str, value: str) -> tuple[str, str]:
     """Return the pair that others have, too: most of them repeat."""
-    return sys.intern(key), sys.intern(value)
+    return key, value

@@ -1,5 +1,7 @@
 """Reads what a Eureka cluster holds, again and again, and tells what has changed."""
 
+import asyncio
+import math
 import random
 from dataclasses import dataclass
 from typing import Final, Never
@@ -7,9 +9,10 @@ from typing import Final, Never
 from meshbridge import BadData, Context, Emit, RegistryRejected, RegistryUnavailable
 from meshbridge.contained import spent
 from meshbridge.steps import in_turns
+from meshbridge_eureka import parse
 from meshbridge_eureka.agenda import Agenda, Ask, Question
 from meshbridge_eureka.options import Options, Server
-from meshbridge_eureka.over_http import Answer, Http, RefusedError
+from meshbridge_eureka.over_http import Answer, Http, NotOfferedError, RefusedError
 from meshbridge_eureka.servers import Servers
 from meshbridge_eureka.services import News
 from meshbridge_eureka.telling import listing, updates
@@ -19,9 +22,20 @@ SCOPE: Final = "applications"
 """What a server holds is one thing: it tells all of it in one answer."""
 _LOST: Final = 2
 _LOST_SHARE: Final = 0.02
-"""Instances that one answer has fewer, and their share of all, from which on everything is listed:
+"""Instances that one answer takes away, and their share of all, from which on everything is listed:
 the guard judges a listing as a whole, but of changes each by itself."""
+_SAID: Final = 200
 _PATH: Final = "/apps"
+
+
+@dataclass(slots=True)
+class Past:
+    """What is remembered from one reading to the next."""
+
+    listed: bool = False
+    """Whether all was listed: what comes after a failure comes after a gap."""
+    overdue: bool = False
+    """Whether it was said last that there are instances whose lease is long over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +45,8 @@ class _Told:
     server: Server
     ask: Ask
     etag: str
+    at: float
+    """When, in monotonic seconds."""
 
 
 class Reading:
@@ -43,26 +59,23 @@ class Reading:
         http: Http,
         context: Context,
         emit: Emit,
-        *,
-        again: bool,
+        past: Past,
     ) -> None:
-        """Know nothing yet; ``again`` says that all was listed before, and changes were missed."""
         self._servers, self._http, self._context, self._emit = servers, http, context, emit
+        self._past = past
         self._query = {"regions": ",".join(options.regions)} if options.regions else {}
         self._view = View(options.names)
-        self._agenda = Agenda(
-            options.interval.total_seconds(),
-            options.full_interval.total_seconds(),
-            random.random,
-        )
+        self._full_interval = options.full_interval.total_seconds()
+        self._agenda = Agenda(options.interval.total_seconds(), self._full_interval, random.random)
         self._server: Server | None = None
         """Who told what is known."""
         self._told: _Told | None = None
         """What of it need not be told again."""
-        self.listed = again
-        """Whether all was listed, in this reading or an earlier one."""
-        self._begun = False
-        self._overdue = 0
+        self._listed = False
+        self._lost = 0
+        """Instances that are gone and of which nothing was said yet."""
+        self._home_at = self._judged_at = -math.inf
+        """When servers of our zone are tried again, and leases are judged."""
 
     async def run(self) -> Never:
         """Raises RegistryUnavailable or RegistryRejected, which tell of each server."""
@@ -73,14 +86,17 @@ class Reading:
 
     async def _read(self, question: Question) -> None:
         failures: list[RegistryUnavailable | RegistryRejected] = []
-        for server in self._servers.order(home=question.ask is Ask.FULL):
+        now = self._context.clock()
+        home = question.ask is Ask.FULL and now >= self._home_at
+        if home:
+            self._home_at = now + self._full_interval / 2
+        for server in self._servers.order(home=home):
             try:
                 if server == self._server:
                     await self._ask(server, question)
                 else:
                     # What it has been told by the others may be less than we know: a gap.
-                    self._agenda.moved()
-                    await self._ask(server, Question(Ask.FULL, after_gap=self.listed))
+                    await self._ask(server, Question(Ask.FULL, after_gap=self._past.listed))
             except (RegistryUnavailable, RegistryRejected) as error:
                 spent(error)  # else it would keep the answer
                 failures.append(error)
@@ -93,35 +109,50 @@ class Reading:
         path = f"{_PATH}{question.ask.value}"
         try:
             answer = await self._http.get(server, path, self._query, self._etag(server, question))
+            if server != self._server:
+                self._agenda.moved()
+                self._judged_at = self._context.clock() + parse.LATE / 1_000
             await self._take(server, question, answer)
         except (RefusedError, BadData) as error:
             spent(error)
             if question.ask is Ask.DELTA:
                 self._context.logger.debug("no delta", server=str(server), reason=str(error))
-                self._agenda.refused_delta(self._context.clock())
+                known = not isinstance(error, NotOfferedError)
+                self._agenda.refused_delta(self._context.clock(), known=known)
                 return
             if isinstance(error, BadData):
                 raise RegistryUnavailable(f"{server}: {error}") from None
             raise
 
     def _etag(self, server: Server, question: Question) -> str:
+        """Return by what the server may say that its answer is the one of the last time.
+
+        Now and then it may not, lest a proxy say so for ever.
+        """
         told = self._told
-        same = told is not None and (told.server, told.ask) == (server, question.ask)
-        return told.etag if told is not None and same and not question.after_gap else ""
+        if told is None or (told.server, told.ask) != (server, question.ask):
+            return ""
+        old = self._context.clock() - told.at >= self._full_interval
+        return "" if old or question.after_gap else told.etag
 
     async def _take(self, server: Server, question: Question, answer: Answer | None) -> None:
+        now = self._context.clock()
         if answer is None:  # nothing has changed
             self._took(question, agrees=True)
             return
         self._told = None
+        # A server that was out of reach, and was for its clients, too, tells old renewals for long.
+        at_ms = answer.at_ms if now >= self._judged_at else None
         is_full = question.ask is Ask.FULL
         read = self._view.full if is_full else self._view.delta
-        held = len(self._view)
-        news = await in_turns(read(answer.body, answer.at_ms))
-        await self._tell(question, news, held - len(self._view))
+        news = await in_turns(read(answer.body, at_ms))
+        self._lost += self._view.gone
         self._took(question, agrees=news.agrees)
+        await self._tell(question, news)
+        if is_full and at_ms is not None:
+            self._note_leases(server)
         if news.agrees and answer.etag:
-            self._told = _Told(server, question.ask, answer.etag)
+            self._told = _Told(server, question.ask, answer.etag, now)
 
     def _took(self, question: Question, *, agrees: bool) -> None:
         now = self._context.clock()
@@ -129,37 +160,57 @@ class Reading:
             self._agenda.took_full(now)
         else:
             self._agenda.took_delta(now, agrees=agrees)
+        if self._view.overdue:
+            self._agenda.soon(now)
 
-    async def _tell(self, question: Question, news: News, lost: int) -> None:
-        for fault in news.faults:
+    async def _tell(self, question: Question, news: News) -> None:
+        for number, fault in enumerate(news.faults, 1):
             self._context.report(SCOPE, fault.subject, fault.reason, fault.remedy)
-        much = max(_LOST, _LOST_SHARE * len(self._view))
-        if self._begun and not question.after_gap and lost < much:
-            for update in updates(news, SCOPE):
-                self._emit(update)
+            await _turn(number)
+        if self._lost and not news.agrees and self._agenda.due <= self._context.clock():
+            self._listed = False  # everything is read at once, and may tell otherwise
             return
-        self._emit(await in_turns(listing(self._view, SCOPE, after_gap=question.after_gap)))
-        self._begun = self.listed = True
+        much = self._lost >= max(_LOST, _LOST_SHARE * len(self._view))
+        # The server may have been started again, or be another one at the same address.
+        gap = question.after_gap or (question.doubted and much)
+        self._lost = 0
+        if self._listed and not gap and not much:
+            for number, update in enumerate(updates(news, SCOPE), 1):
+                self._emit(update)
+                await _turn(number)
+            return
+        self._emit(await in_turns(listing(self._view, SCOPE, after_gap=gap)))
+        self._listed = self._past.listed = True
 
     def _note(self, server: Server, failures: list[RegistryUnavailable | RegistryRejected]) -> None:
-        """Remember who answered, and say what an operator should know."""
-        logger = self._context.logger
-        if self._server not in (None, server):
-            why = _all(failures) or "it is of our zone, and answers again"
-            logger.warning("another server is asked", server=str(server), reason=why)
+        """Remember who answered; say who did not, and who is asked now in another one's place."""
+        logger, before = self._context.logger, self._servers.current
+        if failures and server != self._server:
+            logger.warning("servers left out", asked=str(server), reason=_all(failures))
+        elif before not in (None, server):
+            logger.info("a server of our zone is asked again", server=str(server))
         self._server = self._servers.current = server
-        overdue = self._view.overdue
-        if bool(overdue) != bool(self._overdue):
-            if overdue:
-                logger.warning(
-                    "may hold dead instances",
-                    server=str(server),
-                    instances=overdue,
-                    reason="their leases are long over, and Eureka keeps them: self-preservation",
-                )
-            else:
-                logger.info("holds no instance any more whose lease is over", server=str(server))
-        self._overdue = overdue
+
+    def _note_leases(self, server: Server) -> None:
+        logger, overdue = self._context.logger, self._view.overdue
+        if bool(overdue) == self._past.overdue:
+            return
+        self._past.overdue = bool(overdue)
+        if overdue:
+            logger.warning(
+                "may hold dead instances",
+                server=str(server),
+                instances=overdue,
+                reason="their leases are long over, and Eureka keeps them: self-preservation",
+            )
+        else:
+            logger.info("holds no instance any more whose lease is over", server=str(server))
+
+
+async def _turn(number: int) -> None:
+    """Let others have their turn after each two hundred things that were said."""
+    if not number % _SAID:
+        await asyncio.sleep(0)
 
 
 def _outage(failures: list[RegistryUnavailable | RegistryRejected]) -> Exception:

@@ -10,9 +10,13 @@ from meshbridge import BadData
 
 PIECE: Final = 128 * 1024
 """Bytes that are looked at before others get a turn: of about 150 instances."""
-LARGEST: Final = 256 * 1024
+LARGEST: Final = 64 * 1024
 """Characters of the largest value that is decoded: an instance has 1,000 and its metadata."""
 
+MOST_MEMBERS: Final = 100
+"""Members of an object that is not decoded whole: an application has two."""
+_BLANKS: Final = 8
+"""Pieces that may be nothing but white space."""
 _BEGIN: Final = 4_096
 _OUTSIDE: Final = re.compile(r'["{}\[\]]')
 _INSIDE: Final = re.compile(r'\\.|"', re.DOTALL)
@@ -60,13 +64,14 @@ class Text:
 
     def peek(self) -> str:
         """Return the next character that is no space; empty at the end."""
-        while True:
+        for _ in range(_BLANKS):
             found = _SPACE.match(self._text, self._at)
             self._at = found.end() if found else self._at
             if self._at < len(self._text):
                 return self._text[self._at]
             if not self._more():
                 return ""
+        raise BadData("it is white space for too long")
 
     def value(self) -> object:
         """Return the next value, decoded whole. Raises UnwieldyError, too, and stays before it."""
@@ -128,8 +133,11 @@ class Text:
         if self.peek() == "}":
             self._at += 1
             return
-        following = ","
+        following, told = ",", 0
         while following == ",":
+            told += 1
+            if told > MOST_MEMBERS:
+                raise BadData(f"an object in it has more than {MOST_MEMBERS} members")
             key = self.value()
             if not isinstance(key, str):
                 raise BadData("it is no JSON that can be read: a key is no text")

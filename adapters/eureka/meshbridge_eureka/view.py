@@ -16,6 +16,8 @@ from meshbridge_eureka.services import Key, Made, News, Services
 SLICE: Final = 100
 """Instances that are read before others get a turn: about 2 ms."""
 MOST_INSTANCES: Final = 200_000
+MOST_STANDING: Final = 2 * MOST_INSTANCES
+"""Names of all instances: one that has two is in two services."""
 MOST_APPLICATIONS: Final = 100_000
 """In a registry, and just as many names of services."""
 
@@ -45,6 +47,8 @@ class View:
         """What the last full answer counted otherwise than we do: some could not be read at all."""
         self._newest = 0
         """When what the last full answer listed had changed last, by the server's clock."""
+        self.gone = 0
+        """How many instances the last answer took away from a service, whatever came instead."""
         self.overdue = 0
         """How many instances were listed last though their lease was long over."""
 
@@ -69,6 +73,8 @@ class View:
             else:
                 found.take(entry)
         told = counted(answer.hashcode) if answer.hashcode is not None else None
+        if told is None and not found.listed:
+            raise BadData("it lists nothing, and does not say that there is nothing")
         if told is not None and found.whole and found.listed < told.total():
             raise BadData(
                 f"it lists {found.listed} instances, and says that there are {told.total()}"
@@ -94,7 +100,7 @@ class View:
             key = (entry.application, entry.id)
             if key not in told or not 0 < entry.updated < told[key].updated:
                 told[key] = entry
-        certain = True
+        certain, self.gone = True, 0
         for number, entry in enumerate(told.values(), 1):
             certain = self._apply(entry) and certain
             if not number % (5 * SLICE):
@@ -122,14 +128,22 @@ class View:
                 applications += 1
                 if applications > MOST_APPLICATIONS:
                     raise BadData(f"it lists more than {MOST_APPLICATIONS} applications")
-                application = item.name or f"application[{item.position}]"
-                for each in waiting:
-                    yield self._entry(application, each, now)
+                yield from self._closed(item, waiting, now)
                 waiting.clear()
-                if item.reason:
-                    yield self._spoilt(application, item.reason)
             else:
                 yield None
+
+    def _closed(
+        self, item: Closed, waiting: list[Listed], now: int | None
+    ) -> Iterator[Entry | None]:
+        """Yield what could not be told before the end of an application was there."""
+        application = item.name or f"application[{item.position}]"
+        for number, each in enumerate(waiting, 1):
+            yield self._entry(application, each, now)
+            if not number % SLICE:
+                yield None
+        if item.reason:
+            yield self._spoilt(application, item.reason)
 
     def _entry(self, application: str, item: Listed, now: int | None) -> Entry:
         identity = id_of(item.held)
@@ -151,7 +165,7 @@ class View:
         """Hold these applications and no others."""
         last, self._applications = self._applications, applications
         self._counts.clear()
-        self.overdue = self._newest = done = 0
+        self.overdue = self._newest = self.gone = done = 0
         for name in dict.fromkeys((*last, *applications)):
             before = last.pop(name, {})
             for entry in applications.get(name, {}).values():
@@ -159,11 +173,13 @@ class View:
                 self._newest = max(self._newest, entry.updated)
                 was = before.pop(entry.id, None)
                 if was is not entry:
+                    self.gone += was is not None and not {*was.names} <= {*entry.names}
                     self._services.replace(was, entry)
                 done += 1
                 if not done % (5 * SLICE):
                     yield
             for entry in before.values():
+                self.gone += 1
                 self._services.replace(entry, None)
                 done += 1
                 if not done % (5 * SLICE):
@@ -195,6 +211,7 @@ class View:
             del held[before.id]
             if not held:
                 del self._applications[before.application]
+            self.gone += entry is None or not {*before.names} <= {*entry.names}
         if entry is not None:
             self._count(entry, 1)
             self._applications.setdefault(entry.application, {})[entry.id] = entry
@@ -224,11 +241,15 @@ class _Found:
         self.whole = True
         """Whether there is no application whose instances cannot be read."""
         self._names = set[str]()
+        self._standing = 0
 
     def take(self, entry: Entry) -> None:
         """Take what it lists next. Raises BadData."""
         self.applications.setdefault(entry.application, {})[entry.id] = entry
         self._names.update(entry.names)
+        self._standing += len(entry.names)
+        if self._standing > MOST_STANDING:
+            raise BadData(f"its instances stand under more than {MOST_STANDING} names in all")
         if len(self._names) > MOST_APPLICATIONS:
             raise BadData(f"its instances have more than {MOST_APPLICATIONS} names")
         if entry.id:

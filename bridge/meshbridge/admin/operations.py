@@ -27,6 +27,6 @@ def operations(
 
     return {
         STATE: operation(Nothing, state),
-        EXPLAIN: explaining(bridge, outlets or {}),
+        EXPLAIN: explaining(bridge, {} if outlets is None else outlets),
         RELEASE: releasing(bridge),
     }

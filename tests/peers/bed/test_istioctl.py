@@ -15,6 +15,8 @@ from meshbridge.snapshot import Snapshot
 from meshbridge_mcp import Mcp
 from rig.istiod import istioctl
 from rig.odd_services import odd_services
+from rig.scripted_eureka import FULL, ScriptedEureka
+from rig.scripted_eureka_faults import answers
 from rig.scripted_nacos import Host, ScriptedNacos
 from rig.zookeeper import ZooKeeper
 from rig.zookeeper_session import Session
@@ -33,6 +35,8 @@ OF_ZOOKEEPER = (
     "provider.zookeeper",
 )
 """What comes of the corpus of ZooKeeper."""
+OF_EUREKA = ("out-of-service", "spring-cloud", "two-services")
+"""The scenes of the corpus of Eureka in which anything is registered."""
 EXPECTED = {
     "IST0134": "a host with a TCP port and without a virtual address: what `addresses: none` asks",
 }
@@ -119,6 +123,23 @@ async def test_what_a_real_zookeeper_holds_is_dumped_without_a_complaint(tmp_pat
     assert await complaints(whole) == []
 
 
+@pytest.mark.parametrize("scene", OF_EUREKA)
+async def test_what_a_real_eureka_holds_is_dumped_without_a_complaint(
+    scene: str, tmp_path: Path
+) -> None:
+    """Its own words, served again."""
+    told = (CORPUS / "eureka" / scene / "apps.json").read_bytes()
+    async with ScriptedEureka() as eureka:
+        eureka.misbehave(answers(200, told), FULL)
+        whole = await dumped(
+            tmp_path, {"name": "shop", "adapter": "eureka", "servers": [eureka.url]}
+        )
+    held = json.loads(told)["applications"]["application"]
+    assert whole.read_text().count("kind: ServiceEntry\n") >= len(held) > 0
+    assert "valid" in await istioctl("validate", "-f", whole)
+    assert await complaints(whole) == []
+
+
 async def test_without_virtual_addresses_tcp_ports_are_all_that_is_complained_of(
     tmp_path: Path,
 ) -> None:
@@ -137,8 +158,9 @@ async def test_the_dump_of_odd_services_is_valid(tmp_path: Path) -> None:
     assert "valid" in await istioctl("validate", "-f", whole)
 
 
-async def test_the_other_parts_of_the_corpus_are_read_by_no_adapter_yet() -> None:
-    """An adapter that comes for one of them is to be tried here too."""
+async def test_every_part_of_the_corpus_is_tried_here() -> None:
+    """An adapter that comes with another one is to be tried, too."""
     parts = {each.name for each in CORPUS.iterdir() if each.is_dir()}
-    assert parts - {*READ, "zookeeper"} == {"eureka"}
-    assert {each.name for each in installed("adapters")} == {"file", "nacos", "zookeeper-dubbo"}
+    assert parts == {*READ, "zookeeper", "eureka"}
+    adapters = {each.name for each in installed("adapters")}
+    assert adapters == {"eureka", "file", "nacos", "zookeeper-dubbo"}

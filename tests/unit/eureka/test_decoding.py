@@ -128,3 +128,24 @@ def test_others_get_turns_in_a_large_application() -> None:
 def test_others_get_turns_among_many_applications() -> None:
     body = body_of(*[{"name": f"A{number}" * 100, "instance": None} for number in range(2_000)])
     assert sum(item is None for item in Answer(body).read()) >= 3
+
+
+def test_others_get_turns_among_whatever_else_stands_there() -> None:
+    """Three places in which a member may be that nobody asked for."""
+    long = "x" * 60_000
+    more = {f"more-{number}": long for number in range(20)}
+    application = {"name": "ORDERS", "instance": [record()], **more}
+    for body in (
+        {"applications": {"application": []}, **more},
+        {"applications": {"apps__hashcode": "", "application": [], **more}},
+        {"applications": {"application": [application]}},
+    ):
+        items = list(Answer(json.dumps(body).encode()).read())
+        assert items.count(None) >= 6
+
+
+def test_members_and_white_space_that_nobody_needs_are_bounded() -> None:
+    """An answer of 13 MB of them would hold up the loop for seconds."""
+    many = b",".join(b'"m%d":1' % number for number in range(101))
+    assert "more than 100 members" in refused(b'{"applications":{"application":[]},' + many + b"}")
+    assert "white space" in refused(b" " * 2 * 1024 * 1024 + b"{}")

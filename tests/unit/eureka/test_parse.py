@@ -380,3 +380,20 @@ def test_another_server_has_another_moment_of_the_same_registration() -> None:
     anew = entry(record(**moved, lastDirtyTimestamp=NOW + 5), before=first).instance
     assert anew is not None
     assert anew.registered_at == (NOW + 5) / 1000
+
+
+def test_long_or_many_metadata_are_read_without_being_kept_for_others() -> None:
+    long = {"note": "x" * 300, "a": "b"}
+    assert instance(metadata=long).metadata == tuple(sorted(long.items()))
+    many = {f"key-{number}": "v" for number in range(101)}
+    assert instance(metadata=many).metadata == tuple(sorted(many.items()))
+
+
+@pytest.mark.parametrize("address", ["10.0.0", "dead.beef", ":", "orders"])
+def test_what_is_no_address_is_called_by_its_host(address: str) -> None:
+    assert instance(ipAddr=address, hostName="orders.local").address == "orders.local"
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "::1", "fe80::1%eth0", "2001:db8::10.0.0.1"])
+def test_addresses_are_taken_as_they_are(address: str) -> None:
+    assert instance(ipAddr=address, hostName="orders.local").address == address

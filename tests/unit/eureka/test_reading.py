@@ -1,6 +1,7 @@
 """A cluster is read from one server after the other, and what is told of it fits the guard."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from typing import cast
 
@@ -12,6 +13,7 @@ from meshbridge.testing import Clock, Recorder
 from meshbridge_eureka import Eureka, Options
 from rig import scripted_eureka_faults as faults
 from rig.scripted_eureka import DELTA, FULL, ScriptedEureka
+from rig.scripted_eureka_registry import delta
 
 SCOPE = "applications"
 POLL = 1.0
@@ -214,7 +216,7 @@ def test_the_next_server_is_asked_for_everything_when_one_goes_and_kept() -> Non
         assert second.paths[0] == FULL
         assert DELTA in second.paths
         assert reader.failures == []
-        assert reader.events("warning") == ["another server is asked"]
+        assert reader.events("warning") == ["servers left out"]
 
     play(scenario, first, second)
 
@@ -313,26 +315,127 @@ def test_regions_are_asked_for_and_read() -> None:
 
 
 def test_instances_whose_lease_is_long_over_are_logged_once_and_degraded() -> None:
+    """Not at first: what a server tells that its clients could not reach may be old."""
     server = filled()
     long_ago = 1_700_000_000_000
+    lease = {"durationInSecs": 90, "renewalIntervalInSecs": 30, "lastRenewalTimestamp": long_ago}
+    server.registry.change("orders", "10.0.0.1", 80, leaseInfo=lease)
 
-    def lease(renewed: int) -> dict[str, int]:
-        return {"durationInSecs": 90, "renewalIntervalInSecs": 30, "lastRenewalTimestamp": renewed}
-
-    server.registry.change("orders", "10.0.0.1", 80, leaseInfo=lease(long_ago))
+    def health(update: object) -> list[str]:
+        service = update.services[0] if isinstance(update, Listing) else None
+        told = service or cast("Changed", update).service
+        return sorted(each.health.value for each in told.instances)
 
     async def scenario(reader: Reader) -> None:
-        listing = reader.said[0]
-        assert isinstance(listing, Listing)
-        health = [each.health.value for each in listing.services[0].instances]
-        assert health == ["degraded", "healthy", "healthy"]
+        await reader.polls(200)
+        assert [health(each) for each in reader.said] == [["healthy"] * 3]
+        await reader.polls(60)
+        assert health(reader.said[-1]) == ["degraded", "healthy", "healthy"]
         await reader.polls(20)
         assert reader.events("warning") == ["may hold dead instances"]
         server.registry.cancel("orders", "10.0.0.1", 80)
-        await reader.polls(2)
+        await reader.polls(40)
         assert reader.events("info") == ["holds no instance any more whose lease is over"]
+        assert len(reader.said) == 3
+
+    play(scenario, server, interval="10s", **{"full-interval": "20s"})
+
+
+def test_another_registry_of_the_same_size_is_told_as_a_whole() -> None:
+    """As changes, each by itself, the guard would let all services go."""
+    server = filled(20)
+
+    async def scenario(reader: Reader) -> None:
+        server.registry.restart()
+        for last in range(20):
+            server.registry.register("others", f"10.0.9.{last}", 80)
+        server.registry.forget_changes()
+        await reader.polls(12)
+        listing = reader.said[-1]
+        assert isinstance(listing, Listing)
+        assert [str(each.id) for each in listing.services] == ["others"]
 
     play(scenario, server, **{"full-interval": "10s"})
+
+
+def test_a_server_that_was_started_again_between_two_questions_leaves_a_gap() -> None:
+    server = filled(10)
+
+    async def scenario(reader: Reader) -> None:
+        server.registry.restart()
+        for last in range(1, 7):
+            server.registry.register("orders", f"10.0.0.{last}", 80)
+        await reader.polls()
+        listing = reader.said[-1]
+        assert isinstance(listing, Listing)
+        assert listing.after_gap
+        assert len(addresses(listing)) == 6
+
+    play(scenario, server)
+
+
+def test_what_a_delta_takes_away_that_nobody_confirms_is_not_said() -> None:
+    server, other = filled(10), filled(10)
+    for last in range(1, 5):
+        other.registry.cancel("orders", f"10.0.0.{last}", 80)
+    told = json.dumps(delta([other.registry])).replace("UP_6_", "UP_10_")
+
+    async def scenario(reader: Reader) -> None:
+        server.misbehave(faults.answers(200, told.encode()), DELTA, times=1)
+        await reader.polls()
+        assert [len(addresses(each)) for each in reader.said] == [10, 10]
+
+    play(scenario, server)
+
+
+def test_a_server_that_is_overloaded_once_is_asked_for_changes_again() -> None:
+    server = filled()
+
+    async def scenario(reader: Reader) -> None:
+        server.misbehave(faults.fails, DELTA, times=1)
+        await reader.polls(3)
+        assert server.paths[:3] == [FULL, DELTA, FULL]
+        assert set(server.paths[3:]) == {DELTA}
+
+    play(scenario, server)
+
+
+def test_a_proxy_that_says_for_ever_that_nothing_has_changed_is_not_believed_for_ever() -> None:
+    server = filled()
+    server.etags = True
+
+    async def scenario(reader: Reader) -> None:
+        server.misbehave(faults.knows_no_such_thing, DELTA)
+        server.also(faults.says_nothing_has_changed, FULL)
+        server.registry.register("orders", "10.0.0.4", 80)
+        await reader.polls(15)
+        assert len(addresses(reader.said[-1])) == 4
+        assert "if-none-match" in {name for each in server.asked for name in each.headers}
+
+    play(scenario, server, **{"full-interval": "10s"})
+
+
+def test_what_did_not_agree_is_asked_for_without_saying_what_is_known() -> None:
+    server = filled()
+    server.etags = True
+
+    async def scenario(reader: Reader) -> None:
+        server.registry.register("orders", "10.0.0.4", 80)
+        server.registry.forget_changes()
+        await reader.polls()
+        asked = [(each.path, "if-none-match" in each.headers) for each in server.asked]
+        assert asked == [(FULL, False), (DELTA, False), (FULL, False)]
+
+    play(scenario, server)
+
+
+def test_a_name_that_dns_could_never_know_is_a_reason_as_any_other() -> None:
+    server = filled()
+
+    async def scenario(reader: Reader) -> None:
+        assert "its name is none that DNS could know" in str(reader.failures[0])
+
+    play(scenario, server, servers=["http://a..b:8761/eureka"])
 
 
 def test_what_cannot_be_read_is_reported_before_it_is_named() -> None:

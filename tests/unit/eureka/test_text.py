@@ -105,7 +105,7 @@ def test_an_error_is_found_where_it_is() -> None:
 def test_a_single_value_is_bounded() -> None:
     within = "x" * (LARGEST - 2)
     assert list(read(Text(json.dumps([within]).encode()))) == [within]
-    with pytest.raises(UnwieldyError, match="longer than 262144 characters"):
+    with pytest.raises(UnwieldyError, match="longer than 65536 characters"):
         list(read(Text(json.dumps([within * 3]).encode())))
 
 

@@ -359,6 +359,38 @@ def test_a_registry_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not delta(view, changes(three, of=(ONE, TWO, three))).agrees
 
 
+def test_instances_that_stand_under_many_names_are_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MOST_STANDING", 3)
+    with pytest.raises(BadData, match="more than 3 names in all"):
+        viewing(record("one", vipAddress="a,b"), record("two", vipAddress="a,b"))
+
+
+def test_an_empty_list_that_nothing_confirms_is_refused() -> None:
+    view = viewing(ONE, TWO)
+    with pytest.raises(BadData, match="it lists nothing"):
+        full(view, b'{"applications": {"application": []}}')
+    assert set(held(view)["orders"]) == {"one", "two"}
+
+
+def test_what_goes_is_counted_whatever_comes_in_its_place() -> None:
+    view = viewing(ONE, TWO)
+    assert view.gone == 0
+    full(view, listing_of(record("three"), record("four")))
+    assert view.gone == 2
+    full(view, listing_of(record("three", vipAddress="others"), record("four")))
+    assert view.gone == 1
+    delta(view, changes(record("five", lastUpdatedTimestamp=NOW + 1)))
+    assert view.gone == 0
+
+
+def test_instances_without_an_application_are_read_in_small_steps() -> None:
+    records = [record(f"i{number}", app=None) for number in range(1_000)]
+    steps = View().full(body_of({"name": "ORDERS", "instance": records}), NOW)
+    assert sum(1 for _ in steps) >= 15
+
+
 def test_names_are_bounded_in_deltas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_APPLICATIONS", 3)
     many = record("one", vipAddress="a,b,c,d", lastUpdatedTimestamp=NOW + 1)

@@ -6,8 +6,10 @@ see :class:`rig.eureka_crowd.EurekaCrowd`. Ends at the end of its input.
 
 import asyncio
 import json
+import os
 import sys
 import time
+import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
@@ -156,7 +158,7 @@ class Crowd:
         try:
             async with self._session.request(method, self._url + path, json=body) as answer:
                 status = answer.status
-        except (aiohttp.ClientError, TimeoutError) as failed:
+        except (aiohttp.ClientError, OSError) as failed:
             raise NotDone(f"{method} {path}: {failed!r}") from None
         if status not in {200, 204, _UNKNOWN}:
             raise NotDone(f"{method} {path} was answered {status}")
@@ -169,7 +171,7 @@ class Crowd:
                 if answer.status != 200:
                     return set()
                 told = await answer.json()
-        except (aiohttp.ClientError, TimeoutError):
+        except (aiohttp.ClientError, OSError):
             return set()
         applications = told["applications"]["application"]
         return {each["instanceId"] for app in applications for each in app["instance"]}
@@ -225,6 +227,7 @@ async def main(server: str, renews: float, lasts: int) -> None:
     ) as session:
         crowd = Crowd(session, server, renews, lasts)
         living = asyncio.create_task(crowd.live())
+        living.add_done_callback(end_if_failed)
         say("ready")
         while line := await asyncio.to_thread(sys.stdin.readline):
             try:
@@ -234,6 +237,13 @@ async def main(server: str, renews: float, lasts: int) -> None:
             else:
                 say("done")
         living.cancel()
+
+
+def end_if_failed(living: asyncio.Task[None]) -> None:
+    """End the process, whose services would live on without a renewal."""
+    if not living.cancelled() and (failed := living.exception()) is not None:
+        traceback.print_exception(failed)
+        os._exit(1)
 
 
 def say(word: str) -> None:

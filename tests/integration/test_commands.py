@@ -119,7 +119,7 @@ def meshbridge(
         (registry(path="${file:/nope}"), "the file /nope cannot be read: No such file"),
         (
             registry(adapter="flie"),
-            'registries[0].adapter: found "flie"; did you mean "file"?; installed: file, nacos',
+            'registries[0].adapter: found "flie"; did you mean "file"?; installed: eureka, file',
         ),
         (
             configuration(

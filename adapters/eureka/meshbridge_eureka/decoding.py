@@ -11,14 +11,15 @@ from typing import Final
 
 from meshbridge import BadData
 from meshbridge_eureka.fields import shown
-from meshbridge_eureka.text import Text
+from meshbridge_eureka.text import Text, UnwieldyError
 
 _RENEWED: Final = re.compile(r'"lastRenewalTimestamp"\s*:\s*"?\d+"?')
+_TOLD: Final = re.compile(r'"(instanceId|app|status|vipAddress)"\s*:\s*"([^"\\]*)"')
 _MANY: Final = frozenset("[{")
 """What a list begins with: XStream's JSON writes a list of one as that one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, to be made quickly; nobody changes it
 class Listed:
     """An instance, or what stands in place of one."""
 
@@ -28,6 +29,8 @@ class Listed:
     """As decoded."""
     mark: int
     """By what it is known again: the same unless more than its last renewal has changed."""
+    reason: str = ""
+    """Why it could not be decoded, and ``held`` is what its begin tells all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,12 @@ class Answer:
         for key in text.members():
             if key == "instance" and text.peek() in _MANY:
                 for place in text.elements():
-                    held = text.value()
+                    try:
+                        held = text.value()
+                    except UnwieldyError as unwieldy:
+                        yield _unwieldy(place, text.begin, str(unwieldy))
+                        yield from text.skip()
+                        continue
                     yield Listed(place, held, hash(_RENEWED.sub("", text.raw)))
                     if text.turn():
                         yield None
@@ -107,3 +115,16 @@ class Answer:
             elif key == "name" and isinstance(held, str):
                 name = held
         yield Closed(position, name, reason)
+
+
+def _unwieldy(place: int, begin: str, reason: str) -> Listed:
+    """Return what can be said of an instance that cannot be decoded.
+
+    Servers write whose record it is before anything of the user's.
+    """
+    told: dict[str, str] = {}
+    for key, value in _TOLD.findall(begin):
+        told.setdefault(key, value)
+    return Listed(
+        place, told, hash((*told.items(), reason)), f"its record cannot be read: {reason}"
+    )

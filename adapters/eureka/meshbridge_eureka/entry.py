@@ -16,7 +16,7 @@ class Fault:
     remedy: str = _REMEDY
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which would take five times as long to make; nobody changes it
 class Entry:
     """One instance of an application as the server listed it, readable or not."""
 

@@ -159,9 +159,10 @@ async def whole(parts: AsyncIterable[bytes], largest: int) -> bytes:
     """Return all parts. Raises RefusedError when they are more than ``largest`` bytes."""
     body = bytearray()
     async for part in parts:
-        body += part
-        if len(body) > largest:
+        if len(body) + len(part) > largest:
+            body.clear()  # who keeps the error keeps what led to it
             raise RefusedError(f"its answer is longer than {largest} bytes")
+        body += part
     return bytes(body)
 
 

@@ -102,7 +102,7 @@ def read(
     try:
         record_of(held, "the record")
         called = _called(record, application, names)
-        instance = _instance(record, identity)
+        instance = _instance(listed, record, identity)
     except BadData as bad:
         cause = bad.args[0]
         fault = cause if isinstance(cause, Fault) else Fault(str(cause))
@@ -141,7 +141,9 @@ def _vips(addresses: str) -> tuple[str, ...]:
     return called
 
 
-def _instance(record: Record, identity: str) -> Instance:
+def _instance(listed: Listed, record: Record, identity: str) -> Instance:
+    if listed.reason:
+        raise BadData(listed.reason)
     if not identity:
         raise BadData("it has no instanceId")
     pairs = texts(record.get("metadata"), "its metadata")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Never
 
 from meshbridge import BadData, Context, Emit, RegistryRejected, RegistryUnavailable
+from meshbridge.contained import spent
 from meshbridge.steps import in_turns
 from meshbridge_eureka.agenda import Agenda, Ask, Question
 from meshbridge_eureka.options import Options, Server
@@ -81,6 +82,7 @@ class Reading:
                     self._agenda.moved()
                     await self._ask(server, Question(Ask.FULL, after_gap=self.listed))
             except (RegistryUnavailable, RegistryRejected) as error:
+                spent(error)  # else it would keep the answer
                 failures.append(error)
             else:
                 self._note(server, failures)
@@ -93,6 +95,7 @@ class Reading:
             answer = await self._http.get(server, path, self._query, self._etag(server, question))
             await self._take(server, question, answer)
         except (RefusedError, BadData) as error:
+            spent(error)
             if question.ask is Ask.DELTA:
                 self._context.logger.debug("no delta", server=str(server), reason=str(error))
                 self._agenda.refused_delta(self._context.clock())

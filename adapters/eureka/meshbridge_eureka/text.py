@@ -10,9 +10,14 @@ from meshbridge import BadData
 
 PIECE: Final = 128 * 1024
 """Bytes that are looked at before others get a turn: of about 150 instances."""
-LARGEST: Final = 1024 * 1024
-"""Characters of the largest value that is read at once: of an instance with all its metadata."""
+LARGEST: Final = 256 * 1024
+"""Characters of the largest value that is decoded: an instance has 1,000 and its metadata."""
 
+_BEGIN: Final = 4_096
+_OUTSIDE: Final = re.compile(r'["{}\[\]]')
+_INSIDE: Final = re.compile(r'\\.|"', re.DOTALL)
+_SIGNS: Final = 5_000
+"""Signs that are looked at before others get a turn: about 2 ms."""
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _LONGEST_NUMBER: Final = 4_000
 """Digits that Python reads as a number; longer ones stay text, and spoil their record only."""
@@ -22,13 +27,22 @@ _AHEAD: Final = 3
 _LONGEST_WORD: Final = 16
 """Characters that what the end of a piece cuts is no longer than: ``-Infinity``, ``\\ud83d``."""
 
+_LONG: Final = frozenset('"{[')
+"""What values begin with that may be long."""
+_PART: Final = "it is only a part: it ends too early"
+
 
 def _number(digits: str) -> int | str:
     return int(digits) if len(digits) <= _LONGEST_NUMBER else digits
 
 
-_READ: Final = json.JSONDecoder().raw_decode
-_READ_LONG_NUMBERS: Final = json.JSONDecoder(parse_int=_number).raw_decode
+# Not strict: control characters are the core's to report, by the name of who registered them.
+_READ: Final = json.JSONDecoder(strict=False).raw_decode
+_READ_LONG_NUMBERS: Final = json.JSONDecoder(strict=False, parse_int=_number).raw_decode
+
+
+class UnwieldyError(BadData):
+    """A value that cannot be decoded but may be skipped."""
 
 
 class Text:
@@ -55,7 +69,7 @@ class Text:
                 return ""
 
     def value(self) -> object:
-        """Return the next value, decoded whole."""
+        """Return the next value, decoded whole. Raises UnwieldyError, too, and stays before it."""
         self.peek()
         while True:
             complete = self._taken >= len(self._body)
@@ -70,6 +84,38 @@ class Text:
                     self._begun, self._at = self._at, end
                     return value
             self._grow()
+
+    def skip(self) -> Iterator[None]:
+        """Read on behind the next value without decoding it; others get a turn at each step."""
+        if self.peek() not in _LONG:
+            raise BadData("it is no JSON that can be read: a value is too long")
+        depth, quoted, at, looked = 0, False, self._at, 0
+        while True:
+            found = (_INSIDE if quoted else _OUTSIDE).search(self._text, at)
+            if found is None:
+                # What begins an escape must stay together with what ends it.
+                self._at = len(self._text) - (quoted and self._text.endswith("\\"))
+                yield
+                if not self._more():
+                    raise BadData(_PART)
+                at = self._at
+                continue
+            sign, at = found[0], found.end()
+            if sign == '"':
+                quoted = not quoted
+            elif not quoted:
+                depth += 1 if sign in "{[" else -1
+            if not quoted and not depth:
+                self._at = at
+                return
+            looked += 1
+            if not looked % _SIGNS:
+                yield
+
+    @property
+    def begin(self) -> str:
+        """What the next value begins with, as far as that has been taken."""
+        return self._text[self._at : self._at + _BEGIN]
 
     @property
     def raw(self) -> str:
@@ -123,7 +169,7 @@ class Text:
     def _expect(self, signs: str) -> str:
         found = self.peek()
         if not found:
-            raise BadData("it is only a part: it ends too early")
+            raise BadData(_PART)
         if found not in signs:
             raise BadData("it is no JSON that can be read: a sign is not where it must be")
         self._at += 1
@@ -133,7 +179,7 @@ class Text:
         try:
             return _READ(self._text, self._at)
         except RecursionError:
-            raise BadData("it is nested too deep") from None
+            raise UnwieldyError("it is nested too deep") from None
         except json.JSONDecodeError:
             raise
         except ValueError:  # a number of thousands of digits
@@ -151,7 +197,7 @@ class Text:
         """Take as much again as there is of a value, so that a long one is not begun too often."""
         held = len(self._text) - self._at
         if held > LARGEST:
-            raise BadData(f"a single value in it is longer than {LARGEST} characters")
+            raise UnwieldyError(f"it is longer than {LARGEST} characters")
         while self._more() and len(self._text) - self._at < 2 * held:
             pass
 

@@ -16,7 +16,7 @@ from meshbridge_eureka.services import Key, Made, News, Services
 SLICE: Final = 100
 """Instances that are read before others get a turn: about 2 ms."""
 MOST_INSTANCES: Final = 200_000
-MOST_APPLICATIONS: Final = 10_000
+MOST_APPLICATIONS: Final = 100_000
 """In a registry, and just as many names of services."""
 
 _DELETED: Final = "DELETED"
@@ -181,10 +181,10 @@ class View:
             return before is None and entry.action == _DELETED
         if entry.action == _DELETED:
             self._hold(before, None)
-        elif entry.action in _ACTIONS:
-            self._hold(before, entry)
-        else:
+        elif entry.action not in _ACTIONS:
             return False
+        elif entry is not before:
+            self._hold(before, entry)
         return entry.identified
 
     def _hold(self, before: Entry | None, entry: Entry | None) -> None:

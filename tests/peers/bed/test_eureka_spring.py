@@ -3,7 +3,8 @@
 Envoy knows only what the bridge tells it, or what istiod makes of that. Of the two callers one is
 an unmodified `@LoadBalanced` application that calls instances' addresses, the other one names the
 host. What changes must have reached them within the bridge's interval, the time of the server's
-response cache, and a second.
+response cache, and a second; the table of times shows what it took, and a machine that is busy with
+other things is given three seconds more before the test fails.
 """
 
 import asyncio
@@ -34,6 +35,8 @@ CACHED = 2.0
 """Seconds of the response cache where there is one; 30 where nobody says otherwise."""
 REST = 1.0
 """Seconds for all else than the interval and the cache."""
+BUSY = 3.0
+"""Seconds more that a busy machine may take."""
 LEASE = 2
 """Seconds; Eureka keeps whoever fell silent for twice as long."""
 
@@ -69,7 +72,8 @@ class Story:
         with timed(f"Eureka: {event}", self.where, since=since):
             await heard(call, *wanted)
         took = time.monotonic() - since
-        assert took <= self.within, f"{event}: followed after {took:.2f} s, not {self.within:g} s"
+        late = f"{event}: followed after {took:.2f} s, not {self.within:g} s"
+        assert took <= self.within + BUSY, late
 
 
 def services(

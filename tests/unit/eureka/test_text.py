@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from meshbridge import BadData
 from meshbridge_eureka import text as module
-from meshbridge_eureka.text import LARGEST, PIECE, Text
+from meshbridge_eureka.text import LARGEST, PIECE, Text, UnwieldyError
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
+LONG_VALUES = st.text() | st.lists(VALUES) | st.dictionaries(st.text(), VALUES)
 
 
 def read(text: Text) -> Iterator[object]:
@@ -104,8 +105,43 @@ def test_an_error_is_found_where_it_is() -> None:
 def test_a_single_value_is_bounded() -> None:
     within = "x" * (LARGEST - 2)
     assert list(read(Text(json.dumps([within]).encode()))) == [within]
-    with pytest.raises(BadData, match="longer than 1048576 characters"):
+    with pytest.raises(UnwieldyError, match="longer than 262144 characters"):
         list(read(Text(json.dumps([within * 3]).encode())))
+
+
+@given(value=LONG_VALUES, piece=st.integers(1, 40), indent=st.sampled_from([None, 2]))
+def test_a_value_may_be_skipped_however_its_pieces_fall(
+    value: object, piece: int, indent: int | None
+) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, "PIECE", piece)
+        text = Text(json.dumps([value, 7], indent=indent).encode())
+        places = text.elements()
+        next(places)
+        for _ in text.skip():
+            pass
+        assert next(places) == 1
+        assert text.value() == 7
+        assert next(places, None) is None
+        text.end()
+
+
+def test_what_is_skipped_leaves_others_their_turns() -> None:
+    text = Text(json.dumps([[0] * 10, "x" * 3 * PIECE, [[]] * 20_000]).encode())
+    turns = [sum(1 for _ in text.skip()) for _ in text.elements()]
+    assert turns[0] == 0
+    assert turns[1] >= 3
+    assert turns[2] >= 8
+
+
+@pytest.mark.parametrize("spoilt", [b"", b"12", b"[1", b'"a', b'"a\\', b'{"a": "]}"'])
+def test_what_cannot_be_skipped_is_one_error(spoilt: bytes) -> None:
+    with pytest.raises(BadData):
+        list(Text(spoilt).skip())
+
+
+def test_control_characters_spoil_nothing() -> None:
+    assert list(read(Text(b'["a\n\x00b"]'))) == ["a\n\x00b"]
 
 
 def test_a_number_of_thousands_of_digits_stays_text() -> None:

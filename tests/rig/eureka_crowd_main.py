@@ -26,6 +26,13 @@ AGAIN = 0.2
 """Seconds after which what must be done is tried again."""
 TICK = 0.02
 """Seconds after which it is looked whose turn it is."""
+TOUCH = 1.0
+"""Seconds between two changes that change nothing.
+
+Eureka goes on listing what it had listed before a change, for up to three minutes, if it was asked
+in the very moment of it and none follows. Seen on 2.0.4: for 40 s and more 34 of 2,000 were missing
+in ``/apps`` and ``/apps/delta``, while ``/apps/SERVICE-1966`` was answered.
+"""
 LATE = 0.5
 """Seconds of turns that are made up for: who was paused goes on where he was."""
 
@@ -64,7 +71,7 @@ class Instance:
                 "name": "MyOwn",
             },
             "leaseInfo": {"renewalIntervalInSecs": 30, "durationInSecs": lasts},
-            "metadata": {},
+            "metadata": {"touched": "yes"},
         }
 
 
@@ -107,7 +114,7 @@ class Crowd:
 
     async def live(self) -> None:
         """Let everyone renew its lease, in its turn, for ever."""
-        due, before = 0.0, time.monotonic()
+        due, before, touched = 0.0, time.monotonic(), 0.0
         async with asyncio.TaskGroup() as tasks:
             while True:
                 await asyncio.sleep(TICK)
@@ -120,6 +127,9 @@ class Crowd:
                         tasks.create_task(self._renew(instance))
                         self._turns.append(instance)
                 due %= 1
+                if self._turns and now >= touched + TOUCH:
+                    touched = now
+                    tasks.create_task(self._touch(self._turns[-1]))
 
     def _all(self) -> Iterator[Instance]:
         return (each for instances in self._held.values() for each in instances)
@@ -145,6 +155,11 @@ class Crowd:
                 instance in self._living
             ):
                 await self._register(instance)
+
+    async def _touch(self, instance: Instance) -> None:
+        """Set metadata to what it is: nobody sees a difference, and what the server caches goes."""
+        with suppress(NotDone):
+            await self._ask("PUT", f"/{_path(instance)}/metadata?touched=yes")
 
     async def _register(self, instance: Instance) -> None:
         record = {"instance": instance.record(self._lasts)}

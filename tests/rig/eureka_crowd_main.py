@@ -127,9 +127,10 @@ class Crowd:
                         tasks.create_task(self._renew(instance))
                         self._turns.append(instance)
                 due %= 1
-                if self._turns and now >= touched + TOUCH:
+                first = next(self._all(), None)
+                if first in self._living and now >= touched + TOUCH:
                     touched = now
-                    tasks.create_task(self._touch(self._turns[-1]))
+                    tasks.create_task(self._touch(first))
 
     def _all(self) -> Iterator[Instance]:
         return (each for instances in self._held.values() for each in instances)

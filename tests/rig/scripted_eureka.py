@@ -127,7 +127,9 @@ class ScriptedEureka:
     path: str = "/eureka"
     """Where its interface is."""
     host: str = "127.0.0.1"
-    """What its URL calls it; it listens on loopback."""
+    """What its URL calls it."""
+    listens: str = "127.0.0.1"
+    """Where it is to be found."""
     registry: EurekaRegistry = field(default_factory=EurekaRegistry)
     """What it holds."""
     regions: dict[str, EurekaRegistry] = field(default_factory=dict[str, EurekaRegistry])
@@ -185,7 +187,7 @@ class ScriptedEureka:
         """Listen, on the same port each time."""
         leave = None if self.tls is None else _LEAVE
         self._server = await asyncio.start_server(
-            self._take, "127.0.0.1", self.port, ssl=self.tls, ssl_shutdown_timeout=leave
+            self._take, self.listens, self.port, ssl=self.tls, ssl_shutdown_timeout=leave
         )
 
     async def stop(self) -> None:

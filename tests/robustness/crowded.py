@@ -10,8 +10,10 @@ from robustness.bed import Bed
 from robustness.zookeeper import SESSIONS
 
 from meshbridge_xds.envoy.names import cluster_name
-from rig import zookeeper_crowd
+from rig import eureka_crowd, zookeeper_crowd
 from rig.crowd import Crowd, Places
+from rig.eureka import Eureka
+from rig.eureka_crowd import EurekaCrowd
 from rig.nacos import GRPC, Nacos
 from rig.server import Server
 from rig.zookeeper import ZooKeeper
@@ -91,7 +93,21 @@ async def _zookeeper(directory: Path) -> AsyncGenerator[Crowded]:
         )
 
 
+@asynccontextmanager
+async def _eureka(directory: Path) -> AsyncGenerator[Crowded]:
+    async with Eureka(directory) as server, EurekaCrowd(server.address, directory) as crowd:
+        await crowd.fill(ALL)
+        yield Crowded(
+            server,
+            crowd,
+            server.address,
+            {"adapter": "eureka", "servers": [f"http://{server.address}/eureka"]},
+            [cluster_name(eureka_crowd.host(name), 80) for name in NAMES],
+        )
+
+
 CROWDED: Mapping[str, Callable[[Path], AbstractAsyncContextManager[Crowded]]] = {
     "nacos": _nacos,
     "zookeeper": _zookeeper,
+    "eureka": _eureka,
 }

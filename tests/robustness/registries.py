@@ -17,6 +17,7 @@ from robustness.bed import Instances, document, replace
 from meshbridge.testing import Endpoint, FaultProxy
 from meshbridge.testing.faults import Hang
 from rig.crowd import Crowd
+from rig.eureka_crowd import EurekaCrowd
 from rig.observing import refuses
 from rig.server import Server
 from rig.waiting import until
@@ -85,7 +86,7 @@ def step(host: str, number: int) -> tuple[Endpoint, Endpoint]:
 
 
 AServer = TypeVar("AServer", bound=Server)
-ACrowd = TypeVar("ACrowd", bound=Crowd | ZooKeeperCrowd)
+ACrowd = TypeVar("ACrowd", bound=Crowd | EurekaCrowd | ZooKeeperCrowd)
 
 
 @dataclass

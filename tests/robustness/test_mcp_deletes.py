@@ -13,6 +13,7 @@ from typing import cast
 import psutil
 import pytest
 from robustness.bed import Bed, Instances, document, replace
+from robustness.eureka import EurekaUnderTest, eureka
 from robustness.findings import Bar
 from robustness.istiod_mesh import (
     BACK,
@@ -50,9 +51,13 @@ RULES = Rules(
     observers=frozenset({"bridge", "envoy", "istiod", "istiod shards"}),
     away=frozenset({"bridge"}),
 )
-Wipeable = NacosUnderTest | ZooKeeperUnderTest
+Wipeable = EurekaUnderTest | NacosUnderTest | ZooKeeperUnderTest
 Making = Callable[[Path, Mapping[str, Instances]], AbstractAsyncContextManager[Wipeable]]
-WIPED: Mapping[str, Making] = {"nacos": partial(nacos, 2), "zookeeper": zookeeper}
+WIPED: Mapping[str, Making] = {
+    "nacos": partial(nacos, 2),
+    "zookeeper": zookeeper,
+    "eureka": eureka,
+}
 
 
 async def test_nothing_makes_the_bridge_delete_what_is_registered(

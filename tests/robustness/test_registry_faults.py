@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from robustness.bed import Bed, Instances
+from robustness.eureka import eureka
 from robustness.findings import Bar
 from robustness.mesh import judge_history, patient_bootstrap
 from robustness.nacos import nacos
@@ -53,6 +54,7 @@ REGISTRIES: Mapping[str, Making] = {
     "nacos-2.5": partial(nacos, 2),
     "nacos-3.1": partial(nacos, 3),
     "zookeeper": zookeeper,
+    "eureka": eureka,
     "file": file,
 }
 
@@ -245,7 +247,7 @@ async def faulted(make: Making, directory: Path) -> AsyncGenerator[Faulted]:
         registry = await stack.enter_async_context(make(directory, services))
         bed = Bed(directory, registry=registry.options)
         await stack.enter_async_context(bed.bridge)
-        await bed.bridge.process.ready(bed.is_ready, within=90)
+        await bed.bridge.process.ready(bed.is_ready, within=150)
         envoy = Envoy(directory, patient_bootstrap(bed, "DELTA_GRPC"))
         await stack.enter_async_context(envoy)
         served = {

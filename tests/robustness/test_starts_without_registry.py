@@ -56,7 +56,7 @@ async def test_a_start_without_its_registry_serves_what_is_stored_or_waits(
         async with CROWDED[kind](tmp_path) as crowded:
             stored = crowded.bed(tmp_path / "stored", {"state": str(tmp_path / "state")})
             async with stored.bridge:
-                await stored.bridge.process.ready(stored.is_ready, within=90)
+                await stored.bridge.process.ready(stored.is_ready, within=150)
             await crowded.server.kill()
             it.void_unless(refuses(crowded.listens), "the registry still listens")
             for number in range(STARTS):

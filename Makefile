@@ -31,7 +31,7 @@ RUN_PYTEST = found() { [ $$? -ne 5 ] || echo "No test was found: nothing was pro
 PYTEST = $(RUN_PYTEST) $(TESTS)
 PYTEST_BESIDE = $(RUN_PYTEST) $(BESIDE) $(TESTS)
 
-.PHONY: help setup python envoy demo run test test-fast peers test-peers self-tests compose-local corpus robustness bench bench-istiod bench-zookeeper bench-nacos lint format lock clean
+.PHONY: help setup python envoy demo run test test-fast peers test-peers self-tests compose-local corpus robustness bench bench-istiod bench-zookeeper bench-nacos bench-eureka lint format lock clean
 
 help: ## Say what can be made
 	@echo "meshbridge: bridges service registries into an Istio or Envoy mesh."
@@ -141,6 +141,9 @@ bench-zookeeper: peers envoy ## Measure what a large Dubbo estate in ZooKeeper c
 
 bench-nacos: peers envoy ## Measure what a large Nacos costs, and how soon its changes take effect
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks.nacos
+
+bench-eureka: setup ## Measure what a large Eureka costs
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks.eureka
 
 bench-istiod: peers ## Measure what a change costs with a real istiod, beside a server that rewrites everything
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks.istiod

@@ -1,6 +1,7 @@
 """TLS towards a registry: the server is always verified, its name included.
 
-Files are read at each connection, so that renewed certificates are taken up by themselves.
+Files are read whenever a context is made, so that an adapter that makes one for each session takes
+up renewed certificates by itself.
 """
 
 import ssl

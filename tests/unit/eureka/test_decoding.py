@@ -131,15 +131,17 @@ def test_others_get_turns_among_many_applications() -> None:
 
 
 def test_others_get_turns_among_whatever_else_stands_there() -> None:
-    """Three places in which a member may be that nobody asked for."""
+    """Members that nobody asked for, and what stands in place of applications."""
     long = "x" * 60_000
     more = {f"more-{number}": long for number in range(20)}
     application = {"name": "ORDERS", "instance": [record()], **more}
-    for body in (
+    bodies: tuple[object, ...] = (
         {"applications": {"application": []}, **more},
         {"applications": {"apps__hashcode": "", "application": [], **more}},
         {"applications": {"application": [application]}},
-    ):
+        {"applications": {"application": [long] * 20}},
+    )
+    for body in bodies:
         items = list(Answer(json.dumps(body).encode()).read())
         assert items.count(None) >= 6
 

@@ -13,7 +13,13 @@ from meshbridge_eureka.over_http import LARGEST_ANSWER
 from rig import scripted_eureka_faults as faults
 from rig.scripted_eureka import Fault, ScriptedEureka
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.asyncio,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        sys.platform != "linux", reason="only Linux tells how much memory a process had at most"
+    ),
+]
 A, B = ("10.1.0.1", 8080), ("10.1.0.2", 8080)
 MAIN = Path(__file__).with_name("eureka_greedy_main.py")
 ANSWERS = 3

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Never
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,6 +23,8 @@ from meshbridge import (
     Stale,
 )
 from meshbridge import RegisteredService as Service
+from meshbridge.admin.explaining import EXPLAIN, What
+from meshbridge.admin.operations import operations
 from meshbridge.bridge import Bridge, RegistryRuntime
 from meshbridge.explaining import Explanation, Stage, explain
 from meshbridge.outlet import Delivery, Outlet, OutletContext, Subscriber
@@ -312,6 +315,21 @@ def test_each_outlet_says_how_far_a_host_came() -> None:
     (outlet,) = said.outlets
     assert (outlet.host, outlet.asking, outlet.current, outlet.not_asking) == ("orders.d", 1, 0, 1)
     assert [each.refused for each in outlet.behind] == ["bad port"]
+
+
+def test_an_outlet_that_began_after_the_admin_socket_says_so_too() -> None:
+    """``run`` opens the socket first, and hands over a mapping that is filled later."""
+    serving: dict[str, Outlet] = {}
+    answers: list[Explanation] = []
+
+    async def look(bridge: Bridge, _: list[Scripted]) -> None:
+        known = operations(bridge, serving)
+        serving["one"] = One()
+        told = await known[EXPLAIN](msgspec.json.encode(What("10.0.0.1:81")))
+        answers.append(msgspec.json.decode(told, type=Explanation))
+
+    watch(look, (listing(service("orders", 81)), NONE))
+    assert [each.outlet for each in answers[0].outlets] == ["one"]
 
 
 addresses = st.sampled_from(

@@ -101,7 +101,7 @@ class Watch:
         begun = self._loop.time()
         if not main.done():
             main.cancel()
-            await self._wait({main}, grace)
+            await self._wait({main}, self._until - begun)
         hangs = not main.done()
         _see({main})
         if not hangs and (ending := self._lineage.alive()):

@@ -86,6 +86,21 @@ class Report(Protocol):
         """
 
 
+class Trouble(Protocol):
+    """Takes what is wrong with the registry itself while it can be read: no record, no outage."""
+
+    def __call__(self, subject: str, reason: str, remedy: str = "") -> None:
+        """Show it until the same ``subject`` is said again; an empty ``reason`` takes it back.
+
+        ``subject`` is what the registry's operator calls the thing, such as one server of several.
+        All of it is taken back when the adapter is replaced or its registry removed.
+        """
+
+
+def untold(subject: str, reason: str, remedy: str = "") -> None:
+    """Take a trouble and tell nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What an adapter is handed instead of reaching for it: that is how tests hold time still."""
@@ -97,6 +112,7 @@ class Context:
     report: Report
     logger: FilteringBoundLogger
     """Bound to the registry's name. Per-record events belong to ``report``, not here."""
+    trouble: Trouble = untold
 
 
 @runtime_checkable

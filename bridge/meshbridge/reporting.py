@@ -1,6 +1,7 @@
-"""Keeps the reasons adapters give for unreadable records, for as long as they hold."""
+"""Keeps what adapters say is wrong, for as long as it holds: with records, and with registries."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 from meshbridge.adapter import Changed, Gone, Listing, Removed, Unreadable, Update
 from meshbridge.problems import Problem, ProblemKind, Problems
@@ -9,6 +10,7 @@ from meshbridge.registration import ServiceId
 Subject = ServiceId | tuple[ServiceId, str]
 _MOST_PER_SERVICE = 20
 """Records of one service that are shown one by one; their number alone tells of the others."""
+_MOST_TROUBLES = 20
 _LONGEST = 500
 """Characters of a reason or a remedy that are kept: both may quote what a registry holds."""
 
@@ -83,6 +85,45 @@ class Reports:
             "the adapter cannot read the record and did not say why",
             "look at the record in the registry",
         )
+
+
+class Troubles:
+    """What one adapter says is wrong with its registry, apart from records and outages."""
+
+    def __init__(self, registry: str, problems: Problems) -> None:
+        """Show in ``problems`` what is said of ``registry``."""
+        self._registry = registry
+        self._problems = problems
+        self._owner = ("unreadable", registry, None)  # goes with what is said of records
+        self._said: dict[str, Problem] = {}
+        self._over = False
+
+    def say(self, subject: str, reason: str, remedy: str = "") -> None:
+        """Take a trouble from the adapter; an empty ``reason`` takes it back."""
+        if self._over:
+            return
+        subject = subject[:_LONGEST]
+        if reason:
+            self._said[subject] = self._problem(subject, reason[:_LONGEST], remedy[:_LONGEST])
+        elif self._said.pop(subject, None) is None:
+            return
+        self.show()
+
+    def end(self) -> None:
+        """Hear the adapter no more: it may go on though nobody wants it to."""
+        self._over = True
+
+    def show(self) -> None:
+        """Show what it has said in place of what an adapter before it said."""
+        shown = list(islice(self._said.values(), _MOST_TROUBLES))
+        if (beyond := len(self._said) - len(shown)) > 0:
+            shown.append(
+                self._problem("all else", f"{beyond} more are in trouble", "mend those shown first")
+            )
+        self._problems.put(self._owner, shown)
+
+    def _problem(self, subject: str, reason: str, remedy: str) -> Problem:
+        return Problem(self._registry, subject, ProblemKind.OTHER, reason, remedy)
 
 
 def _service(subject: Subject) -> ServiceId:

@@ -15,7 +15,7 @@ from meshbridge.contained import contained, contained_now, spent
 from meshbridge.made import Made
 from meshbridge.outage import AdapterFault, Backoff, Failure, Outage, one_line, reason_of
 from meshbridge.problems import Problems
-from meshbridge.reporting import Reports
+from meshbridge.reporting import Reports, Troubles
 from meshbridge.shapes import check_contents
 from meshbridge.watch import SILENCE, Watch
 
@@ -55,7 +55,9 @@ class Supervisor:
         self._name, self._make, self._logger = name, make, logger
         self._clock, self._sleep = surroundings.clock, surroundings.sleep
         self._work_off = work_off
-        self._reports = Reports(name, surroundings.problems)
+        self._problems = surroundings.problems
+        self._reports = Reports(name, self._problems)
+        self._troubles: Troubles
         self._backlog = Backlog()
         self._arrived = asyncio.Event()
         self._backoff = Backoff()
@@ -87,9 +89,12 @@ class Supervisor:
 
     async def run(self) -> None:
         """Watch, and watch again, until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._keep_working(), name=f"work off {self._name}")
-            group.create_task(self._keep_watching(), name=f"watch {self._name}")
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._keep_working(), name=f"work off {self._name}")
+                group.create_task(self._keep_watching(), name=f"watch {self._name}")
+        finally:
+            self._troubles.end()
 
     async def _keep_watching(self) -> Never:
         while True:
@@ -130,11 +135,18 @@ class Supervisor:
             self.outage.begin(error)  # the old one goes on: nothing else is there
 
     def _make_anew(self) -> None:
-        self.adapter = self._made()
+        replaced, self.adapter = self._troubles, self._made()
+        replaced.end()
+        self._troubles.show()
 
     def _made(self) -> Made:
-        context = Context(self._clock, self._sleep, self._reports.report, self._logger)
-        return Made.of(self._make(context))
+        troubles = Troubles(self._name, self._problems)
+        context = Context(
+            self._clock, self._sleep, self._reports.report, self._logger, troubles.say
+        )
+        made = Made.of(self._make(context))
+        self._troubles = troubles  # not if it cannot be made: the one before goes on
+        return made
 
     def _say_left(self, watch: Watch) -> None:
         for fault in watch.faults:

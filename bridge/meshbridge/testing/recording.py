@@ -7,7 +7,18 @@ from dataclasses import dataclass
 
 import structlog
 
-from meshbridge.adapter import Changed, Context, Gone, Listing, Removed, Report, Stale, Update
+from meshbridge.adapter import (
+    Changed,
+    Context,
+    Gone,
+    Listing,
+    Removed,
+    Report,
+    Stale,
+    Trouble,
+    Update,
+    untold,
+)
 from meshbridge.registration import RegisteredService, ServiceId
 
 
@@ -22,7 +33,7 @@ class Reported:
 
 
 class Recorder:
-    """Takes an adapter's updates and reports; use :meth:`emit` and :meth:`report`.
+    """Takes what an adapter says; use :meth:`emit`, :meth:`report` and :meth:`trouble`.
 
     Updates must be said on the event loop this was made on.
     """
@@ -32,6 +43,8 @@ class Recorder:
         self.updates: list[Update] = []
         """All updates, oldest first."""
         self.reports: list[Reported] = []
+        self.troubles: dict[str, str] = {}
+        """What it says is wrong with the registry now, by subject: ``reason; remedy``."""
         self.faults: list[str] = []
         """What the adapter said against the laws of order."""
         self._scopes: dict[str, dict[ServiceId, RegisteredService]] = {}
@@ -55,6 +68,14 @@ class Recorder:
     ) -> None:
         """Take the reason why a record is unreadable."""
         self.reports.append(Reported(scope, subject, reason, remedy))
+
+    def trouble(self, subject: str, reason: str, remedy: str = "") -> None:
+        """Take what is wrong with the registry, or that it is wrong no more."""
+        if reason:
+            self.troubles[subject] = f"{reason}; {remedy}"
+        else:
+            self.troubles.pop(subject, None)
+        self._said.set()
 
     def restart(self) -> None:
         """Note that the watch is called again: each scope must begin with a Listing."""
@@ -118,7 +139,9 @@ class Recorder:
                 self._stale[scope] = True
 
 
-def context(report: Report, clock: Callable[[], float] = time.monotonic) -> Context:
+def context(
+    report: Report, clock: Callable[[], float] = time.monotonic, trouble: Trouble = untold
+) -> Context:
     """Return a context for an adapter under test: a silent logger, and real time by default."""
 
     async def sleep(seconds: float) -> None:
@@ -129,7 +152,7 @@ def context(report: Report, clock: Callable[[], float] = time.monotonic) -> Cont
         processors=[structlog.processors.KeyValueRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(0),
     )
-    return Context(clock, sleep, report, logger)
+    return Context(clock, sleep, report, logger, trouble)
 
 
 def _short(update: Update) -> str:

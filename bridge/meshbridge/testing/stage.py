@@ -23,7 +23,9 @@ class Stage:
         """Make the adapter."""
         self.registry = registry
         self.recorder = Recorder()
-        self.adapter = registry.adapter(context(self.recorder.report))
+        self.adapter = registry.adapter(
+            context(self.recorder.report, trouble=self.recorder.trouble)
+        )
         self.scope = registry.scope or self.adapter.scopes[0]
         self.raised: list[RegistryUnavailable | RegistryRejected] = []
         """What the watch raised that it may raise."""

@@ -414,6 +414,35 @@ def test_a_watch_that_ignores_its_cancellation_is_abandoned_and_another_one_begi
     ]
 
 
+def test_what_an_abandoned_adapter_says_is_wrong_is_taken_back() -> None:
+    late: list[Playing] = []
+
+    async def ignores(playing: Playing, emit: Emit) -> None:
+        emit(whole("orders"))
+        playing.context.trouble("server one", "it is closed")
+        late.append(playing)
+        emit(cast("Update", "nonsense"))
+        await deaf()
+
+    async def begin(playing: Playing, emit: Emit) -> None:
+        await (ignores if not late else good)(playing, emit)
+
+    stand = Stand(begin)
+
+    def told(made: Bridge) -> list[str]:
+        return [each.subject for each in made.problems if each.kind == "other"]
+
+    async def scenario(made: Bridge) -> None:
+        await stand.clock.sleep(4)
+        assert told(made) == ["server one"]
+        await stand.clock.sleep(10)
+        assert bad(made).restarts == 1
+        late[0].context.trouble("server one", "it is closed")
+        assert told(made) == []
+
+    stand.play(scenario)
+
+
 def test_a_stop_does_not_wait_for_a_watch_that_ignores_its_cancellation() -> None:
     """Nor does whoever closes the loop: ``asyncio.run`` would wait for ever."""
 

@@ -12,8 +12,8 @@ from unit.runtime.examples import service, sid
 from meshbridge import Changed, Gone, Listing, RegistryRejected, RegistryUnavailable, Removed, Stale
 from meshbridge.logs import configure, listening
 from meshbridge.outage import STEADY, Backoff, Failure, failure_of, reason_of
-from meshbridge.problems import Problems
-from meshbridge.reporting import Reports
+from meshbridge.problems import ProblemKind, Problems
+from meshbridge.reporting import Reports, Troubles
 from meshbridge.testing import Clock
 from meshbridge.turns import SLICE, Turns
 
@@ -73,6 +73,46 @@ def test_a_record_that_nobody_explained_is_shown_all_the_same() -> None:
     assert len(problems) == 21
     assert "80 more records cannot be read" in reasons(problems)
     assert any("did not say why" in reason for reason in reasons(problems))
+
+
+def test_a_trouble_holds_until_it_is_taken_back() -> None:
+    """Whatever is said of others."""
+    problems = Problems()
+    troubles = Troubles("shop", problems)
+    troubles.say("server one", "it is closed", "open it")
+    troubles.say("server two", "it is away")
+    troubles.say("server three", "")
+    troubles.say("server one", "it is locked", "unlock it")
+    assert [str(each) for each in problems] == [
+        "shop: server one: it is locked; unlock it",
+        "shop: server two: it is away; ",
+    ]
+    assert {each.kind for each in problems} == {ProblemKind.OTHER}
+    troubles.say("server one", "")
+    assert reasons(problems) == ["it is away"]
+
+
+def test_a_hundred_troubles_are_twenty_and_a_number() -> None:
+    """And the longest text is cut."""
+    problems = Problems()
+    troubles = Troubles("shop", problems)
+    for number in range(100):
+        troubles.say(f"server {number}", "x" * 1_000, "y" * 1_000)
+    assert len(problems) == 21
+    assert "80 more are in trouble" in reasons(problems)
+    assert max(len(each.reason) + len(each.remedy) for each in problems) == 1_000
+
+
+def test_an_adapter_that_was_replaced_is_heard_no_more() -> None:
+    """What it said goes when another one is there."""
+    problems = Problems()
+    replaced, troubles = Troubles("shop", problems), Troubles("shop", problems)
+    replaced.say("server one", "it is closed")
+    replaced.end()
+    troubles.show()
+    assert reasons(problems) == []
+    replaced.say("server one", "it is closed")
+    assert reasons(problems) == []
 
 
 def test_a_steady_watch_makes_the_next_failure_the_first_again() -> None:

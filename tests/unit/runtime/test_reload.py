@@ -114,6 +114,23 @@ class Stand:
         return list(self.bridge.problems)
 
 
+def test_what_an_adapter_says_is_wrong_lasts_as_long_as_the_adapter() -> None:
+    async def scenario(stand: Stand) -> None:
+        for name in ("a", "b"):
+            stand.adapters[name][0].context.trouble(f"server of {name}", "it is closed")
+        await stand.reload(stand.runtime("a", 0, {"ports": {"http": 8080}}), stand.runtime("b", 1))
+        assert [each.subject for each in stand.problems()] == ["server of a", "server of b"]
+        await stand.reload(Renewed(stand.runtime("a"), restart=True), stand.runtime("b", 1))
+        assert [each.subject for each in stand.problems()] == ["server of b"]
+        stand.adapters["a"][0].context.trouble("server of a", "it is closed")
+        assert [each.subject for each in stand.problems()] == ["server of b"]
+        await stand.reload(stand.runtime("a"), accept_loss=True)
+        assert stand.problems() == []
+
+    stand = Stand({"a": hosts(0, 2), "b": hosts(10, 30)})
+    stand.play([stand.runtime("a"), stand.runtime("b", 1)], scenario)
+
+
 def test_other_rules_of_publishing_leave_the_session_and_all_other_hosts_alone() -> None:
     async def scenario(stand: Stand) -> None:
         before, made = stand.newest, stand.bridge.snapshots_made

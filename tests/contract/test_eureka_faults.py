@@ -13,7 +13,8 @@ from meshbridge import RegistryRejected, RegistryUnavailable
 from meshbridge.testing.stage import Stage
 from meshbridge_eureka import over_http
 from rig import scripted_eureka_faults as faults
-from rig.scripted_eureka import DELTA, FULL, Fault, ScriptedEureka
+from rig.scripted_eureka import DELTA, FULL, ScriptedEureka
+from rig.scripted_eureka_exchange import Fault
 
 pytestmark = pytest.mark.asyncio
 A, B = ("10.1.0.1", 8080), ("10.1.0.2", 8080)
@@ -166,7 +167,12 @@ DELTALESS: Mapping[str, Fault] = {
     "an error": faults.fails,
     "an error that says it is none": faults.says_its_error_was_fine,
     "a page": faults.page,
+    "half a body": faults.half,
+    "half a body in chunks": faults.half_in_chunks,
     "half a body as a whole": faults.half_as_whole,
+    "half a gzip": faults.half_gzip,
+    "no gzip": faults.not_gzip,
+    "a byte now and then": faults.drips(0.05),
     "a redirect": faults.redirects("http://127.0.0.1:1/"),
 }
 

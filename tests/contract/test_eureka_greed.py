@@ -11,7 +11,8 @@ import pytest
 from meshbridge.testing import Process
 from meshbridge_eureka.over_http import LARGEST_ANSWER
 from rig import scripted_eureka_faults as faults
-from rig.scripted_eureka import Fault, ScriptedEureka
+from rig.scripted_eureka import ScriptedEureka
+from rig.scripted_eureka_exchange import Fault
 
 pytestmark = [
     pytest.mark.asyncio,

@@ -7,105 +7,21 @@ What it says while nothing is wrong it says as a real server does: see
 
 import asyncio
 import base64
-import gzip
 import json
-import socket
 import ssl
-import struct
-from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from email.utils import formatdate
-from http import HTTPStatus
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import parse_qs, urlsplit
 
 from rig.ports import free_port
+from rig.scripted_eureka_exchange import Asked, Exchange, Fault
 from rig.scripted_eureka_registry import EurekaRegistry, delta, everything
 
 FULL: Final = "/apps"
 DELTA: Final = "/apps/delta"
-JSON: Final = "application/json"
 _LEAVE: Final = 0.2
 """Seconds in which who speaks TLS may take its leave."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One request."""
-
-    method: str
-    path: str
-    """Below the base path, without a slash at its end."""
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    """Names in lower case."""
-    connection: int
-    """Which connection it came over, counted from 1."""
-    first: bool
-    """Whether it is the first one of its connection."""
-
-    def accepts(self, coding: str) -> bool:
-        """Whether an answer may be in that content coding."""
-        return coding in self.headers.get("accept-encoding", "")
-
-
-@dataclass
-class Exchange:
-    """A request, the true answer to it, and the way back."""
-
-    asked: Asked
-    status: int
-    body: bytes
-    """Of the true answer, not compressed."""
-    headers: dict[str, str]
-    """Of the true answer."""
-    _reader: asyncio.StreamReader
-    _writer: asyncio.StreamWriter
-    _count: Callable[[int], None]
-    over: bool = False
-    """Whether the connection is to be closed after it."""
-
-    async def send(self, data: bytes) -> None:
-        """Send anything. Raises OSError when nobody takes it."""
-        self._count(len(data))
-        self._writer.write(data)
-        await self._writer.drain()
-
-    async def head(self, status: int, **headers: str) -> None:
-        """Send a status line and headers; ``_`` in a name is a hyphen."""
-        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
-        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-        await self.send("\r\n".join([*lines, "", ""]).encode())
-
-    async def reply(self, status: int, body: bytes, content: str = JSON, **headers: str) -> None:
-        """Send a whole answer."""
-        await self.head(status, content_type=content, content_length=str(len(body)), **headers)
-        await self.send(body)
-
-    async def truth(self) -> None:
-        """Send the true answer."""
-        body, headers = self.body, {"Date": formatdate(usegmt=True), **self.headers}
-        if body and self.asked.accepts("gzip"):
-            body, headers = gzip.compress(body, 1), {**headers, "Content-Encoding": "gzip"}
-        await self.reply(self.status, body, **headers)
-
-    async def left(self) -> None:
-        """Wait until the other side has hung up."""
-        self.over = True
-        while await self._reader.read(1024):
-            pass
-
-    def reset(self) -> None:
-        """Break the connection off; what was sent last may never arrive."""
-        self.over = True
-        opened: socket.socket = self._writer.get_extra_info("socket")
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._writer.transport.abort()
-
-
-Fault = Callable[[Exchange], Awaitable[None]]
-"""Answers a request in another way than with the truth."""
 
 
 @dataclass
@@ -139,9 +55,13 @@ class ScriptedEureka:
     etags: bool = False
     """Whether it tells one, and answers 304 to who has it. A real server does not."""
     asked: list[Asked] = field(default_factory=list[Asked])
-    """Every request."""
+    """Every request for an answer."""
+    tried: list[Asked] = field(default_factory=list[Asked])
+    """Every request for the status of one only (HEAD)."""
     connections: int = 0
     """How many there have been."""
+    shown: list[object] = field(default_factory=list[object])
+    """The number of the certificate that each connection has shown, where one is asked for."""
     sent: int = 0
     """Bytes that it has handed to the system."""
     port: int = field(default_factory=free_port)
@@ -226,6 +146,8 @@ class ScriptedEureka:
     def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # A task of our own: asyncio complains when one of its own is cancelled.
         self.connections += 1
+        if certificate := writer.get_extra_info("peercert"):
+            self.shown.append(certificate["serialNumber"])
         task = asyncio.create_task(self._serve(reader, writer, self.connections))
         self._open[task] = writer
         task.add_done_callback(self._open.pop)
@@ -265,7 +187,7 @@ class ScriptedEureka:
             connection,
             first,
         )
-        self.asked.append(asked)
+        (self.tried if method == "HEAD" else self.asked).append(asked)
         self._heard.set()
         return asked
 
@@ -284,7 +206,7 @@ class ScriptedEureka:
             *self.credentials
         ):
             return 401, b"", {"WWW-Authenticate": 'Basic realm="Realm"'}
-        if asked.path not in {FULL, DELTA} or asked.method != "GET":
+        if asked.path not in {FULL, DELTA} or asked.method not in {"GET", "HEAD"}:
             return 404, b"", {}
         body = self._body(asked)
         if not self.etags:

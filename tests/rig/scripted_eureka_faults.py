@@ -6,7 +6,7 @@ import json
 import zlib
 from typing import Final
 
-from rig.scripted_eureka import Exchange, Fault
+from rig.scripted_eureka_exchange import Exchange, Fault
 
 MIB: Final = 1024 * 1024
 HTML: Final = b"<!DOCTYPE html><html><body><h1>Bad Gateway</h1></body></html>"

@@ -1,18 +1,20 @@
 """Watches what is registered in a Eureka cluster."""
 
+import asyncio
 from datetime import timedelta
-from functools import partial
 from typing import ClassVar, Never
 
 from pydantic import BaseModel
 
 from meshbridge import Context, Emit
-from meshbridge.client_tls import make_context
+from meshbridge.errors import foremost
 from meshbridge.settings.client_tls import ClientTls
+from meshbridge_eureka.certificates import Certificates
 from meshbridge_eureka.options import Options as EurekaOptions
 from meshbridge_eureka.over_http import OverHttp
-from meshbridge_eureka.reading import SCOPE, Past, Reading
+from meshbridge_eureka.reading import PATH, SCOPE, Past, Reading
 from meshbridge_eureka.servers import Servers
+from meshbridge_eureka.trials import Trials
 
 REFILL = timedelta(seconds=75)
 """Clients learn when they renew, every 30 s, that a server has forgotten them, and register again;
@@ -36,13 +38,12 @@ class Eureka:
             raise TypeError(f"{name}: needs eureka options, got {type(options).__name__}")
         self._options = options
         self._context = context
-        self._past = Past()
-        self._servers = Servers(options.servers, options.zone)
-        tls = options.tls
+        every = options.full_interval.total_seconds()
+        servers = Servers(options.servers, options.zone)
+        self._past = Past(servers, Trials(options.servers, context, every))
+        tls = options.tls if isinstance(options.tls, ClientTls) else None
         self._over_http = OverHttp(
-            options.username,
-            options.password.reveal(),
-            partial(make_context, tls) if isinstance(tls, ClientTls) else None,
+            Certificates(tls, context), options.username, options.password.reveal()
         )
 
     async def watch(self, emit: Emit) -> Never:
@@ -50,6 +51,12 @@ class Eureka:
 
         Raises RegistryRejected or RegistryUnavailable.
         """
-        async with self._over_http.open() as http:
-            await Reading(self._options, self._servers, http, self._context, emit, self._past).run()
+        try:
+            async with self._over_http.open() as http, asyncio.TaskGroup() as tasks:
+                reading = Reading(self._options, http, self._context, emit, self._past)
+                trying = self._past.trials.run(http, PATH, reading.query)
+                tasks.create_task(trying, name="try servers")
+                await reading.run()
+        except ExceptionGroup as failed:
+            raise foremost(failed) from failed
         raise AssertionError("it is read until that fails")

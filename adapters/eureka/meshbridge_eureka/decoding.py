@@ -47,7 +47,7 @@ class Closed:
 class Answer:
     """What ``/apps`` or ``/apps/delta`` answered."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes | bytearray) -> None:
         """Take the body as it came, without its compression."""
         self._text = Text(body)
         self.hashcode: str | None = None

@@ -17,8 +17,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from meshbridge.looking import listed
 from meshbridge.settings import Address, Duration, Secret, Section
 from meshbridge.settings.client_tls import ClientTls
+from meshbridge.settings.values import format_duration
 
 _PORTS: Final = {"http": 80, "https": 443}
 _HIGHEST_PORT: Final = 65535
@@ -28,6 +30,7 @@ _URL: Final = re.compile(
 )
 _EXAMPLE: Final = "http://127.0.0.1:8761/eureka"
 _KIND: Final = "eureka_server"
+_MOST_ZONES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +167,17 @@ class Options(Section):
     def _makes_sense(self) -> Self:
         kind = "eureka_options"
         zones = {server.zone for server in self.servers}
+        if self.zone and zones == {""}:
+            raise PydanticCustomError(
+                kind,
+                "zone needs servers by zone, like servers: {example}",
+                {"example": f"{{{self.zone}: [{_EXAMPLE}]}}"},
+            )
         if self.zone and self.zone not in zones:
             raise PydanticCustomError(
-                kind, "zone is none of those that servers are given for; write servers by zone"
+                kind,
+                "zone {zone} is none of those that servers are given for: {zones}",
+                {"zone": self.zone, "zones": listed(sorted(zones), _MOST_ZONES)},
             )
         if bool(self.username) != bool(self.password):
             raise PydanticCustomError(kind, "username and password go together")
@@ -177,7 +188,15 @@ class Options(Section):
         if self.interval < timedelta(seconds=1):
             raise PydanticCustomError(kind, "interval must be 1s or more")
         if self.full_interval < self.interval:
-            raise PydanticCustomError(kind, "full-interval must not be below interval")
+            raise PydanticCustomError(
+                kind,
+                "interval {interval} is above full-interval {full}: shorten interval, or make"
+                " full-interval as long",
+                {
+                    "interval": format_duration(self.interval),
+                    "full": format_duration(self.full_interval),
+                },
+            )
         if isinstance(self.tls, ClientTls) and all(each.scheme == "http" for each in self.servers):
             raise PydanticCustomError(kind, "tls is for servers with https://, and there is none")
         for key, twice in self._repeated():

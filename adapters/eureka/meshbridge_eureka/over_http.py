@@ -5,10 +5,9 @@ included.
 """
 
 import asyncio
-import ssl
 import zlib
 from base64 import b64encode
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -16,16 +15,18 @@ from typing import Final
 
 import aiohttp
 
-from meshbridge import RegistryRejected, RegistryUnavailable
-from meshbridge.http_faults import words
+from meshbridge import RegistryUnavailable
+from meshbridge_eureka.certificates import Certificates
 from meshbridge_eureka.options import Server
+from meshbridge_eureka.refusals import (
+    CONNECT,
+    SILENCE,
+    TOTAL,
+    RefusedError,
+    reason,
+    refusal,
+)
 
-CONNECT: Final = 5.0
-"""Seconds that a connection may take."""
-SILENCE: Final = 10.0
-"""Seconds without a byte of an answer after which it is given up."""
-TOTAL: Final = 30.0
-"""Seconds after which an answer is given up that arrives slowly."""
 LARGEST_ANSWER: Final = 128 * 1024 * 1024
 """Bytes, inflated: 100,000 instances."""
 _PIECE: Final = 256 * 1024
@@ -33,22 +34,17 @@ _PIECE: Final = 256 * 1024
 _ANY_FORMAT: Final = 32 + zlib.MAX_WBITS
 """zlib's word for: gzip or zlib, whichever the header tells."""
 _OK, _UNCHANGED = 200, 304
-_REDIRECTS = range(300, 400)
-
-
-class RefusedError(RegistryUnavailable):
-    """The server answered something else than what it was asked for; it may answer the rest."""
-
-
-class NotOfferedError(RefusedError):
-    """The server does not know such a question, or does not let us ask it."""
+_NO_HEAD = frozenset({405, 501})
+"""Statuses of servers, or proxies, that know GET only."""
+_BREAKS = (aiohttp.ClientError, OSError, zlib.error, UnicodeError)
+"""What ends a question otherwise than by an answer; a time that is over is an OSError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a server told."""
 
-    body: bytes
+    body: bytes | bytearray
     etag: str
     """Empty where the server gives none."""
     at_ms: int | None
@@ -59,88 +55,98 @@ class Answer:
 class OverHttp:
     """How servers are reached."""
 
+    certificates: Certificates
     username: str = ""
     password: str = field(default="", repr=False)
-    tls: Callable[[], ssl.SSLContext] | None = None
-    """The system's authorities are asked without it."""
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator["Http"]:
         """Give connections that are kept until this is left. Raises RegistryUnavailable."""
-        # The authorities take 30 ms to read.
-        tls = True if self.tls is None else await asyncio.to_thread(self.tls)
+        await self.certificates.renew()
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         if self.username:
             user = b64encode(f"{self.username}:{self.password}".encode()).decode()
             headers["Authorization"] = f"Basic {user}"
         async with aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=tls),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=TOTAL, sock_connect=CONNECT, sock_read=SILENCE),
             auto_decompress=False,  # it would inflate as much as a server wants
             headers=headers,
         ) as session:
-            yield Http(session)
+            yield Http(session, self.certificates, has_user=bool(self.username))
 
 
 class Http:
-    """Connections to some servers."""
+    """Connections to some servers. What they raise says the reason, then ``; `` and a remedy."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, certificates: Certificates, *, has_user: bool
+    ) -> None:
         self._session = session
+        self._certificates = certificates
+        self._has_user = has_user
+
+    async def renew_certificates(self) -> None:
+        """Take up files that have changed, for connections that are made from now on."""
+        await self._certificates.renew()
 
     async def get(
         self, server: Server, path: str, query: Mapping[str, str], etag: str
     ) -> Answer | None:
         """Return what the server answers; ``None`` if that is the same as what had this etag.
 
-        Raises RefusedError, RegistryUnavailable or RegistryRejected, which name the server.
+        Raises RefusedError, RegistryUnavailable or RegistryRejected.
         """
-        try:
-            return await self._get(f"{server.url}{path}", query, etag)
-        except (RefusedError, RegistryRejected) as error:
-            raise type(error)(f"{server}: {error}") from None
-        except (aiohttp.ClientError, OSError, zlib.error, UnicodeError) as error:
-            raise RegistryUnavailable(f"{server}: {reason(error, server)}") from None
-
-    async def _get(self, url: str, query: Mapping[str, str], etag: str) -> Answer | None:
         headers = {"If-None-Match": etag} if etag else {}
-        async with self._session.get(
-            url, params=query, headers=headers, allow_redirects=False
-        ) as answer:
+        async with self._asked("GET", server, path, query, headers) as answer:
             if answer.status == _UNCHANGED and etag:
                 return None
             if answer.status != _OK:
-                raise refusal(answer.status)
-            async with aclosing(inflated(answer)) as parts:
-                body = await whole(parts, LARGEST_ANSWER)
+                raise refusal(answer.status, server, has_user=self._has_user)
+            try:
+                async with aclosing(inflated(answer)) as parts:
+                    body = await whole(parts, LARGEST_ANSWER)
+            except _BREAKS as error:  # it may tell the rest all the same
+                raise RefusedError(reason(error, server)) from None
             return Answer(body, answer.headers.get("ETag", ""), _time(answer.headers.get("Date")))
 
+    async def attempt(self, server: Server, path: str, query: Mapping[str, str]) -> None:
+        """Ask for the status of an answer only.
 
-def refusal(status: int) -> RefusedError | RegistryRejected:
-    """Return what an answer with another status than 200 means."""
-    match status:
-        case 401:
-            return RegistryRejected(
-                "it wants to know a user, and does not know this one (HTTP 401);"
-                " mend username and password"
-            )
-        case 403:
-            return NotOfferedError(
-                "it is closed (HTTP 403): it was just started and got nothing from its peers yet,"
-                " or the user may not read it"
-            )
-        case 404:
-            return NotOfferedError(
-                "it has no such path (HTTP 404); is that of the URL right? /eureka, or /eureka/v2"
-            )
-        case _ if status in _REDIRECTS:
-            return NotOfferedError(
-                f"it sends us elsewhere (HTTP {status}), where we do not go;"
-                " configure the URL of Eureka itself"
-            )
-        case _:
-            return RefusedError(f"it answered HTTP {status}")
+        Raises RegistryUnavailable or RegistryRejected where that is not the one of an answer.
+        """
+        async with self._asked("HEAD", server, path, query, {"Connection": "close"}) as answer:
+            if answer.status in _NO_HEAD:
+                return
+            if answer.status != _OK:
+                raise refusal(answer.status, server, has_user=self._has_user)
+            if "html" in answer.content_type:
+                raise RefusedError(
+                    "it answers with a web page, as a proxy or a login does;"
+                    " give the URL of Eureka itself, with its path: /eureka, or /eureka/v2"
+                )
+
+    @asynccontextmanager
+    async def _asked(
+        self,
+        method: str,
+        server: Server,
+        path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+        try:
+            async with self._session.request(
+                method,
+                f"{server.url}{path}",
+                params=query,
+                headers=headers,
+                allow_redirects=False,
+                ssl=self._certificates.current,
+            ) as answer:
+                yield answer
+        except _BREAKS as error:
+            raise RegistryUnavailable(reason(error, server)) from None
 
 
 async def inflated(answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
@@ -163,15 +169,18 @@ async def inflated(answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
         raise aiohttp.ClientPayloadError
 
 
-async def whole(parts: AsyncIterable[bytes], largest: int) -> bytes:
-    """Return all parts. Raises RefusedError when they are more than ``largest`` bytes."""
+async def whole(parts: AsyncIterable[bytes], largest: int) -> bytearray:
+    """Return all parts, as they were gathered: to copy them would take long.
+
+    Raises RefusedError when they are more than ``largest`` bytes.
+    """
     body = bytearray()
     async for part in parts:
         if len(body) + len(part) > largest:
             body.clear()  # who keeps the error keeps what led to it
             raise RefusedError(f"its answer is longer than {largest} bytes")
         body += part
-    return bytes(body)
+    return body
 
 
 def _time(date: str | None) -> int | None:
@@ -179,40 +188,3 @@ def _time(date: str | None) -> int | None:
         return int(parsedate_to_datetime(date).timestamp() * 1000) if date else None
     except (ValueError, OverflowError):
         return None
-
-
-def reason(error: Exception, server: Server) -> str:
-    """Return what went wrong, in no words of the server's."""
-    match error:
-        case TimeoutError():
-            return _patience(error)
-        case aiohttp.ClientConnectorError():
-            return words(error)
-        case aiohttp.ServerDisconnectedError() if server.scheme == "https":
-            return "it hung up unanswered; does it ask for a certificate? then mend tls"
-        case _:
-            return _broken(error)
-
-
-def _patience(error: TimeoutError) -> str:
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return f"no connection within {CONNECT:g} s"
-    if isinstance(error, aiohttp.SocketTimeoutError):
-        return f"nothing for {SILENCE:g} s"
-    return f"no whole answer within {TOTAL:g} s"
-
-
-def _broken(error: Exception) -> str:
-    match error:
-        case aiohttp.ClientResponseError():
-            return "its answer is not HTTP"
-        case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError():
-            return "it broke off its answer"
-        case zlib.error():
-            return "its answer is compressed in a way that cannot be read"
-        case UnicodeError():
-            return "its name is none that DNS could know"
-        case OSError() | aiohttp.InvalidURL():
-            return str(error)
-        case _:
-            return type(error).__name__

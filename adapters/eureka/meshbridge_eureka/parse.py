@@ -53,6 +53,9 @@ _SHARED: Final = 256
 """Characters of a text that is kept for all who have the same: longer ones would fill memory."""
 _MANY: Final = 100
 """Metadata of an instance whose keys are kept likewise."""
+_WHOLE: Final = re.compile(r"\+?[0-9]{1,20}")
+_HEAVIEST: Final = 2**31 - 1
+_USUAL: Final = 1.0
 _PLACEHOLDER: Final = "${"
 _NO_PORT: Final = (
     "enable one: eureka.instance.non-secure-port-enabled or eureka.instance.secure-port-enabled"
@@ -167,6 +170,7 @@ def _instance(listed: Listed, record: Record, identity: str) -> Instance:
         identity,
         _address(record),
         _ports(record, pairs),
+        weight=_weight(pairs),
         health=_health(record),
         metadata=_sorted(pairs),
         zone=_zone(record, pairs),
@@ -233,6 +237,18 @@ def _port(held: object, what: str, *, enabled: bool) -> int | None:
     if port is None:
         raise BadData(f"{what} is {shown(told)}")
     return port
+
+
+def _weight(pairs: Mapping[str, str]) -> float:
+    """Return the weight as clients of Spring Cloud read it, whose Integer.parseInt this is.
+
+    For them, what is no whole number above 0 is none (WeightedServiceInstanceListSupplier).
+    """
+    told = pairs.get("weight")
+    if told is None or not _WHOLE.fullmatch(told):
+        return _USUAL
+    weight = int(told)
+    return float(weight) if 0 < weight <= _HEAVIEST else _USUAL
 
 
 def _zone(record: Record, pairs: Mapping[str, str]) -> str:

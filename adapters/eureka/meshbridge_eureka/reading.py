@@ -3,6 +3,7 @@
 import asyncio
 import math
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Never
 
@@ -12,10 +13,12 @@ from meshbridge.steps import in_turns
 from meshbridge_eureka import parse
 from meshbridge_eureka.agenda import Agenda, Ask, Question
 from meshbridge_eureka.options import Options, Server
-from meshbridge_eureka.over_http import Answer, Http, NotOfferedError, RefusedError
+from meshbridge_eureka.over_http import Answer, Http
+from meshbridge_eureka.refusals import NotOfferedError, RefusedError
 from meshbridge_eureka.servers import Servers
 from meshbridge_eureka.services import News
 from meshbridge_eureka.telling import listing, updates
+from meshbridge_eureka.trials import Trials
 from meshbridge_eureka.view import View
 
 SCOPE: Final = "applications"
@@ -25,13 +28,16 @@ _LOST_SHARE: Final = 0.02
 """Instances that one answer takes away, and their share of all, from which on everything is listed:
 the guard judges a listing as a whole, but of changes each by itself."""
 _SAID: Final = 200
-_PATH: Final = "/apps"
+PATH: Final = "/apps"
+"""Where a server tells everything."""
 
 
 @dataclass(slots=True)
 class Past:
     """What is remembered from one reading to the next."""
 
+    servers: Servers
+    trials: Trials
     listed: bool = False
     """Whether all was listed: what comes after a failure comes after a gap."""
     overdue: bool = False
@@ -55,15 +61,15 @@ class Reading:
     def __init__(
         self,
         options: Options,
-        servers: Servers,
         http: Http,
         context: Context,
         emit: Emit,
         past: Past,
     ) -> None:
-        self._servers, self._http, self._context, self._emit = servers, http, context, emit
-        self._past = past
-        self._query = {"regions": ",".join(options.regions)} if options.regions else {}
+        self._http, self._context, self._emit = http, context, emit
+        self._servers, self._trials, self._past = past.servers, past.trials, past
+        self.query = {"regions": ",".join(options.regions)} if options.regions else {}
+        """What to ask a server with, whatever for."""
         self._view = View(options.names)
         self._full_interval = options.full_interval.total_seconds()
         self._agenda = Agenda(options.interval.total_seconds(), self._full_interval, random.random)
@@ -76,6 +82,8 @@ class Reading:
         """Instances that are gone and of which nothing was said yet."""
         self._home_at = self._judged_at = -math.inf
         """When servers of our zone are tried again, and leases are judged."""
+        self._failures: dict[Server, RegistryUnavailable | RegistryRejected] = {}
+        """Who did not answer as it should when it was asked last, and why."""
 
     async def run(self) -> Never:
         """Raises RegistryUnavailable or RegistryRejected, which tell of each server."""
@@ -85,7 +93,7 @@ class Reading:
             await self._read(self._agenda.question(clock()))
 
     async def _read(self, question: Question) -> None:
-        failures: list[RegistryUnavailable | RegistryRejected] = []
+        failures = self._failures = {}
         now = self._context.clock()
         home = question.ask is Ask.FULL and now >= self._home_at
         if home:
@@ -99,16 +107,20 @@ class Reading:
                     await self._ask(server, Question(Ask.FULL, after_gap=self._past.listed))
             except (RegistryUnavailable, RegistryRejected) as error:
                 spent(error)  # else it would keep the answer
-                failures.append(error)
+                failures[server] = error
+                self._trials.failed(server, error)
             else:
-                self._note(server, failures)
+                self._trials.answered(server, failures)
+                self._note(server)
                 return
         raise _outage(failures)
 
     async def _ask(self, server: Server, question: Question) -> None:
-        path = f"{_PATH}{question.ask.value}"
+        path = f"{PATH}{question.ask.value}"
+        if question.ask is Ask.FULL:
+            await self._http.renew_certificates()
         try:
-            answer = await self._http.get(server, path, self._query, self._etag(server, question))
+            answer = await self._http.get(server, path, self.query, self._etag(server, question))
             if server != self._server:
                 self._agenda.moved()
                 self._judged_at = self._context.clock() + parse.LATE / 1_000
@@ -121,7 +133,7 @@ class Reading:
                 self._agenda.refused_delta(self._context.clock(), known=known)
                 return
             if isinstance(error, BadData):
-                raise RegistryUnavailable(f"{server}: {error}") from None
+                raise RegistryUnavailable(str(error)) from None
             raise
 
     def _etag(self, server: Server, question: Question) -> str:
@@ -148,7 +160,7 @@ class Reading:
         news = await in_turns(read(answer.body, at_ms))
         self._lost += self._view.gone
         self._took(question, agrees=news.agrees)
-        await self._tell(question, news)
+        await self._tell(server, question, news)
         if is_full and at_ms is not None:
             self._note_leases(server)
         if news.agrees and answer.etag:
@@ -163,7 +175,7 @@ class Reading:
         if self._view.overdue:
             self._agenda.soon(now)
 
-    async def _tell(self, question: Question, news: News) -> None:
+    async def _tell(self, server: Server, question: Question, news: News) -> None:
         for number, fault in enumerate(news.faults, 1):
             self._context.report(SCOPE, fault.subject, fault.reason, fault.remedy)
             await _turn(number)
@@ -179,14 +191,19 @@ class Reading:
                 self._emit(update)
                 await _turn(number)
             return
+        if not self._past.listed:
+            # Whoever looks only once, as check does, should hear of the other servers, too.
+            self._trials.answered(server, self._failures)
+            await self._trials.told()
         self._emit(await in_turns(listing(self._view, SCOPE, after_gap=gap)))
         self._listed = self._past.listed = True
 
-    def _note(self, server: Server, failures: list[RegistryUnavailable | RegistryRejected]) -> None:
+    def _note(self, server: Server) -> None:
         """Remember who answered; say who did not, and who is asked now in another one's place."""
         logger, before = self._context.logger, self._servers.current
-        if failures and server != self._server:
-            logger.warning("servers left out", asked=str(server), reason=_all(failures))
+        if self._failures and server != self._server:
+            reason = _all(self._failures)
+            logger.warning("servers left out", asked=str(server), reason=reason)
         elif before not in (None, server):
             logger.info("a server of our zone is asked again", server=str(server))
         self._server = self._servers.current = server
@@ -213,12 +230,12 @@ async def _turn(number: int) -> None:
         await asyncio.sleep(0)
 
 
-def _outage(failures: list[RegistryUnavailable | RegistryRejected]) -> Exception:
+def _outage(failures: Mapping[Server, Exception]) -> Exception:
     """Return what ends the reading: who is refused everywhere needs a person."""
-    if all(isinstance(each, RegistryRejected) for each in failures):
+    if all(isinstance(each, RegistryRejected) for each in failures.values()):
         return RegistryRejected(_all(failures))
     return RegistryUnavailable(_all(failures))
 
 
-def _all(failures: list[RegistryUnavailable | RegistryRejected]) -> str:
-    return "; ".join(str(each) for each in failures)
+def _all(failures: Mapping[Server, Exception]) -> str:
+    return "; ".join(f"{server}: {error}" for server, error in failures.items())

@@ -52,7 +52,7 @@ class UnwieldyError(BadData):
 class Text:
     """A JSON text and how far it has been read. All that reads on raises BadData."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes | bytearray) -> None:
         """Begin at its begin."""
         self._body = body
         self._taken = 0

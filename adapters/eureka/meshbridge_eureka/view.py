@@ -60,7 +60,7 @@ class View:
         """Return all services as they are now."""
         return self._services.made()
 
-    def full(self, body: bytes, now_ms: int | None = None) -> Steps[News]:
+    def full(self, body: bytes | bytearray, now_ms: int | None = None) -> Steps[News]:
         """Take what ``/apps`` answered.
 
         ``now_ms`` is the server's own clock when it answered, by which leases are judged. Raises
@@ -85,7 +85,7 @@ class View:
             self._unaccounted.subtract(self._counts)
         return (yield from self._services.take())
 
-    def delta(self, body: bytes, now_ms: int | None = None) -> Steps[News]:  # noqa: ARG002 - as of full
+    def delta(self, body: bytes | bytearray, now_ms: int | None = None) -> Steps[News]:  # noqa: ARG002 - as of full
         """Take what ``/apps/delta`` answered: the changes of the last three minutes, or some more.
 
         Leases are not judged: it tells nothing of the renewals of who has not changed. Raises

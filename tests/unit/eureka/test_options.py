@@ -118,14 +118,21 @@ def test_what_is_sent_to_loopback_stays_here(server: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"zone": "z1"}, "write servers by zone"),
-        ({"servers": {"z1": [HERE]}, "zone": "z2"}, "none of those"),
+        ({"zone": "z1"}, f"zone needs servers by zone, like servers: {{z1: [{HERE}]}}"),
+        (
+            {"servers": {"z3": [HERE], "z1": ["http://a/eureka"]}, "zone": "z2"},
+            "zone z2 is none of those that servers are given for: z1, z3",
+        ),
         ({"username": "bridge"}, "go together"),
         ({"password": "hunter2"}, "go together"),
         (USER | {"username": "a:b"}, "no : in it"),
         ({"interval": "900ms"}, "1s or more"),
         ({"interval": 5}, "interval"),
-        ({"full-interval": "4s"}, "below interval"),
+        (
+            {"interval": "2h"},
+            "interval 2h is above full-interval 5m: shorten interval, or make full-interval as",
+        ),
+        ({"full-interval": "4s"}, "interval 5s is above full-interval 4s"),
         ({"regions": ["a", "a"]}, "regions names a twice"),
         ({"regions": ["a/b"]}, "regions"),
         ({"names": "host"}, "names"),

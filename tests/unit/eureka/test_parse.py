@@ -45,6 +45,33 @@ def reason(**changed: object) -> str:
     return found.fault.reason
 
 
+@pytest.mark.parametrize(
+    ("told", "weight"),
+    [
+        ("5", 5.0),
+        ("+5", 5.0),
+        ("007", 7.0),
+        ("2147483647", 2147483647.0),
+        ("2147483648", 1.0),
+        ("0", 1.0),
+        ("-3", 1.0),
+        ("0.5", 1.0),
+        (" 5", 1.0),
+        ("5\n", 1.0),
+        ("٣", 1.0),
+        ("", 1.0),
+        ("heavy", 1.0),
+        ("9" * 5_000, 1.0),
+    ],
+)
+def test_the_weight_is_that_of_spring_clouds_weighted_balancer(told: str, weight: float) -> None:
+    """It takes 1 where there is none above 0 that Java reads; the label stays."""
+    found = instance(metadata={"weight": told})
+    assert found.weight == weight
+    assert dict(found.metadata)["weight"] == told
+    assert instance().weight == 1.0
+
+
 def test_an_instance_of_spring_cloud_is_read_whole() -> None:
     found = entry(record(metadata={"zone": "z1", "my_key": "under_score", "management.port": "81"}))
     assert found == Entry(

@@ -1,51 +1,17 @@
 """Each registry trusts its own authorities and shows its own certificate, all in one process."""
 
-import ssl
 from pathlib import Path
 
 import pytest
+from unit.eureka.papers import Papers
 
 from meshbridge_eureka import Eureka, Options
-from rig.certificates import Authority
-from rig.scripted_eureka import ScriptedEureka
 from rig.waiting import until
 from rig.watching import Watched, watching
 
 pytestmark = pytest.mark.asyncio
 
 SCOPE = "applications"
-
-
-class Papers:
-    """An authority with what it has signed for a server and for the bridge."""
-
-    def __init__(self, directory: Path) -> None:
-        """Write all of it to files."""
-        directory.mkdir()
-        authority = Authority()
-        self.ca = directory / "ca.pem"
-        self.ca.write_bytes(authority.certificate)
-        self.server = authority.issue(directory, "localhost")
-        self.bridge = authority.issue(directory, "bridge")
-
-    def serving(self, *, mutual: bool = False) -> ScriptedEureka:
-        """Return a server with its certificate; with ``mutual`` it asks for one of its own."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*self.server)
-        if mutual:
-            context.verify_mode = ssl.CERT_REQUIRED
-            context.load_verify_locations(self.ca)
-        server = ScriptedEureka(tls=context, host="localhost")
-        server.registry.register("orders", "10.0.0.1", 80)
-        return server
-
-    def options(self, server: ScriptedEureka, *, mutual: bool = False) -> Options:
-        """Return what a registry at a server is configured with that trusts this authority."""
-        tls = {"ca": str(self.ca)}
-        if mutual:
-            certificate, key = self.bridge
-            tls |= {"certificate": str(certificate), "key": str(key)}
-        return Options.model_validate({"servers": [server.url], "tls": tls, "interval": "1s"})
 
 
 async def fails(watched: Watched) -> str:
@@ -81,6 +47,7 @@ async def test_a_server_of_another_authority_is_not_asked(tmp_path: Path) -> Non
             reason = await fails(watched)
             assert server.url in reason
             assert "its certificate is not trusted" in reason
+            assert reason.endswith("; name the file of who signed it: tls: {ca: FILE}")
             assert server.asked == []
 
 
@@ -90,7 +57,9 @@ async def test_a_server_under_another_name_is_not_asked(tmp_path: Path) -> None:
         server.host = "127.0.0.1"
         options = papers.options(server)
         async with watching(lambda context: Eureka("shop", options, context)) as watched:
-            assert "its certificate is not trusted" in await fails(watched)
+            reason = await fails(watched)
+            assert "its certificate is not trusted" in reason
+            assert "tls: {ca" not in reason, "that would be of no use"
             assert server.asked == []
 
 
@@ -112,3 +81,11 @@ async def test_a_file_that_is_no_certificate_is_named_and_may_be_mended(tmp_path
             assert str(papers.ca) in await fails(watched)
             papers.ca.write_bytes(right)
             await watched.listed(SCOPE)
+
+
+async def test_http_at_a_port_for_https_is_asked_after(tmp_path: Path) -> None:
+    papers = Papers(tmp_path / "papers")
+    async with papers.serving() as server:
+        plain = Options.model_validate({"servers": [server.url.replace("https", "http")]})
+        async with watching(lambda context: Eureka("shop", plain, context)) as watched:
+            assert (await fails(watched)).endswith("; is its port one for https://?")

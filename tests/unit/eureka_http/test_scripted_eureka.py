@@ -14,7 +14,8 @@ import pytest
 
 from rig import scripted_eureka_faults as faults
 from rig.certificates import Authority
-from rig.scripted_eureka import DELTA, FULL, Fault, ScriptedEureka
+from rig.scripted_eureka import DELTA, FULL, ScriptedEureka
+from rig.scripted_eureka_exchange import Fault
 from rig.scripted_eureka_registry import EurekaRegistry, Record
 
 pytestmark = pytest.mark.asyncio

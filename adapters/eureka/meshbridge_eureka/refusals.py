@@ -1,0 +1,106 @@
+"""Why a server gave no answer, in words for who configured it: the reason, ``; `` and a remedy.
+
+Nothing of an answer is repeated: a proxy may send back what it was sent, the password included.
+"""
+
+import zlib
+from typing import Final
+
+import aiohttp
+
+from meshbridge import RegistryRejected, RegistryUnavailable
+from meshbridge.http_faults import words
+from meshbridge_eureka.options import Server
+
+CONNECT: Final = 5.0
+"""Seconds that a connection may take."""
+SILENCE: Final = 10.0
+"""Seconds without a byte of an answer after which it is given up."""
+TOTAL: Final = 30.0
+"""Seconds after which an answer is given up that arrives slowly."""
+_MAYBE_TLS: Final = "is its port one for https://?"
+_UNTRUSTED: Final = frozenset({7, 18, 19, 20, 21})
+"""OpenSSL's words for: signed by nobody we know, often by itself, or by a namesake."""
+_BAD_REQUEST: Final = 400
+"""What a server answers, too, that is asked without TLS where it speaks nothing else."""
+_UNAUTHORIZED: Final = 401
+_WANTS_USER: Final = "it wants to know a user"
+_NOT_OFFERED: Final = {
+    403: "it is closed (HTTP 403): it was just started and got nothing from its peers yet,"
+    " or the user may not read it; wait some minutes, then see what the user may",
+    404: "it has no such path (HTTP 404); is that of the URL right? /eureka, or /eureka/v2",
+    **{
+        status: f"it sends us elsewhere (HTTP {status}), where we do not go;"
+        " configure the URL of Eureka itself"
+        for status in range(300, 400)
+    },
+}
+
+
+class RefusedError(RegistryUnavailable):
+    """The server answered something else than what it was asked for; it may answer the rest."""
+
+
+class NotOfferedError(RefusedError):
+    """The server does not know such a question, or does not let us ask it."""
+
+
+def refusal(status: int, server: Server, *, has_user: bool) -> RefusedError | RegistryRejected:
+    """Return what an answer with another status than 200 means."""
+    if status == _UNAUTHORIZED:
+        return RegistryRejected(
+            f"{_WANTS_USER}, and does not know this one (HTTP 401); mend username and password"
+            if has_user
+            else f"{_WANTS_USER} (HTTP 401); give username and password"
+        )
+    if status in _NOT_OFFERED:
+        return NotOfferedError(_NOT_OFFERED[status])
+    maybe_tls = f"; {_MAYBE_TLS}" if status == _BAD_REQUEST and server.scheme == "http" else ""
+    return RefusedError(f"it answered HTTP {status}{maybe_tls}")
+
+
+def reason(error: Exception, server: Server) -> str:
+    """Return what went wrong, in no words of the server's."""
+    match error:
+        case TimeoutError():
+            return _patience(error)
+        case aiohttp.ClientConnectorError():
+            return f"{words(error)}{_remedy(error)}"
+        case aiohttp.ServerDisconnectedError() if server.scheme == "https":
+            return "it hung up unanswered; does it ask for a certificate? then mend tls"
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientResponseError():
+            is_http = isinstance(error, aiohttp.ServerDisconnectedError)
+            what = "it broke off before it answered" if is_http else "its answer is not HTTP"
+            return f"{what}; {_MAYBE_TLS}" if server.scheme == "http" else what
+        case _:
+            return _broken(error)
+
+
+def _remedy(error: aiohttp.ClientConnectorError) -> str:
+    """Return what to do about it, where that is told from what is wrong."""
+    if not isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return ""
+    untrusted = getattr(error.certificate_error, "verify_code", None) in _UNTRUSTED
+    return "; name the file of who signed it: tls: {ca: FILE}" if untrusted else ""
+
+
+def _patience(error: TimeoutError) -> str:
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return f"no connection within {CONNECT:g} s"
+    if isinstance(error, aiohttp.SocketTimeoutError):
+        return f"nothing for {SILENCE:g} s"
+    return f"no whole answer within {TOTAL:g} s"
+
+
+def _broken(error: Exception) -> str:
+    match error:
+        case aiohttp.ClientPayloadError():
+            return "it broke off its answer"
+        case zlib.error():
+            return "its answer is compressed in a way that cannot be read"
+        case UnicodeError():
+            return "its name is none that DNS could know"
+        case OSError() | aiohttp.InvalidURL():
+            return str(error)
+        case _:
+            return type(error).__name__

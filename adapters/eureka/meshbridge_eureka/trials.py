@@ -1,0 +1,91 @@
+"""Tries the servers that are not read, so that one that would not answer is known before an outage.
+
+A status is all that they are asked for, once in each full interval.
+"""
+
+import asyncio
+import math
+from collections.abc import Collection, Mapping
+from typing import Final, Never
+
+from meshbridge import Context, RegistryRejected, RegistryUnavailable
+from meshbridge.contained import spent
+from meshbridge_eureka.options import Server
+from meshbridge_eureka.over_http import Http
+
+PATIENCE: Final = 1.0
+"""Seconds that a first listing waits for what servers answer that are not read."""
+_REMEDY: Final = "see what is wrong there, or take it out of servers"
+
+
+class Trials:
+    """What is known of the servers of one cluster: which of them do not answer as they should."""
+
+    def __init__(self, servers: Collection[Server], context: Context, every: float) -> None:
+        """Begin with nothing known. Of a single server its outage tells everything."""
+        self._servers = servers if len(servers) > 1 else ()
+        self._context = context
+        self._every = every
+        self._wrong = set[Server]()
+        self._read: Server | None = None
+        self._untried: tuple[Server, ...] = ()
+        self._due = -math.inf
+        self._wanted, self._over = asyncio.Event(), asyncio.Event()
+
+    def failed(self, server: Server, error: RegistryUnavailable | RegistryRejected) -> None:
+        """Say what a server answered instead of what it should."""
+        if server in self._servers:
+            reason, _, remedy = str(error).partition("; ")
+            self._wrong.add(server)
+            self._context.trouble(_subject(server), reason, remedy or _REMEDY)
+
+    def answered(self, server: Server, failed: Collection[Server]) -> None:
+        """Take it that a server is read, and others ``failed``; now and then the rest is tried."""
+        self._read = server
+        self._is_fine(server)
+        now = self._context.clock()
+        if now >= self._due:
+            self._due = now + self._every
+            self._untried = tuple(
+                each for each in self._servers if each != server and each not in failed
+            )
+            self._wanted.set()
+
+    async def told(self) -> None:
+        """Wait until those that were tried first have answered, but not for long."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._over.wait()
+        except TimeoutError:
+            pass  # they are told of when that is known
+
+    async def run(self, http: Http, path: str, query: Mapping[str, str]) -> Never:
+        """Try them whenever it is time for that."""
+        self._wanted.clear()
+        self._due = -math.inf  # what was begun before may have been broken off
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            async with asyncio.TaskGroup() as tasks:
+                for server in self._untried:
+                    tasks.create_task(self._try(http, server, path, query), name=f"try {server}")
+            self._over.set()
+
+    async def _try(self, http: Http, server: Server, path: str, query: Mapping[str, str]) -> None:
+        try:
+            await http.attempt(server, path, query)
+        except (RegistryUnavailable, RegistryRejected) as error:
+            spent(error)
+            if server != self._read:  # since it was asked
+                self.failed(server, error)
+        else:
+            self._is_fine(server)
+
+    def _is_fine(self, server: Server) -> None:
+        if server in self._wrong:
+            self._wrong.discard(server)
+            self._context.trouble(_subject(server), "")
+
+
+def _subject(server: Server) -> str:
+    return f"server {server}"

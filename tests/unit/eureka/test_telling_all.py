@@ -1,0 +1,151 @@
+"""Where much is lost or old, what is told fits the guard."""
+
+import json
+from typing import cast
+
+from unit.eureka.reader import Reader, addresses, filled, play
+
+from meshbridge import Changed, Listing
+from rig import scripted_eureka_faults as faults
+from rig.scripted_eureka import DELTA, FULL
+from rig.scripted_eureka_registry import delta
+
+
+def test_much_that_goes_at_once_is_told_as_a_whole() -> None:
+    """The guard judges a listing as a whole, but of changes each by itself."""
+    server = filled(40)
+
+    async def scenario(reader: Reader) -> None:
+        server.registry.cancel("orders", "10.0.0.40", 80)
+        await reader.polls()
+        told = reader.said[-1]
+        assert isinstance(told, Changed)
+        for last in (37, 38, 39):
+            server.registry.cancel("orders", f"10.0.0.{last}", 80)
+        await reader.polls()
+        listing = reader.said[-1]
+        assert isinstance(listing, Listing)
+        assert not listing.after_gap
+        assert len(addresses(listing)) == 36
+
+    play(scenario, server)
+
+
+def test_what_has_not_changed_is_not_sent_again_where_the_server_says_what_it_is() -> None:
+    server = filled()
+    server.etags = True
+
+    async def scenario(reader: Reader) -> None:
+        await reader.polls(3)
+        sent = server.sent
+        await reader.polls(3)
+        assert server.sent - sent < 600
+        server.registry.register("orders", "10.0.0.4", 80)
+        await reader.polls()
+        assert len(addresses(reader.said[-1])) == 4
+        assert reader.failures == []
+
+    play(scenario, server)
+
+
+def test_instances_whose_lease_is_long_over_are_logged_once_and_degraded() -> None:
+    """Not at first: what a server tells that its clients could not reach may be old."""
+    server = filled()
+    long_ago = 1_700_000_000_000
+    lease = {"durationInSecs": 90, "renewalIntervalInSecs": 30, "lastRenewalTimestamp": long_ago}
+    server.registry.change("orders", "10.0.0.1", 80, leaseInfo=lease)
+
+    def health(update: object) -> list[str]:
+        service = update.services[0] if isinstance(update, Listing) else None
+        told = service or cast("Changed", update).service
+        return sorted(each.health.value for each in told.instances)
+
+    async def scenario(reader: Reader) -> None:
+        await reader.polls(200)
+        assert [health(each) for each in reader.said] == [["healthy"] * 3]
+        await reader.polls(60)
+        assert health(reader.said[-1]) == ["degraded", "healthy", "healthy"]
+        await reader.polls(20)
+        assert reader.events("warning") == ["may hold dead instances"]
+        server.registry.cancel("orders", "10.0.0.1", 80)
+        await reader.polls(40)
+        assert reader.events("info") == ["holds no instance any more whose lease is over"]
+        assert len(reader.said) == 3
+
+    play(scenario, server, interval="10s", **{"full-interval": "20s"})
+
+
+def test_another_registry_of_the_same_size_is_told_as_a_whole() -> None:
+    """As changes, each by itself, the guard would let all services go."""
+    server = filled(20)
+
+    async def scenario(reader: Reader) -> None:
+        server.registry.restart()
+        for last in range(20):
+            server.registry.register("others", f"10.0.9.{last}", 80)
+        server.registry.forget_changes()
+        await reader.polls(12)
+        listing = reader.said[-1]
+        assert isinstance(listing, Listing)
+        assert [str(each.id) for each in listing.services] == ["others"]
+
+    play(scenario, server, **{"full-interval": "10s"})
+
+
+def test_a_server_that_was_started_again_between_two_questions_leaves_a_gap() -> None:
+    server = filled(10)
+
+    async def scenario(reader: Reader) -> None:
+        server.registry.restart()
+        for last in range(1, 7):
+            server.registry.register("orders", f"10.0.0.{last}", 80)
+        await reader.polls()
+        listing = reader.said[-1]
+        assert isinstance(listing, Listing)
+        assert listing.after_gap
+        assert len(addresses(listing)) == 6
+
+    play(scenario, server)
+
+
+def test_what_a_delta_takes_away_that_nobody_confirms_is_not_said() -> None:
+    server, other = filled(10), filled(10)
+    for last in range(1, 5):
+        other.registry.cancel("orders", f"10.0.0.{last}", 80)
+    told = json.dumps(delta([other.registry])).replace("UP_6_", "UP_10_")
+
+    async def scenario(reader: Reader) -> None:
+        server.misbehave(faults.answers(200, told.encode()), DELTA, times=1)
+        await reader.polls()
+        assert [len(addresses(each)) for each in reader.said] == [10, 10]
+
+    play(scenario, server)
+
+
+def test_a_proxy_that_says_for_ever_that_nothing_has_changed_is_not_believed_for_ever() -> None:
+    server = filled()
+    server.etags = True
+
+    async def scenario(reader: Reader) -> None:
+        server.misbehave(faults.knows_no_such_thing, DELTA)
+        server.also(faults.says_nothing_has_changed, FULL)
+        server.registry.register("orders", "10.0.0.4", 80)
+        await reader.polls(15)
+        assert len(addresses(reader.said[-1])) == 4
+        assert "if-none-match" in {name for each in server.asked for name in each.headers}
+
+    play(scenario, server, **{"full-interval": "10s"})
+
+
+def test_what_did_not_agree_is_asked_for_without_saying_what_is_known() -> None:
+    server = filled()
+    server.etags = True
+
+    async def scenario(reader: Reader) -> None:
+        server.registry.register("orders", "10.0.0.4", 80)
+        server.registry.forget_changes()
+        await reader.polls()
+        asked = [(each.path, "if-none-match" in each.headers) for each in server.asked]
+        assert asked == [(FULL, False), (DELTA, False), (FULL, False)]
+
+    play(scenario, server)

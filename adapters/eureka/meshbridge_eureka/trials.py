@@ -29,6 +29,8 @@ class Trials:
         self._wrong = set[Server]()
         self._read: Server | None = None
         self._untried: tuple[Server, ...] = ()
+        self._asked = set[Server]()
+        """Those that have not answered yet."""
         self._due = -math.inf
         self._wanted, self._over = asyncio.Event(), asyncio.Event()
 
@@ -52,12 +54,13 @@ class Trials:
             self._wanted.set()
 
     async def told(self) -> None:
-        """Wait until those that were tried first have answered, but not for long."""
+        """Wait until those that were tried first have answered; say it of who needs long."""
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._over.wait()
         except TimeoutError:
-            pass  # they are told of when that is known
+            for server in self._asked:
+                self.failed(server, RegistryUnavailable(f"no answer within {PATIENCE:g} s so far"))
 
     async def run(self, http: Http, path: str, query: Mapping[str, str]) -> Never:
         """Try them whenever it is time for that."""
@@ -73,6 +76,7 @@ class Trials:
 
     async def _try(self, http: Http, server: Server, path: str, query: Mapping[str, str]) -> None:
         try:
+            self._asked.add(server)
             await http.attempt(server, path, query)
         except (RegistryUnavailable, RegistryRejected) as error:
             spent(error)
@@ -80,6 +84,8 @@ class Trials:
                 self.failed(server, error)
         else:
             self._is_fine(server)
+        finally:
+            self._asked.discard(server)
 
     def _is_fine(self, server: Server) -> None:
         if server in self._wrong:

@@ -102,13 +102,26 @@ def test_a_server_that_does_not_answer_holds_the_first_listing_up_for_a_second()
     async def scenario(reader: Reader) -> None:
         assert reader.said == []
         await reader.polls(PATIENCE)
-        assert len(reader.said) == 1
-        assert reader.recorder.troubles == {}
+        assert reader.troubled == [{f"server {hanging.url}"}]
+        assert said(reader, hanging).startswith("no answer within 1 s so far; ")
         await reader.polls(10)
         assert said(reader, hanging).startswith("nothing for 10 s; ")
         assert len(good.asked) > 5
 
     play(scenario, good, hanging)
+
+
+def test_a_server_that_needs_long_is_fine_when_it_has_answered() -> None:
+    good, slow = filled(), filled()
+    slow.misbehave(faults.slow(PATIENCE + 1))
+
+    async def scenario(reader: Reader) -> None:
+        await reader.polls(PATIENCE)
+        assert said(reader, slow).startswith("no answer within 1 s so far; ")
+        await reader.polls(2)
+        assert reader.recorder.troubles == {}
+
+    play(scenario, good, slow)
 
 
 def test_who_failed_in_a_reading_is_told_and_taken_back_when_it_is_read_again() -> None:

@@ -98,8 +98,9 @@ class Text:
         while True:
             found = (_INSIDE if quoted else _OUTSIDE).search(self._text, at)
             if found is None:
-                # What begins an escape must stay together with what ends it.
-                self._at = len(self._text) - (quoted and self._text.endswith("\\"))
+                # What begins an escape, and ends none, must stay together with what ends it.
+                begins = quoted and self._text.endswith("\\", at)
+                self._at = len(self._text) - begins
                 yield
                 if not self._more():
                     raise BadData(_PART)

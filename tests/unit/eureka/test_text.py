@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from meshbridge import BadData
@@ -110,6 +110,8 @@ def test_a_single_value_is_bounded() -> None:
 
 
 @given(value=LONG_VALUES, piece=st.integers(1, 40), indent=st.sampled_from([None, 2]))
+@example(value="\\", piece=1, indent=None)
+@example(value=["\\", {"\\\\": '"'}], piece=3, indent=None)
 def test_a_value_may_be_skipped_however_its_pieces_fall(
     value: object, piece: int, indent: int | None
 ) -> None:

@@ -15,7 +15,7 @@ from typing import Final
 
 import aiohttp
 
-from meshbridge import RegistryUnavailable
+from meshbridge import RegistryRejected, RegistryUnavailable
 from meshbridge_eureka.certificates import Certificates
 from meshbridge_eureka.options import Server
 from meshbridge_eureka.refusals import (
@@ -58,6 +58,8 @@ class OverHttp:
     certificates: Certificates
     username: str = ""
     password: str = field(default="", repr=False)
+    known: set[Server] = field(default_factory=set[Server])
+    """Those that have answered as they should."""
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator["Http"]:
@@ -73,22 +75,19 @@ class OverHttp:
             auto_decompress=False,  # it would inflate as much as a server wants
             headers=headers,
         ) as session:
-            yield Http(session, self.certificates, has_user=bool(self.username))
+            yield Http(session, self)
 
 
 class Http:
     """Connections to some servers. What they raise says the reason, then ``; `` and a remedy."""
 
-    def __init__(
-        self, session: aiohttp.ClientSession, certificates: Certificates, *, has_user: bool
-    ) -> None:
+    def __init__(self, session: aiohttp.ClientSession, way: OverHttp) -> None:
         self._session = session
-        self._certificates = certificates
-        self._has_user = has_user
+        self._way = way
 
     async def renew_certificates(self) -> None:
         """Take up files that have changed, for connections that are made from now on."""
-        await self._certificates.renew()
+        await self._way.certificates.renew()
 
     async def get(
         self, server: Server, path: str, query: Mapping[str, str], etag: str
@@ -102,12 +101,13 @@ class Http:
             if answer.status == _UNCHANGED and etag:
                 return None
             if answer.status != _OK:
-                raise refusal(answer.status, server, has_user=self._has_user)
+                raise self._refusal(answer.status, server)
+            self._way.known.add(server)
             try:
                 async with aclosing(inflated(answer)) as parts:
                     body = await whole(parts, LARGEST_ANSWER)
             except _BREAKS as error:  # it may tell the rest all the same
-                raise RefusedError(reason(error, server)) from None
+                raise RefusedError(reason(error, server, known=True)) from None
             return Answer(body, answer.headers.get("ETag", ""), _time(answer.headers.get("Date")))
 
     async def attempt(self, server: Server, path: str, query: Mapping[str, str]) -> None:
@@ -119,12 +119,13 @@ class Http:
             if answer.status in _NO_HEAD:
                 return
             if answer.status != _OK:
-                raise refusal(answer.status, server, has_user=self._has_user)
+                raise self._refusal(answer.status, server)
             if "html" in answer.content_type:
                 raise RefusedError(
                     "it answers with a web page, as a proxy or a login does;"
                     " give the URL of Eureka itself, with its path: /eureka, or /eureka/v2"
                 )
+            self._way.known.add(server)
 
     @asynccontextmanager
     async def _asked(
@@ -142,11 +143,17 @@ class Http:
                 params=query,
                 headers=headers,
                 allow_redirects=False,
-                ssl=self._certificates.current,
+                ssl=self._way.certificates.current,
             ) as answer:
                 yield answer
         except _BREAKS as error:
-            raise RegistryUnavailable(reason(error, server)) from None
+            known = server in self._way.known
+            raise RegistryUnavailable(reason(error, server, known=known)) from None
+
+    def _refusal(self, status: int, server: Server) -> RefusedError | RegistryRejected:
+        way = self._way
+        known, has_user = server in way.known, bool(way.username)
+        return refusal(status, server, has_user=has_user, known=known)
 
 
 async def inflated(answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:

@@ -18,7 +18,6 @@ SILENCE: Final = 10.0
 """Seconds without a byte of an answer after which it is given up."""
 TOTAL: Final = 30.0
 """Seconds after which an answer is given up that arrives slowly."""
-_MAYBE_TLS: Final = "is its port one for https://?"
 _UNTRUSTED: Final = frozenset({7, 18, 19, 20, 21})
 """OpenSSL's words for: signed by nobody we know, often by itself, or by a namesake."""
 _BAD_REQUEST: Final = 400
@@ -45,8 +44,13 @@ class NotOfferedError(RefusedError):
     """The server does not know such a question, or does not let us ask it."""
 
 
-def refusal(status: int, server: Server, *, has_user: bool) -> RefusedError | RegistryRejected:
-    """Return what an answer with another status than 200 means."""
+def refusal(
+    status: int, server: Server, *, has_user: bool, known: bool
+) -> RefusedError | RegistryRejected:
+    """Return what an answer with another status than 200 means.
+
+    ``known`` is a server that has answered before as it should: its URL is right.
+    """
     if status == _UNAUTHORIZED:
         return RegistryRejected(
             f"{_WANTS_USER}, and does not know this one (HTTP 401); mend username and password"
@@ -55,12 +59,12 @@ def refusal(status: int, server: Server, *, has_user: bool) -> RefusedError | Re
         )
     if status in _NOT_OFFERED:
         return NotOfferedError(_NOT_OFFERED[status])
-    maybe_tls = f"; {_MAYBE_TLS}" if status == _BAD_REQUEST and server.scheme == "http" else ""
+    maybe_tls = _maybe_tls(server, known=known) if status == _BAD_REQUEST else ""
     return RefusedError(f"it answered HTTP {status}{maybe_tls}")
 
 
-def reason(error: Exception, server: Server) -> str:
-    """Return what went wrong, in no words of the server's."""
+def reason(error: Exception, server: Server, *, known: bool) -> str:
+    """Return what went wrong, in no words of the server's; ``known`` as above."""
     match error:
         case TimeoutError():
             return _patience(error)
@@ -71,9 +75,13 @@ def reason(error: Exception, server: Server) -> str:
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientResponseError():
             is_http = isinstance(error, aiohttp.ServerDisconnectedError)
             what = "it broke off before it answered" if is_http else "its answer is not HTTP"
-            return f"{what}; {_MAYBE_TLS}" if server.scheme == "http" else what
+            return f"{what}{_maybe_tls(server, known=known)}"
         case _:
             return _broken(error)
+
+
+def _maybe_tls(server: Server, *, known: bool) -> str:
+    return "" if known or server.scheme != "http" else "; is its port one for https://?"
 
 
 def _remedy(error: aiohttp.ClientConnectorError) -> str:

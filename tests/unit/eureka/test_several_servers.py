@@ -107,6 +107,17 @@ def test_a_server_that_wants_tls_and_says_so_as_tomcat_does_is_asked_after() -> 
     play(scenario, server)
 
 
+def test_a_server_that_has_answered_is_not_taken_for_another_kind_when_it_hangs_up() -> None:
+    server = filled()
+
+    async def scenario(reader: Reader) -> None:
+        server.misbehave(faults.closes_amid_the_headers)
+        await reader.polls()
+        assert str(reader.failures[0]) == f"{server.url}: it broke off before it answered"
+
+    play(scenario, server)
+
+
 def test_the_user_is_told_to_the_server() -> None:
     server = filled()
     server.credentials = ("bridge", "p:ä")

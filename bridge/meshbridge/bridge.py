@@ -10,6 +10,7 @@ from typing import Final
 from structlog.typing import FilteringBoundLogger
 
 from meshbridge.catalog import Catalog
+from meshbridge.commands import accept_loss_command
 from meshbridge.configuration import Configuration
 from meshbridge.lane import Lane
 from meshbridge.lane_surroundings import LaneSurroundings
@@ -99,7 +100,10 @@ class Bridge:
         self._place = Place(
             self._joint,
             Surroundings(clock, sleep, logger, self.problems),
-            LaneSurroundings(clock, unix, sleep, logger, self.problems, self._turns, store),
+            LaneSurroundings(
+                *(clock, unix, sleep, logger, self.problems, self._turns, store),
+                self.configuration,
+            ),
         )
         self._watched = tuple(Watched(each, self._place, self._stored) for each in registries)
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -165,7 +169,8 @@ class Bridge:
             "configuration refused",
             reason=self.configuration.withheld[0],
             hosts=tally.gone[:_SHOWN],
-            next="nothing is answered; mend the file, or say --accept-loss to run or reload",
+            next="nothing is answered; mend the file, or if it is meant: "
+            f"{accept_loss_command(self.configuration)}",
         )
 
     def _take_stock(self) -> None:

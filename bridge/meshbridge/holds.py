@@ -1,10 +1,11 @@
 """Says what the guard holds: in the registry's words, since when, and how to let it go."""
 
-import shlex
 from collections.abc import Callable
 
 from structlog.typing import FilteringBoundLogger
 
+from meshbridge.commands import release_command
+from meshbridge.configuration import Configuration
 from meshbridge.guard import Effective, GuardRules, Scope
 from meshbridge.looking import listed, utc
 from meshbridge.problems import Problem, ProblemKind, Problems
@@ -23,6 +24,7 @@ class Holds:
         logger: FilteringBoundLogger,
         problems: Problems,
         unix: Callable[[float], float],
+        configuration: Configuration,
     ) -> None:
         """Speak of ``registry``; ``unix`` turns the guard's seconds into those since 1970."""
         self._registry = registry
@@ -30,6 +32,7 @@ class Holds:
         self._logger = logger.bind(registry=registry)
         self._problems = problems
         self._unix = unix
+        self._configuration = configuration
         self._said: dict[str, str] = {}
         """What was logged last of each scope that is not settled."""
 
@@ -103,7 +106,7 @@ class Holds:
         self._problems.put(owner, [held])
 
     def _release(self, *which: str) -> str:
-        return " ".join(["meshbridge release", *map(shlex.quote, (self._registry, *which))])
+        return release_command(self._configuration, self._registry, *which)
 
     def _time(self, when: float) -> str:
         return utc(self._unix(when))

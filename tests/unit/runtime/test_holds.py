@@ -108,6 +108,21 @@ def test_a_loss_is_held_until_a_person_releases_it() -> None:
     Stage().play(scenario)
 
 
+def test_without_an_admin_socket_the_command_is_named_with_what_it_needs() -> None:
+    async def scenario(it: Stage) -> None:
+        assert it.bridge is not None
+        it.bridge.configuration.admin = False
+        await it.say(listed())
+        needs = (
+            "meshbridge release r0 all (needs `admin` in the configuration, from the next start on)"
+        )
+        assert next(each for each in it.held() if each.subject == "all").remedy.endswith(needs)
+        (said,) = [each for each in it.log.entries if each["event"] == "loss held"]
+        assert said["next"] == f"if it was wanted: {needs}"
+
+    Stage().play(scenario)
+
+
 def test_what_a_restarted_registry_does_not_list_yet_is_held_until_it_has_settled() -> None:
     async def scenario(it: Stage) -> None:
         await it.say(listed(*NAMES[:15], gap=True))

@@ -25,6 +25,7 @@ from meshbridge.store.store import NOTHING
 from meshbridge.supervisor import Surroundings
 from meshbridge.tally import Tally, refusal
 from meshbridge.turns import Turns
+from meshbridge.waiting import Waiting
 from meshbridge.watched import HOPELESS, Place, RegistryRuntime, Watched
 
 __all__ = [
@@ -95,6 +96,7 @@ class Bridge:
         """What was stored at the start, until it is decided what becomes of it."""
         self._served = self._stored.served
         """How large each host was before the start, until there is a first answer."""
+        self._waiting = Waiting(logger, self.problems, self.configuration, sleep)
         self._turns = Turns()
         self._joint = Joint(self._answers, self.problems, sleep, store)
         self._place = Place(
@@ -139,6 +141,7 @@ class Bridge:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._joint.run(), name="snapshots")
             group.create_task(self._settle_memory(), name="first snapshot")
+            group.create_task(self._waiting.run(self.registries), name="waiting")
             if self._store is not None:
                 group.create_task(self._store.run(), name="store")
             with self._joint.together():
@@ -187,12 +190,12 @@ class Bridge:
 
     async def _settle_memory(self) -> None:
         first = await self.snapshots.after(None)
+        self._waiting.end()
         if self._store is not None:  # else it would be missed at each start from now on
             self._store.serve({each: None for each in self._served if each not in first.services})
         self._served = NOTHING.served
-        services = len(first.services)
         endpoints = sum(len(service.endpoints) for service in first.services.values())
-        self._logger.info("first snapshot", services=services, endpoints=endpoints)
+        self._logger.info("first snapshot", services=len(first.services), endpoints=endpoints)
         settle()
 
     async def reload(

@@ -1,6 +1,7 @@
 """Says what the guard holds: in the registry's words, since when, and how to let it go."""
 
 from collections.abc import Callable
+from math import isfinite
 
 from structlog.typing import FilteringBoundLogger
 
@@ -34,7 +35,7 @@ class Holds:
         self._unix = unix
         self._configuration = configuration
         self._said: dict[str, str] = {}
-        """What was logged last of each scope that is not settled."""
+        """The phase that was logged last of each scope of which not all is over."""
 
     def of_service(self, effective: Effective) -> None:
         """Show what is held of one service."""
@@ -59,14 +60,31 @@ class Holds:
         phase = scope.phase if scope.missing.instances else ""
         if phase not in {"settling", "in loss"}:
             self._problems.put(owner, ())
-            if self._said.pop(scope.name, None):
-                self._logger.info("nothing is held any more", scope=scope.name)
+            if scope.name in self._said:
+                self._end(scope)
             return
         since = scope.in_loss if scope.in_loss is not None else scope.since
         self._put(owner, scope.name or self._registry, *self._explained(scope, since))
         if self._said.get(scope.name) != phase:
             self._said[scope.name] = phase
             self._log(scope, phase)
+
+    def _end(self, scope: Scope) -> None:
+        """Log that it has settled, and then, perhaps later, that nothing is held any more."""
+        if not scope.missing.instances:
+            del self._said[scope.name]
+            self._logger.info("nothing is held any more", scope=scope.name)
+        elif self._said[scope.name] != scope.phase:
+            self._said[scope.name] = scope.phase
+            due = (each.due for _, entry in scope.held() for each in entry.held)
+            last = max(filter(isfinite, due), default=None)
+            self._logger.info(
+                "settled",
+                scope=scope.name,
+                instances=scope.missing.instances,
+                until=None if last is None else self._time(last),
+                next="held until then: their services list no other instance that serves",
+            )
 
     def _explained(self, scope: Scope, since: float) -> tuple[str, str]:
         held, when, release = scope.missing.instances, self._time(since), self._release(scope.name)

@@ -160,6 +160,41 @@ def test_a_service_without_instances_ends_at_the_registry() -> None:
     )
 
 
+def unreadable(*readable: int) -> Explanation:
+    """Explain orders, of which instances at these ports can be read, and one record cannot."""
+    found: list[Explanation] = []
+    record = (sid("orders"), "node-7")
+
+    async def look(bridge: Bridge, adapters: list[Scripted]) -> None:
+        (adapter,) = adapters
+        assert adapter.emit is not None
+        adapter.context.report("all", record, "its port is x", "register a number")
+        adapter.emit(Listing("all", (service("orders", *readable),), (record,)))
+        await asyncio.sleep(1)
+        found.append(await explain(bridge, {}, "orders.d"))
+
+    watch(look, (listing(), NONE))
+    return found[0]
+
+
+def test_a_service_whose_records_cannot_be_read_says_so_and_why() -> None:
+    said = unreadable()
+    assert at(said) == lost(Stage.REGISTRY)
+    assert said.summary.endswith(
+        "it has no instance that can be read: orders, record node-7: its port is x; "
+        "register a number"
+    )
+    (note,) = said.registrations[0].notes
+    assert note.mark == "LOST", "once is enough"
+
+
+def test_a_record_that_cannot_be_read_is_told_beside_those_that_are_served() -> None:
+    said = unreadable(81)
+    assert at(said) == SERVED
+    texts = [each.text for each in said.registrations[0].notes if each.stage is Stage.REGISTRY]
+    assert texts[1:] == ["orders, record node-7: its port is x; register a number"]
+
+
 def test_what_the_rules_leave_out_ends_at_selection() -> None:
     """Also by the host that it would have, and an instance by what it lacks."""
     for asked in ("orders", "orders.d", "10.0.0.1:81"):

@@ -44,7 +44,6 @@ _ENDS: Final = 2.0
 """Seconds that what watches a registry has to end; then it is left to itself."""
 _SHOWN: Final = 20
 """Hosts that a log line names."""
-_RESTARTED: Final = "its adapter is being started with other options"
 _OF_ADAPTERS: Final = frozenset({"outage", "unreadable"})
 _OF_LANES: Final = frozenset({"held", "guard"})
 
@@ -240,8 +239,7 @@ class Bridge:
             await stack.aclose()
             await self._end(renewal.ended)
             for watched in renewal.begun:
-                if any(watched.lane is each.lane for each in renewal.ended):
-                    await watched.lane.interrupt(_RESTARTED)
+                await watched.follow()
                 self._watch(watched)
             await self._joint.caught_up()
         return None

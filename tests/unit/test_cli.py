@@ -45,6 +45,24 @@ def test_help_names_every_command_and_each_teaches_by_an_example() -> None:
         assert "\x1b" not in shown.stdout
 
 
+def test_the_table_of_dump_tells_who_is_sent_as_healthy_and_is_not(tmp_path: Path) -> None:
+    """In one word: a pipe splits the columns at spaces. The JSON says what is sent."""
+    path = write(tmp_path, VALID)
+    bad = "{address: 10.1.0.1, port: 8080, healthy: false}"
+    good = "{address: 10.1.0.2, port: 8080}"
+    (tmp_path / "services.yaml").write_text(
+        f"services:\n- {{name: down, instances: [{bad}]}}\n"
+        f"- {{name: half, instances: [{bad}, {good}]}}\n"
+    )
+    _, _, *rows = meshbridge("dump", "-c", path).stdout.splitlines()
+    assert [(row.split()[0], row.split()[4]) for row in rows] == [
+        ("down.file", "unhealthy(sent-as-healthy)"),
+        ("half.file", "healthy"),
+    ]
+    services = json.loads(meshbridge("dump", "-c", path, "--format", "json").stdout)
+    assert [each["endpoints"][0]["health"] for each in services] == ["healthy", "healthy"]
+
+
 def test_the_version_is_that_of_the_distribution() -> None:
     assert meshbridge("--version").stdout == f"meshbridge {version('meshbridge')}\n"
 

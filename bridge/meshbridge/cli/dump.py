@@ -14,6 +14,7 @@ from meshbridge.cli.reading import read_all, unread
 from meshbridge.cli.table import show_table
 from meshbridge.dump import service_object
 from meshbridge.errors import ConfigurationError
+from meshbridge.explaining.fate import sent_as_healthy
 from meshbridge.outlet import Outlet
 from meshbridge.plugins import installed, load_outlet
 from meshbridge.service import Service
@@ -45,7 +46,7 @@ def dump_services(path: Path, form: str, pattern: str, wait: timedelta) -> Exit:
         say(json.dumps(objects, indent=2, ensure_ascii=False))
     else:
         say(_read(bridge.registries()))
-        show_table(chosen)
+        show_table(chosen, lambda each: sent_as_healthy(bridge.catalog.holding(each.host), each))
     for problem in bridge.problems:
         complain(str(problem), kind="problem")
     if not chosen.services and pattern != "*":

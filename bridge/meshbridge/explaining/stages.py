@@ -6,12 +6,13 @@ from math import isfinite
 from typing import Final, Literal
 
 from meshbridge.bridge import Bridge, ScopeState
-from meshbridge.explaining.fate import Way
+from meshbridge.explaining.fate import Way, sent_as_healthy
 from meshbridge.explaining.values import ORDER, InstanceTold, Note, Stage
 from meshbridge.looking import counted, listed, utc
 from meshbridge.problems import Problem
 from meshbridge.publish import ClaimKey, Published
 from meshbridge.publish.findings import printable
+from meshbridge.registration import Health
 
 _MOST: Final = 5
 _Mark = Literal["ok", "note"]
@@ -169,6 +170,9 @@ def _health(way: Way) -> _Says:
         ("ok" if sent >= registered else "note"),
         f"sends {sent} of {counted(registered, 'endpoint')}",
     )
+    if (unfit := sent_as_healthy(way.holding, merged)) is not None:
+        why = " (publish.keep-last)" if unfit is Health.UNHEALTHY else ""
+        yield "note", f"none is healthy: they are {unfit}, and sent as healthy all the same{why}"
 
 
 def _snapshot(way: Way) -> _Says:

@@ -276,6 +276,16 @@ def test_an_unfit_one_that_is_sent_for_want_of_a_fitter_one_says_so() -> None:
     unfit = Service(sid("orders"), (replace(bad, health=Health.UNHEALTHY),))
     said = explained((listing(unfit), NONE), asked="10.0.0.1:81")
     assert at(said) == (True, True, None)
+    health = [each for each in said.registrations[0].notes if each.stage is Stage.HEALTH]
+    why = (
+        "none is healthy: they are unhealthy, and sent as healthy all the same (publish.keep-last)"
+    )
+    assert [(each.mark, each.text) for each in health] == [
+        ("ok", "sends 1 of 1 endpoint"),
+        ("note", why),
+    ]
+    summary = explained((listing(unfit), NONE), asked="orders.d").summary
+    assert summary.startswith("orders.d is served: 1 endpoint, unhealthy, sent as healthy, version")
     (instance,) = said.registrations[0].instances
     assert instance.reason.endswith(
         "healthy; it is unhealthy, and sent because the host has none that is fitter"

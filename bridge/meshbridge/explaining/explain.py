@@ -12,6 +12,7 @@ from meshbridge.explaining.finding import (
     by_host,
     by_instance,
     by_name,
+    by_name_in_any_case,
     by_wanted_host,
     hosts_like,
     instances,
@@ -85,8 +86,9 @@ async def _find(bridge: Bridge, asked: Asked, slices: Slices) -> _Found:
         found.parts = await slices.all_of(by_instance(bridge, asked))
         return found
     found.whole += await slices.all_of(by_name(bridge, asked))
-    if not found.whole:
-        found.whole = await slices.all_of(by_wanted_host(bridge, asked))
+    for by_another in (by_name_in_any_case, by_wanted_host):
+        if not found.whole:
+            found.whole = await slices.all_of(by_another(bridge, asked))
     if not found.whole:
         found.parts = await slices.all_of(by_instance(bridge, asked))
     return found

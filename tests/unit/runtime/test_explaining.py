@@ -124,6 +124,36 @@ def test_what_is_served_is_explained_by_each_of_its_names(asked: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "asked",
+    [
+        "http://Orders.d/api?x=1",
+        "https://orders.d:80",
+        "xds:///orders.d",
+        "http://10.0.0.1:81/",
+        "ORDERS",
+    ],
+)
+def test_what_was_copied_from_elsewhere_is_understood(asked: str) -> None:
+    """A URL, or the name in the case in which an application writes it."""
+    said = explained((listing(service("orders", 81)), NONE), asked=asked)
+    assert at(said) == SERVED
+    assert said.asked == asked
+
+
+def test_a_name_in_the_case_of_one_registration_means_that_one_only() -> None:
+    both = listing(service("orders", 81), service("ORDERS", 82))
+    said = explained((both, NONE), asked="ORDERS")
+    assert [each.service for each in said.registrations] == ["ORDERS"]
+    said = explained((both, NONE), asked="Orders")
+    assert {each.service for each in said.registrations} == {"orders", "ORDERS"}
+
+
+def test_a_registrys_own_name_may_look_like_a_url() -> None:
+    said = explained((listing(service("dubbo://a.b/c", 81)), NONE), asked="dubbo://a.b/c")
+    assert said.known
+
+
+@pytest.mark.parametrize(
     ("groups", "said"),
     [
         ("abc", "3 of 3 registrations: orders.a.d, orders.b.d, orders.c.d"),

@@ -10,6 +10,7 @@ from typing import Final
 from structlog.typing import FilteringBoundLogger
 
 from meshbridge.catalog import Catalog
+from meshbridge.commands import accept_loss_command
 from meshbridge.configuration import Configuration
 from meshbridge.lane import Lane
 from meshbridge.lane_surroundings import LaneSurroundings
@@ -24,6 +25,7 @@ from meshbridge.store.store import NOTHING
 from meshbridge.supervisor import Surroundings
 from meshbridge.tally import Tally, refusal
 from meshbridge.turns import Turns
+from meshbridge.waiting import Waiting
 from meshbridge.watched import HOPELESS, Place, RegistryRuntime, Watched
 
 __all__ = [
@@ -42,7 +44,6 @@ _ENDS: Final = 2.0
 """Seconds that what watches a registry has to end; then it is left to itself."""
 _SHOWN: Final = 20
 """Hosts that a log line names."""
-_RESTARTED: Final = "its adapter is being started with other options"
 _OF_ADAPTERS: Final = frozenset({"outage", "unreadable"})
 _OF_LANES: Final = frozenset({"held", "guard"})
 
@@ -94,12 +95,16 @@ class Bridge:
         """What was stored at the start, until it is decided what becomes of it."""
         self._served = self._stored.served
         """How large each host was before the start, until there is a first answer."""
+        self._waiting = Waiting(logger, self.problems, self.configuration, sleep)
         self._turns = Turns()
         self._joint = Joint(self._answers, self.problems, sleep, store)
         self._place = Place(
             self._joint,
             Surroundings(clock, sleep, logger, self.problems),
-            LaneSurroundings(clock, unix, sleep, logger, self.problems, self._turns, store),
+            LaneSurroundings(
+                *(clock, unix, sleep, logger, self.problems, self._turns, store),
+                self.configuration,
+            ),
         )
         self._watched = tuple(Watched(each, self._place, self._stored) for each in registries)
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -135,6 +140,7 @@ class Bridge:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._joint.run(), name="snapshots")
             group.create_task(self._settle_memory(), name="first snapshot")
+            group.create_task(self._waiting.run(self.registries), name="waiting")
             if self._store is not None:
                 group.create_task(self._store.run(), name="store")
             with self._joint.together():
@@ -165,7 +171,8 @@ class Bridge:
             "configuration refused",
             reason=self.configuration.withheld[0],
             hosts=tally.gone[:_SHOWN],
-            next="nothing is answered; mend the file, or say --accept-loss to run or reload",
+            next="nothing is answered; mend the file, or if it is meant: "
+            f"{accept_loss_command(self.configuration)}",
         )
 
     def _take_stock(self) -> None:
@@ -182,12 +189,12 @@ class Bridge:
 
     async def _settle_memory(self) -> None:
         first = await self.snapshots.after(None)
+        self._waiting.end()
         if self._store is not None:  # else it would be missed at each start from now on
             self._store.serve({each: None for each in self._served if each not in first.services})
         self._served = NOTHING.served
-        services = len(first.services)
         endpoints = sum(len(service.endpoints) for service in first.services.values())
-        self._logger.info("first snapshot", services=services, endpoints=endpoints)
+        self._logger.info("first snapshot", services=len(first.services), endpoints=endpoints)
         settle()
 
     async def reload(
@@ -232,8 +239,7 @@ class Bridge:
             await stack.aclose()
             await self._end(renewal.ended)
             for watched in renewal.begun:
-                if any(watched.lane is each.lane for each in renewal.ended):
-                    await watched.lane.interrupt(_RESTARTED)
+                await watched.follow()
                 self._watch(watched)
             await self._joint.caught_up()
         return None

@@ -21,6 +21,8 @@ class Result(enum.StrEnum):
 class Configuration:
     """What is known of the configuration file of a running bridge."""
 
+    admin: bool = True
+    """Whether the bridge can be told anything: it has an admin socket."""
     counts: Counter[Result] = field(default_factory=Counter[Result])
     """How often reading it again came to what."""
     refused: tuple[str, ...] = ()

@@ -25,6 +25,14 @@ def decide(endpoints: Iterable[Endpoint], *, keep_last: bool) -> tuple[Endpoint,
     return _as_healthy(given, Health.UNHEALTHY) if keep_last else ()
 
 
+def stand_in(endpoints: Iterable[Endpoint]) -> Health | None:
+    """Return the registry's health of those that go out as HEALTHY for want of such ones."""
+    found = {endpoint.health for endpoint in endpoints}
+    if Health.HEALTHY in found:
+        return None
+    return next((each for each in (Health.DEGRADED, Health.UNHEALTHY) if each in found), None)
+
+
 def _as_healthy(endpoints: tuple[Endpoint, ...], health: Health) -> tuple[Endpoint, ...]:
     return tuple(
         replace(endpoint, health=Health.HEALTHY)

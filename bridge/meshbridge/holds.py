@@ -1,10 +1,12 @@
 """Says what the guard holds: in the registry's words, since when, and how to let it go."""
 
-import shlex
 from collections.abc import Callable
+from math import isfinite
 
 from structlog.typing import FilteringBoundLogger
 
+from meshbridge.commands import release_command
+from meshbridge.configuration import Configuration
 from meshbridge.guard import Effective, GuardRules, Scope
 from meshbridge.looking import listed, utc
 from meshbridge.problems import Problem, ProblemKind, Problems
@@ -23,6 +25,7 @@ class Holds:
         logger: FilteringBoundLogger,
         problems: Problems,
         unix: Callable[[float], float],
+        configuration: Configuration,
     ) -> None:
         """Speak of ``registry``; ``unix`` turns the guard's seconds into those since 1970."""
         self._registry = registry
@@ -30,8 +33,9 @@ class Holds:
         self._logger = logger.bind(registry=registry)
         self._problems = problems
         self._unix = unix
+        self._configuration = configuration
         self._said: dict[str, str] = {}
-        """What was logged last of each scope that is not settled."""
+        """The phase that was logged last of each scope of which not all is over."""
 
     def of_service(self, effective: Effective) -> None:
         """Show what is held of one service."""
@@ -56,14 +60,31 @@ class Holds:
         phase = scope.phase if scope.missing.instances else ""
         if phase not in {"settling", "in loss"}:
             self._problems.put(owner, ())
-            if self._said.pop(scope.name, None):
-                self._logger.info("nothing is held any more", scope=scope.name)
+            if scope.name in self._said:
+                self._end(scope)
             return
         since = scope.in_loss if scope.in_loss is not None else scope.since
         self._put(owner, scope.name or self._registry, *self._explained(scope, since))
         if self._said.get(scope.name) != phase:
             self._said[scope.name] = phase
             self._log(scope, phase)
+
+    def _end(self, scope: Scope) -> None:
+        """Log that it has settled, and then, perhaps later, that nothing is held any more."""
+        if not scope.missing.instances:
+            del self._said[scope.name]
+            self._logger.info("nothing is held any more", scope=scope.name)
+        elif self._said[scope.name] != scope.phase:
+            self._said[scope.name] = scope.phase
+            due = (each.due for _, entry in scope.held() for each in entry.held)
+            last = max(filter(isfinite, due), default=None)
+            self._logger.info(
+                "settled",
+                scope=scope.name,
+                instances=scope.missing.instances,
+                until=None if last is None else self._time(last),
+                next="held until then: their services list no other instance that serves",
+            )
 
     def _explained(self, scope: Scope, since: float) -> tuple[str, str]:
         held, when, release = scope.missing.instances, self._time(since), self._release(scope.name)
@@ -103,7 +124,7 @@ class Holds:
         self._problems.put(owner, [held])
 
     def _release(self, *which: str) -> str:
-        return " ".join(["meshbridge release", *map(shlex.quote, (self._registry, *which))])
+        return release_command(self._configuration, self._registry, *which)
 
     def _time(self, when: float) -> str:
         return utc(self._unix(when))

@@ -51,6 +51,7 @@ class Lane:
             surroundings.logger,
             surroundings.problems,
             surroundings.unix_of,
+            surroundings.configuration,
         )
         self._one = asyncio.Lock()
         """One step after the other: each is worked out on what the last one left."""

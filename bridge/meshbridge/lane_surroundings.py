@@ -1,10 +1,11 @@
 """What the lanes of all registries share: time, log, problems, turns, the store."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from structlog.typing import FilteringBoundLogger
 
+from meshbridge.configuration import Configuration
 from meshbridge.problems import Problems
 from meshbridge.store import Store
 from meshbridge.turns import Turns
@@ -23,6 +24,8 @@ class LaneSurroundings:
     problems: Problems
     turns: Turns
     store: Store | None = None
+    configuration: Configuration = field(default_factory=Configuration)
+    """How that of the bridge stands."""
 
     def unix_of(self, when: float) -> float:
         """Return the Unix time of a moment of ``clock``."""

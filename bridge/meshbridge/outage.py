@@ -1,7 +1,7 @@
 """Tells a registry's outages once when they begin and once when they end, and how long to wait."""
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from structlog.typing import FilteringBoundLogger
 from tenacity import RetryCallState, Retrying
@@ -119,10 +119,33 @@ class Outage:
         self._faults: set[str] = set()
         self._said: set[Failure] = set()
         """What was said of this outage."""
+        self._owed = False
+        """Whether the end is to be said of what began before :meth:`carry_on`."""
         self._faults_said = 0
         self._aloud: set[str] = set()
         """The unreadable scopes that were said to be, and will be said to be readable again."""
         self._minute, self._in_minute = self.since, 0
+
+    def carry_on(self, before: "Outage", scopes: Iterable[str]) -> None:
+        """Take over the outage of who watched these scopes before, so that its end is said.
+
+        What is wrong with the new one is said anew: it may be something else.
+        """
+        self.failure, self.reason, self.since = before.failure, before.reason, before.since
+        self._owed = before.was_said()
+        for scope in scopes:
+            since, reason = before.stale_since(scope), before.stale_reason(scope)
+            if since is not None and reason is not None:
+                self._stale[scope] = since, reason
+                self._aloud |= {scope} if before.was_said(scope) else set()
+                if self.failure is None:
+                    self._show(scope, reason)
+        if self.failure is not None:
+            self._show("registry", self.reason)
+
+    def was_said(self, scope: str | None = None) -> bool:
+        """Whether the outage, or that the scope cannot be read, was logged; then its end is."""
+        return bool(self._said) or self._owed if scope is None else scope in self._aloud
 
     def begin(self, error: Exception) -> Failure:
         """Note that the watch ended with ``error``; return what that means."""
@@ -170,10 +193,11 @@ class Outage:
         """Note that the registry is being watched again; a scope may still be stale by itself."""
         if self.failure is None:
             return
-        if self._said:
+        if self.was_said():
             after = round(self._clock() - self.since, 3)
             self._logger.info("registry available", after_seconds=after)
             self._said.clear()
+            self._owed = False
             self._faults_said = 0
         self.failure, self.reason, self.since = None, "", self._clock()
         self._problems.put(("outage", self._registry, "registry"), ())

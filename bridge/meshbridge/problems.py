@@ -37,7 +37,7 @@ class ProblemKind(enum.StrEnum):
     NOT_TAKEN_OVER = "not-taken-over"
     """A subscriber acknowledged a resource, and has none of that name in use, or another one."""
     REGISTRY = "registry"
-    """A registry cannot be read or refuses us."""
+    """A registry cannot be read, refuses us, or is empty when the first answer waits for it."""
     STATE = "state"
     """Stored state cannot be read or written."""
     HELD = "held"

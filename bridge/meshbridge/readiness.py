@@ -1,8 +1,10 @@
 """Whether the bridge can answer completely, and what a person should know about it: pure."""
 
-import shlex
+import enum
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
+from meshbridge.commands import accept_loss_command, release_command
 from meshbridge.configuration import Configuration
 from meshbridge.snapshot import Snapshot
 from meshbridge.standing import RegistryState, ScopeState
@@ -10,6 +12,28 @@ from meshbridge.standing import RegistryState, ScopeState
 _WAITING = "not ready: the first answer waits until everything required was read"
 DRAINING = "draining: the bridge is about to end; whoever connects anew shall go elsewhere"
 """The first line of ``/readyz`` from the signal to stop until the end."""
+
+
+class Lack(enum.StrEnum):
+    """What a scope lacks for the first answer."""
+
+    UNREAD = "unread"
+    EMPTY = "empty"
+    FILLING = "filling"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Why the first answer waits for a scope, and what a person can do about it."""
+
+    lack: Lack
+    reason: str
+    """What the scope is or does."""
+    way_out: str
+
+    def __str__(self) -> str:
+        """Return both, as they stand in a line."""
+        return f"{self.reason}; {self.way_out}"
 
 
 def ready(
@@ -22,18 +46,18 @@ def ready(
     Once ready it stays so: a registry's outage must not take the bridge, which still serves what
     the registry held, out of service. What is stale stands in the lines.
     """
+    configuration = configuration or Configuration()
     lines: list[str] = []
     if newest is not None:
         served = len(newest.services)
         lines.append(f"ready: {served} {'service is' if served == 1 else 'services are'} served")
     else:
-        withheld = configuration.withheld if configuration else ()
-        lines += _withheld(withheld) if withheld else [_WAITING]
-    if configuration is not None and configuration.refused not in {(), configuration.withheld}:
+        lines += _withheld(configuration) if configuration.withheld else [_WAITING]
+    if configuration.refused not in {(), configuration.withheld}:
         lines += _refused(configuration.refused)
     for state in states:
         for scope in state.scopes:
-            lines += _lines(state, scope, waiting=newest is None)
+            lines += _lines(configuration, state, scope, waiting=newest is None)
     return newest is not None, lines
 
 
@@ -41,20 +65,18 @@ def awaited(states: tuple[RegistryState, ...], configuration: Configuration) -> 
     """Return what the first answer waits for, each as a line that begins with ``waiting:``."""
     refused = [
         f"waiting: the configuration is refused: {why}; mend the file, or if it is meant: "
-        "meshbridge reload --accept-loss"
+        f"{accept_loss_command(configuration)}"
         for why in configuration.withheld[:1]
     ]
-    _, lines = ready(None, states)
+    _, lines = ready(None, states, replace(configuration, withheld=(), refused=()))
     return (*refused, *(each for each in lines if each.startswith("waiting: ")))
 
 
-def _withheld(why: tuple[str, ...]) -> Iterator[str]:
+def _withheld(configuration: Configuration) -> Iterator[str]:
+    why = configuration.withheld
     yield f"not ready: the configuration is refused: {why[0]}; nothing is answered"
     yield "refused: mend the file, which is read again when it changes, and on SIGHUP"
-    yield (
-        "refused: if it is meant: `meshbridge reload --accept-loss`, or start with "
-        "`meshbridge run --accept-loss`"
-    )
+    yield f"refused: if it is meant: {accept_loss_command(configuration)}"
     yield from (f"refused: {each}" for each in why[1:])
 
 
@@ -63,7 +85,9 @@ def _refused(why: tuple[str, ...]) -> Iterator[str]:
     yield from (f"configuration: {each}" for each in why)
 
 
-def _lines(state: RegistryState, scope: ScopeState, *, waiting: bool) -> Iterator[str]:
+def _lines(
+    configuration: Configuration, state: RegistryState, scope: ScopeState, *, waiting: bool
+) -> Iterator[str]:
     what = f"registry {state.name}, {scope.scope}"
     if scope.stale is not None:
         held = "what it held is served" if scope.services else "nothing of it is known"
@@ -71,30 +95,38 @@ def _lines(state: RegistryState, scope: ScopeState, *, waiting: bool) -> Iterato
     elif scope.services and not scope.listed:
         yield f"stored: {what}: served from stored state, not read yet"
     if scope.held:
-        way_out = f"meshbridge release {state.name} {shlex.quote(scope.scope)}"
+        way_out = release_command(configuration, state.name, scope.scope, quote="`")
         yield (
             f"held: {what}: {scope.held} of {scope.instances} instances are no longer listed; "
-            f"{scope.guard}; `{way_out}` lets them go"
+            f"{scope.guard}; {way_out} lets them go"
         )
     if waiting and not scope.ready:
-        yield _waiting(what, state, scope)
+        yield (
+            f"waiting: {what} {wait(configuration, state, scope)}"
+            if state.required
+            else f"not waiting: {what} is not required"
+        )
 
 
-def _waiting(what: str, state: RegistryState, scope: ScopeState) -> str:
-    if not state.required:
-        return f"not waiting: {what} is not required"
-    way_out = f"`meshbridge release {state.name} {shlex.quote(scope.scope)}`"
+def wait(configuration: Configuration, state: RegistryState, scope: ScopeState) -> Wait:
+    """Return why the first answer waits for a scope that is not ready."""
+    way_out = release_command(configuration, state.name, scope.scope, quote="`")
     if not scope.listed:
-        return (
-            f"waiting: {what} was not read yet; `required: false` would not wait for it, "
-            f"{way_out} goes on without it"
+        return Wait(
+            Lack.UNREAD,
+            "was not read yet",
+            f"`required: false` would not wait for it, {way_out} goes on without it: "
+            "either way proxies lose all its hosts until it is read",
         )
     if not scope.instances:
-        return (
-            f"waiting: {what} is empty, which nothing proves to be true; {way_out} accepts it, "
-            "and so does `guard: {allow-empty: true}`"
+        return Wait(
+            Lack.EMPTY,
+            "is empty, which nothing proves to be true",
+            f"{way_out} accepts it, and so does `guard: {{allow-empty: true}}`: "
+            "either way proxies lose all its hosts",
         )
-    return (
-        f"waiting: {what} may still be filling: {scope.services} services, {scope.instances} "
-        f"instances so far; {way_out} accepts it as it is"
+    return Wait(
+        Lack.FILLING,
+        f"may still be filling: {scope.services} services, {scope.instances} instances so far",
+        f"{way_out} accepts it as it is: then proxies lose what is not there yet",
     )

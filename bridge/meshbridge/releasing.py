@@ -117,6 +117,8 @@ class Released:
     """Scopes for which the first answer waited, and waits no more; bounded."""
     until: str
     """Until when further losses are wanted, too (UTC); empty: none was announced."""
+    lost: tuple[str, ...] = ()
+    """The accepted scopes of which nothing is known: proxies lose all hosts that they had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +195,11 @@ def _announced(registry: str, lane: Lane, scope: Scope) -> Iterator[Announced]:
             yield Announced(registry, printable(scope.name), name, utc(lane.unix_of(until)))
 
 
-def remembered(lane: Lane, target: Target) -> Remembered:
-    """Return what is held of the target now, for :func:`let_go`."""
+def remembered(lane: Lane, target: Target, *, answered: bool) -> Remembered:
+    """Return what is held of the target now, for :func:`let_go`.
+
+    ``answered``: nobody waits for the first answer any more.
+    """
     names = lane.guard.scopes() if target.scope is None else (target.scope,)
     scopes = [lane.guard.scope(name) for name in names]
     return Remembered(
@@ -204,7 +209,7 @@ def remembered(lane: Lane, target: Target) -> Remembered:
             for service, entry in scope.held()
             if target.service in {None, service}
         ),
-        tuple(scope.name for scope in scopes if not scope.ready),
+        tuple(scope.name for scope in scopes if not (scope.ready or answered)),
     )
 
 
@@ -229,6 +234,7 @@ async def let_go(
                 )
         await slices.breathe()
     accepted = [name for name in before.waiting if lane.guard.scope(name).ready]
+    lost = [name for name in accepted if not lane.guard.scope(name).instances]
     return Released(
         target.registry,
         None if target.scope is None else printable(target.scope),
@@ -238,6 +244,7 @@ async def let_go(
         tuple(found),
         tuple(map(printable, accepted[:_SCOPES])),
         "" if until is None else utc(until),
+        tuple(map(printable, lost[:_SCOPES])),
     )
 
 

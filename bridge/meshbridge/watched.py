@@ -18,6 +18,7 @@ from meshbridge.standing import WATCHING, RegistryState, ScopeState
 from meshbridge.store import Store, Stored
 from meshbridge.supervisor import Supervisor, Surroundings
 
+_RESTARTED: Final = "its adapter is being started with other options"
 HOPELESS: Final = 3.0
 """Seconds for which a scope could not be read, after which a single reading gives it up."""
 
@@ -64,6 +65,7 @@ class Watched:
         self.runtime = runtime
         self.supervisor = Supervisor(self.name, runtime.make, self._work_off, place.supervised)
         self.lane: Lane
+        self._before = before
         if before is not None:
             self.lane = before.lane
         else:
@@ -80,6 +82,14 @@ class Watched:
         """Let only this one's adapter be heard from now on, and what it does not know be kept."""
         self.lane.heard = self
         self.supervisor.missed(self.lane.guard.scopes())
+
+    async def follow(self) -> None:
+        """Go on where the one before ended, if there was one: nobody has read for a moment."""
+        before, self._before = self._before, None
+        if before is not None:
+            scopes = self.supervisor.adapter.scopes
+            await self.lane.interrupt(_RESTARTED)
+            self.supervisor.outage.carry_on(before.supervisor.outage, scopes)
 
     def _guard(self, stored: Stored, around: LaneSurroundings) -> Guard:
         adapter, now = self.supervisor.adapter, around.clock()

@@ -45,6 +45,55 @@ def test_help_names_every_command_and_each_teaches_by_an_example() -> None:
         assert "\x1b" not in shown.stdout
 
 
+def test_the_table_of_dump_tells_who_is_sent_as_healthy_and_is_not(tmp_path: Path) -> None:
+    """In one word: a pipe splits the columns at spaces. The JSON says what is sent."""
+    path = write(tmp_path, VALID)
+    bad = "{address: 10.1.0.1, port: 8080, healthy: false}"
+    good = "{address: 10.1.0.2, port: 8080}"
+    (tmp_path / "services.yaml").write_text(
+        f"services:\n- {{name: down, instances: [{bad}]}}\n"
+        f"- {{name: half, instances: [{bad}, {good}]}}\n"
+    )
+    _, _, *rows = meshbridge("dump", "-c", path).stdout.splitlines()
+    assert [(row.split()[0], row.split()[4]) for row in rows] == [
+        ("down.file", "unhealthy(sent-as-healthy)"),
+        ("half.file", "healthy"),
+    ]
+    services = json.loads(meshbridge("dump", "-c", path, "--format", "json").stdout)
+    assert [each["endpoints"][0]["health"] for each in services] == ["healthy", "healthy"]
+
+
+@pytest.mark.parametrize(
+    ("ports", "said"),
+    [
+        ((80, 80), "2 services, 2 instances at 1 address, 0"),
+        ((80, 81), "2 services, 2 instances, 0"),
+    ],
+)
+def test_check_says_at_how_many_addresses_instances_of_several_services_are(
+    ports: tuple[int, int], said: str, tmp_path: Path
+) -> None:
+    """An instance stands in each service that it registers, and counts in each."""
+    path = write(tmp_path, VALID)
+    services = (
+        f"{{name: s{number}, instances: [{{address: 10.1.0.2, port: {port}}}]}}"
+        for number, port in enumerate(ports)
+    )
+    (tmp_path / "services.yaml").write_text(f"services: [{', '.join(services)}]\n")
+    assert f"shop (file): {said} problems\n" in meshbridge("check", "-c", path).stdout
+
+
+@pytest.mark.parametrize("pattern", ["Orders.file", "http://orders.file:80/api", "ORDERS", "ord*"])
+def test_a_service_is_selected_by_what_people_paste(pattern: str, tmp_path: Path) -> None:
+    path = write(tmp_path, VALID)
+    one = "instances: [{address: 10.1.0.2, port: 8080}]"
+    (tmp_path / "services.yaml").write_text(
+        f"services: [{{name: orders, {one}}}, {{name: bills, {one}}}]\n"
+    )
+    done = meshbridge("dump", "-c", path, "--format", "json", "--service", pattern)
+    assert [each["host"] for each in json.loads(done.stdout)] == ["orders.file"]
+
+
 def test_the_version_is_that_of_the_distribution() -> None:
     assert meshbridge("--version").stdout == f"meshbridge {version('meshbridge')}\n"
 

@@ -124,7 +124,9 @@ def test_what_is_shown_is_bounded_in_hosts_and_in_lines_of_a_host(tmp_path: Path
     assert lines[8] == "    and 5 more"
 
 
-@pytest.mark.parametrize("pattern", ["orders", "orders.*", "alias"])
+@pytest.mark.parametrize(
+    "pattern", ["orders", "orders.*", "alias", "Orders.File", "http://alias:80/x"]
+)
 def test_a_service_is_chosen_by_any_of_its_names_on_either_side(
     a: Path, tmp_path: Path, pattern: str
 ) -> None:

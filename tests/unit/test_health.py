@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshbridge.health import decide
+from meshbridge.health import decide, stand_in
 from meshbridge.registration import Health
 from meshbridge.service import Endpoint
 
@@ -60,6 +60,16 @@ def test_only_fit_ones_are_sent_and_degraded_ones_only_beside_healthy_ones(
     sent = {endpoint.health for endpoint in decide(endpoints(*healths), keep_last=keep_last)}
     assert sent <= {H, D}
     assert not sent or H in sent
+
+
+@given(healths=HEALTHS)
+def test_what_stands_in_for_healthy_ones_is_what_is_sent_as_such(healths: list[Health]) -> None:
+    """With keep-last; without it nothing is sent of unhealthy ones."""
+    all_ = endpoints(*healths)
+    sent = {each.address for each in decide(all_, keep_last=True)}
+    registered = {each.health for each in all_ if each.address in sent}
+    expected = None if H in registered or not registered else registered.pop()
+    assert stand_in(all_) is expected
 
 
 @given(healths=HEALTHS, keep_last=st.booleans())

@@ -65,6 +65,32 @@ def test_a_protocol_has_its_documented_port(
     assert result.problems == ()
 
 
+def test_a_word_that_is_like_a_protocols_is_served_as_tcp_and_reported_once() -> None:
+    """One line for each service and word, however many instances have it."""
+    ports = (InstancePort(8081, "Htttp"), InstancePort(8082, "grcp "), InstancePort(8083, "redis"))
+    result = published(*(instance(number, *ports) for number in range(1, 4)))
+    assert names(result) == ["tcp-9000"]
+    said = [each for each in result.problems if "known" in each.reason]
+    assert [(each.subject, each.kind, each.reason) for each in said] == [
+        (
+            "orders",
+            ProblemKind.INVALID_PORT,
+            f'3 of 3 instances register the protocol "{word}", which is not known: it is tcp',
+        )
+        for word in ("grcp", "htttp")
+    ]
+    assert said[1].remedy == (
+        'if "http" is meant, register that; '
+        "known are http, rest, hessian, https, grpc, tri, dubbo, tcp"
+    )
+
+
+def test_a_word_that_is_far_from_all_known_ones_is_what_all_else_is() -> None:
+    """A word of any length, too: nobody may make the bridge think long about one."""
+    for word in ("redis", "rmi", "thrift", "tcp4", "http" * 5_000):
+        assert published(instance(1, InstancePort(8081, word))).problems == ()
+
+
 def test_a_registration_that_does_not_say_has_the_configured_protocol() -> None:
     """``publish.protocol`` stands in for an empty one, and for a service without instances."""
     assert names(published(instance(1, InstancePort(1)), protocol="tri")) == ["grpc-50051"]

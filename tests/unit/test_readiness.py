@@ -6,7 +6,7 @@ import pytest
 
 from meshbridge.bridge import WATCHING, RegistryState, ScopeState
 from meshbridge.configuration import Configuration
-from meshbridge.readiness import ready
+from meshbridge.readiness import awaited, ready
 from meshbridge.service import Service
 from meshbridge.snapshot import EMPTY
 
@@ -85,7 +85,8 @@ def test_the_first_answer_waits_for_what_is_required() -> None:
             "not ready: the first answer waits until everything required was read",
             (
                 "waiting: registry shop, all was not read yet; `required: false` would not wait "
-                "for it, `meshbridge release shop all` goes on without it"
+                "for it, `meshbridge release shop all` goes on without it: either way proxies lose "
+                "all its hosts until it is read"
             ),
             "not waiting: registry shop, all is not required",
         ],
@@ -97,7 +98,8 @@ def test_a_registry_that_may_still_be_filling_is_said_to_be() -> None:
     assert lines[1:] == [
         (
             "waiting: registry shop, all may still be filling: 3 services, 7 instances so far; "
-            "`meshbridge release shop all` accepts it as it is"
+            "`meshbridge release shop all` accepts it as it is: then proxies lose what is not "
+            "there yet"
         ),
     ]
 
@@ -107,9 +109,25 @@ def test_an_empty_registry_is_not_believed_at_a_first_start() -> None:
     assert lines[1:] == [
         (
             "waiting: registry shop, all is empty, which nothing proves to be true; "
-            "`meshbridge release shop all` accepts it, and so does `guard: {allow-empty: true}`"
+            "`meshbridge release shop all` accepts it, and so does `guard: {allow-empty: true}`: "
+            "either way proxies lose all its hosts"
         ),
     ]
+
+
+def test_without_an_admin_socket_a_command_is_named_with_what_it_needs() -> None:
+    """It would find no bridge; a start with the other option is a way out that is always there."""
+    deaf = Configuration(admin=False)
+    needs = "(needs `admin` in the configuration, from the next start on)"
+    _, lines = ready(None, (state(replace(SCOPE, ready=False, held=1)),), deaf)
+    assert f"; `meshbridge release shop all` {needs} lets them go" in lines[1]
+    assert f"; `meshbridge release shop all` {needs} accepts it" in lines[2]
+    deaf.withheld = ("it would take away 12 of 20 hosts",)
+    assert "`meshbridge run --accept-loss`" in "\n".join(ready(None, (state(),), deaf)[1])
+    (line,) = awaited((state(),), deaf)
+    assert line.endswith(
+        "; mend the file, or if it is meant: start with `meshbridge run --accept-loss`"
+    )
 
 
 def test_a_refused_start_says_why_and_both_ways_out() -> None:

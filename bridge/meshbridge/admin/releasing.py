@@ -65,7 +65,7 @@ async def _release(bridge: Bridge, registry: str, which: Which, slices: Slices) 
         raise AdminRefusal("release: --for takes a duration up to 8760h", 2)
     until = None if which.seconds is None else lane.now + which.seconds
     target = Target(registry, scope, service)
-    before = remembered(lane, target)
+    before = remembered(lane, target, answered=bridge.snapshots.newest is not None)
     await lane.release(Release(scope, service, until))
     at = None if until is None else lane.unix_of(until)
     return await let_go(lane, target, before, at, slices)

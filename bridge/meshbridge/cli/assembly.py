@@ -37,7 +37,9 @@ def make_bridge(
 ) -> Bridge:
     """Return the core with an adapter for each registry; nothing is read yet."""
     runtimes = [_runtime(registry) for registry in settings.registries]
-    return Bridge(runtimes, time.monotonic, asyncio.sleep, logger, store=store)
+    bridge = Bridge(runtimes, time.monotonic, asyncio.sleep, logger, store=store)
+    bridge.configuration.admin = settings.keeping.admin is not None
+    return bridge
 
 
 def renewed(settings: Settings, plan: Plan) -> list[Renewed]:

@@ -9,6 +9,8 @@ from meshbridge.bridge import RegistryState
 from meshbridge.cli.assembly import read_settings
 from meshbridge.cli.ending import Exit, printable, say
 from meshbridge.cli.reading import read_all, unread
+from meshbridge.guard.entry import place
+from meshbridge.lane import Lane
 from meshbridge.problems import Problem, ProblemKind
 from meshbridge.settings.model import RegistrySettings
 
@@ -33,18 +35,26 @@ def check_configuration(path: Path, wait: timedelta, *, offline: bool) -> Exit:
     silent = {each.registry for each in reading.missing}
     for registry, state in zip(settings.registries, bridge.registries(), strict=True):
         if registry.name not in silent:
-            lines.append(_holds(registry, state, counted[registry.name]))
+            places = _places(bridge.lanes[registry.name])
+            lines.append(_holds(registry, state, places, counted[registry.name]))
     say("\n".join(map(printable, lines)))
     _show(problems)
     return Exit.NO if reading.missing else Exit.FINE
 
 
-def _holds(registry: RegistrySettings, state: RegistryState, problems: int) -> str:
+def _places(lane: Lane) -> int:
+    """Return at how many addresses and ports its instances are: one may be in several services."""
+    served = (service for scope in lane.guard.scopes() for service in lane.guard.served(scope))
+    return len({place(instance) for service in served for instance in service.instances})
+
+
+def _holds(registry: RegistrySettings, state: RegistryState, places: int, problems: int) -> str:
     services = sum(scope.services for scope in state.scopes)
     instances = sum(scope.instances for scope in state.scopes)
+    at = f" at {_count(places, 'address', 'addresses')}" if places < instances else ""
     return (
         f"{registry.name} ({registry.adapter}): {_count(services, 'service')}, "
-        f"{_count(instances, 'instance')}, {_count(problems, 'problem')}"
+        f"{_count(instances, 'instance')}{at}, {_count(problems, 'problem')}"
     )
 
 

@@ -1,7 +1,6 @@
 """``meshbridge dump``: what would be served of the registries as they are now."""
 
 import asyncio
-import fnmatch
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -11,12 +10,13 @@ from meshbridge.bridge import RegistryState
 from meshbridge.cli.assembly import read_settings
 from meshbridge.cli.ending import Exit, complain, printable, say
 from meshbridge.cli.reading import read_all, unread
+from meshbridge.cli.selecting import called_like
 from meshbridge.cli.table import show_table
 from meshbridge.dump import service_object
 from meshbridge.errors import ConfigurationError
+from meshbridge.explaining.fate import sent_as_healthy
 from meshbridge.outlet import Outlet
 from meshbridge.plugins import installed, load_outlet
-from meshbridge.service import Service
 from meshbridge.settings.model import Settings
 from meshbridge.snapshot import Snapshot
 
@@ -45,7 +45,7 @@ def dump_services(path: Path, form: str, pattern: str, wait: timedelta) -> Exit:
         say(json.dumps(objects, indent=2, ensure_ascii=False))
     else:
         say(_read(bridge.registries()))
-        show_table(chosen)
+        show_table(chosen, lambda each: sent_as_healthy(bridge.catalog.holding(each.host), each))
     for problem in bridge.problems:
         complain(str(problem), kind="problem")
     if not chosen.services and pattern != "*":
@@ -71,17 +71,9 @@ def _how(state: RegistryState) -> str:
 def _select(snapshot: Snapshot, pattern: str) -> Snapshot:
     if pattern == "*":
         return snapshot
-    chosen = {
-        host: service
-        for host, service in snapshot.services.items()
-        if any(fnmatch.fnmatchcase(name, pattern) for name in _names(service))
-    }
+    matches = called_like(pattern)
+    chosen = {host: service for host, service in snapshot.services.items() if matches(service)}
     return Snapshot(MappingProxyType(chosen), snapshot.number)
-
-
-def _names(service: Service) -> tuple[str, ...]:
-    """Return what a service may be asked for by: the mesh's names and the registries' own."""
-    return (service.host, *service.aliases, *(source.name for source in service.sources))
 
 
 def _outlet_for(form: str, settings: Settings) -> Outlet:

@@ -91,6 +91,10 @@ def _released(done: Released) -> Iterator[str]:
     if done.of_services > len(done.services):
         yield f"  and {done.of_services - len(done.services)} more services"
     for scope in done.accepted:
-        yield f"{done.registry}, {scope}: the first answer waits for it no longer"
+        price = "; nothing is known of it, so proxies lose all its hosts"
+        yield (
+            f"{done.registry}, {scope}: the first answer waits for it no longer"
+            f"{price if scope in done.lost else ''}"
+        )
     if done.until:
         yield f"{what}: what vanishes until {done.until} passes at once"

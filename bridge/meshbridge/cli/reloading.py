@@ -7,6 +7,7 @@ from typing import Final, Never
 from structlog.typing import FilteringBoundLogger
 
 from meshbridge.admin.reloading import Reloaded
+from meshbridge.commands import accept_loss_command
 from meshbridge.configuration import Configuration, Result
 from meshbridge.errors import ConfigurationError
 from meshbridge.settings.comparing import Plan, compare
@@ -139,5 +140,5 @@ class Reloads:
                     reason=told.lines[0],
                     hosts=told.lines[1:],
                     next="the configuration in force stays so; mend the file, or if it is meant: "
-                    "meshbridge reload --accept-loss",
+                    f"{accept_loss_command(self._configuration)}",
                 )

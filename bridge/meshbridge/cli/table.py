@@ -1,9 +1,10 @@
 """Services as a table: for people on a terminal, and in whole lines for a pipe."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from meshbridge.cli.ending import printable, say
+from meshbridge.registration import Health
 from meshbridge.service import Endpoint, Service
 from meshbridge.snapshot import Snapshot
 
@@ -11,8 +12,10 @@ _HEADER = ("HOST", "PORTS", "ENDPOINT", "WEIGHT", "HEALTH", "LOCALITY", "SOURCE"
 Row = tuple[str, ...]
 
 
-def show_table(snapshot: Snapshot) -> None:
+def show_table(snapshot: Snapshot, unfit: Callable[[Service], Health | None]) -> None:
     """Print one row for each endpoint with its own ports, and one for a host's ports without any.
+
+    ``unfit`` says of a service whose endpoints are sent as healthy for want of such what they are.
 
     On a terminal the columns fold into its width, and what repeats is left out; elsewhere every
     line stands for itself and nothing is ever cut.
@@ -20,7 +23,7 @@ def show_table(snapshot: Snapshot) -> None:
     rows = [
         tuple(map(printable, row))
         for host in sorted(snapshot.services)
-        for row in _rows(snapshot.services[host])
+        for row in _rows(snapshot.services[host], unfit(snapshot.services[host]))
     ]
     if sys.stdout.isatty():
         _show_on_terminal(rows)
@@ -33,7 +36,7 @@ def show_table(snapshot: Snapshot) -> None:
     say("\n".join(lines))
 
 
-def _rows(service: Service) -> Iterator[Row]:
+def _rows(service: Service, unfit: Health | None) -> Iterator[Row]:
     source = ",".join(f"{source.registry}:{source.name}" for source in service.sources)
     for endpoint in service.endpoints:
         yield (
@@ -41,7 +44,7 @@ def _rows(service: Service) -> Iterator[Row]:
             ",".join(name for name, _ in endpoint.ports),
             _reached(endpoint),
             str(endpoint.weight),
-            str(endpoint.health),
+            f"{unfit}(sent-as-{endpoint.health})" if unfit else str(endpoint.health),
             str(endpoint.locality) or "-",
             source,
         )

@@ -1,11 +1,13 @@
 """Reads what somebody asks for: an address with or without a port, a host, a registry's name."""
 
+import re
 from dataclasses import dataclass
 
 from meshbridge.publish.addresses import parse, read_address
 from meshbridge.registration import Instance
 
 HIGHEST = 65535
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/{2,}(?P<target>[^/?#]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,7 @@ class Asked:
     address: str
     """Canonical; empty when it is none."""
     name: str
-    """The text without a port."""
+    """The text, or the URL's target, without a port."""
     port: int | None = None
 
     @property
@@ -44,13 +46,15 @@ class Asked:
 
 
 def read(text: str) -> Asked:
-    """Read what was typed; every text is something."""
-    if (whole := parse(text)) is not None:  # an IPv6 address has colons of its own
-        return Asked(text, str(whole), text)
-    name, colon, number = text.rpartition(":")
+    """Read what was typed; every text is something, and a URL is what it leads to."""
+    found = _URL.match(text)
+    target = found["target"] if found else text
+    if (whole := parse(target)) is not None:  # an IPv6 address has colons of its own
+        return Asked(text, str(whole), target)
+    name, colon, number = target.rpartition(":")
     port = int(number) if colon and number.isascii() and number.isdigit() else None
     if port is None or port > HIGHEST or not name:
-        name, port = text, None
+        name, port = target, None
     bare = name[1:-1] if name.startswith("[") and name.endswith("]") else name
-    found = parse(bare)
-    return Asked(text, str(found) if found else "", name, port)
+    address = parse(bare)
+    return Asked(text, str(address) if address else "", name, port)

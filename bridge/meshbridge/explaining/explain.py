@@ -7,10 +7,12 @@ from typing import Final
 from meshbridge.bridge import Bridge
 from meshbridge.explaining.asked import Asked, read
 from meshbridge.explaining.delivering import delivered
+from meshbridge.explaining.fate import sent_as_healthy
 from meshbridge.explaining.finding import (
     by_host,
     by_instance,
     by_name,
+    by_name_in_any_case,
     by_wanted_host,
     hosts_like,
     instances,
@@ -58,7 +60,7 @@ async def explain(bridge: Bridge, outlets: Mapping[str, Outlet], text: str) -> E
         return await _unknown(bridge, asked, slices)
     told.sort(key=_farness, reverse=True)
     service = _called(bridge, asked, found) if found.is_host else None
-    lost, summary = _verdict(asked, told, found, service)
+    lost, summary = _verdict(bridge, asked, told, found, service)
     reached = [
         each
         for one in _served(bridge, told, service)
@@ -84,8 +86,9 @@ async def _find(bridge: Bridge, asked: Asked, slices: Slices) -> _Found:
         found.parts = await slices.all_of(by_instance(bridge, asked))
         return found
     found.whole += await slices.all_of(by_name(bridge, asked))
-    if not found.whole:
-        found.whole = await slices.all_of(by_wanted_host(bridge, asked))
+    for by_another in (by_name_in_any_case, by_wanted_host):
+        if not found.whole:
+            found.whole = await slices.all_of(by_another(bridge, asked))
     if not found.whole:
         found.parts = await slices.all_of(by_instance(bridge, asked))
     return found
@@ -136,11 +139,16 @@ def _called(bridge: Bridge, asked: Asked, found: _Found) -> Service | None:
 
 
 def _verdict(
-    asked: Asked, told: Sequence[RegistrationTold], found: _Found, service: Service | None
+    bridge: Bridge,
+    asked: Asked,
+    told: Sequence[RegistrationTold],
+    found: _Found,
+    service: Service | None,
 ) -> tuple[Stage | None, str]:
     """Return where it was lost, and the line that stands first; those told are sorted."""
     if service is not None:
-        return _of_service(asked, told, service)
+        unfit = sent_as_healthy(bridge.catalog.holding(service.host), service)
+        return _of_service(asked, told, service, f", {unfit}, sent as healthy" if unfit else "")
     name = asked.text
     if found.is_host and not found.parts and told[0].lost is None:
         hosts = listed(found.claimants, _MOST)
@@ -154,16 +162,14 @@ def _verdict(
 
 
 def _of_service(
-    asked: Asked, told: Sequence[RegistrationTold], service: Service
+    asked: Asked, told: Sequence[RegistrationTold], service: Service, unfit: str
 ) -> tuple[Stage | None, str]:
     ports = {port.name for port in service.ports if asked.port in {None, port.number}}
     endpoints = [each for each in service.endpoints if any(name in ports for name, _ in each.ports)]
     host = service.host if asked.host == service.host else f"{asked.name}, which is {service.host},"
     if endpoints:
-        return (
-            None,
-            f"{host} is served: {counted(len(endpoints), 'endpoint')}, version {service.version}",
-        )
+        many = counted(len(endpoints), "endpoint")
+        return None, f"{host} is served: {many}{unfit}, version {service.version}"
     if not ports:
         there = ", ".join(str(port.number) for port in service.ports)
         why = f"its ports are {there}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from meshbridge.catalog.merging import gathered
 from meshbridge.catalog.ownership import Holding
 from meshbridge.explaining.values import Stage
+from meshbridge.health import stand_in
 from meshbridge.problems import Problem
 from meshbridge.publish import Published, Registry, publish
 from meshbridge.registration import Health, Instance, RegisteredService
@@ -145,6 +146,13 @@ class Way:
         if (served := self._served.get(place)) is None:
             return Fate(Stage.SNAPSHOT, self.waiting or "the next snapshot brings it; ask again")
         return Fate(None, described(served))
+
+
+def sent_as_healthy(holding: Holding, service: Service | None) -> Health | None:
+    """Return the registry's health of what a host sends as healthy for want of fitter ones."""
+    if service is None or not service.endpoints:
+        return None
+    return stand_in(gathered(holding.served, service.ports))
 
 
 def described(endpoint: Endpoint) -> str:

@@ -38,6 +38,17 @@ def by_name(bridge: Bridge, asked: Asked) -> Generator[None, None, list[ClaimKey
     return found
 
 
+def by_name_in_any_case(bridge: Bridge, asked: Asked) -> Generator[None, None, list[ClaimKey]]:
+    """Return the registrations whose registry calls them so in another case."""
+    found: list[ClaimKey] = []
+    wanted = {asked.text.casefold(), asked.name.casefold()}
+    for key, _ in _registrations(bridge):
+        if key.id.name.casefold() in wanted or str(key.id).casefold() in wanted:
+            found.append(key)
+        yield
+    return found
+
+
 def by_wanted_host(bridge: Bridge, asked: Asked) -> Generator[None, None, list[ClaimKey]]:
     """Return the registrations that would ask for the host if the rules selected them."""
     found: list[ClaimKey] = []

@@ -6,12 +6,13 @@ from math import isfinite
 from typing import Final, Literal
 
 from meshbridge.bridge import Bridge, ScopeState
-from meshbridge.explaining.fate import Way
+from meshbridge.explaining.fate import Way, sent_as_healthy
 from meshbridge.explaining.values import ORDER, InstanceTold, Note, Stage
 from meshbridge.looking import counted, listed, utc
 from meshbridge.problems import Problem
 from meshbridge.publish import ClaimKey, Published
 from meshbridge.publish.findings import printable
+from meshbridge.registration import Health
 
 _MOST: Final = 5
 _Mark = Literal["ok", "note"]
@@ -27,9 +28,10 @@ def notes(
 ) -> tuple[Note, ...]:
     """Return the lines of all stages that were reached, in their order."""
     found: list[Note] = []
-    why = _why(told, lost) if lost is not None else ""
+    unreadable = _unreadable(bridge, key)
+    why = _why(told, lost, unreadable) if lost is not None else ""
     for stage, says in (
-        (Stage.REGISTRY, _registry(told, state)),
+        (Stage.REGISTRY, _registry(told, state, unreadable)),
         (Stage.SELECTION, _selection(told)),
         (Stage.GUARD, _guard(bridge, key, told)),
         (Stage.PUBLISH, _publish(way)),
@@ -52,15 +54,25 @@ def notes(
 _Says = Iterable[tuple[_Mark, str]]
 
 
-def _why(told: Sequence[InstanceTold], stage: Stage) -> str:
+def _unreadable(bridge: Bridge, key: ClaimKey) -> list[str]:
+    """Return what is said of records that cannot be read."""
+    said = bridge.problems.of(("unreadable", key.registry, key.scope, key.id))
+    return [f"{each.subject}: {each.reason}; {each.remedy}" for each in said]
+
+
+def _why(told: Sequence[InstanceTold], stage: Stage, unreadable: Sequence[str]) -> str:
     reasons = list(dict.fromkeys(each.reason for each in told if each.lost is stage))
+    if not reasons and unreadable:
+        return f"it has no instance that can be read: {' | '.join(unreadable[:_MOST])}"
     if not reasons:
         return "it is registered without instances"
     beyond = len(reasons) - _MOST
     return " | ".join(reasons[:_MOST]) + (f" | and {beyond} more reasons" if beyond > 0 else "")
 
 
-def _registry(told: Sequence[InstanceTold], state: ScopeState | None) -> _Says:
+def _registry(
+    told: Sequence[InstanceTold], state: ScopeState | None, unreadable: Sequence[str]
+) -> _Says:
     listed = sum(each.listed for each in told)
     read = f"; last heard of it at {utc(state.updated_at)}" if state and state.updated_at else ""
     unread = state is not None and not state.listed
@@ -70,6 +82,8 @@ def _registry(told: Sequence[InstanceTold], state: ScopeState | None) -> _Says:
         yield "note", f"cannot be read for {state.stale_seconds:.0f} s: {state.stale}"
     elif state is not None and not state.listed:
         yield "note", "was not read yet: what was stored is served"
+    for each in unreadable[:_MOST]:
+        yield "note", each
 
 
 def _selection(told: Sequence[InstanceTold]) -> _Says:
@@ -156,6 +170,9 @@ def _health(way: Way) -> _Says:
         ("ok" if sent >= registered else "note"),
         f"sends {sent} of {counted(registered, 'endpoint')}",
     )
+    if (unfit := sent_as_healthy(way.holding, merged)) is not None:
+        why = " (publish.keep-last)" if unfit is Health.UNHEALTHY else ""
+        yield "note", f"none is healthy: they are {unfit}, and sent as healthy all the same{why}"
 
 
 def _snapshot(way: Way) -> _Says:

@@ -1,12 +1,14 @@
 """Service ports follow from protocols alone, never from the order or choice of instances."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Final, Literal, cast
 
 from meshbridge.problems import ProblemKind
-from meshbridge.publish.findings import Findings
+from meshbridge.publish.findings import Findings, quoted
 from meshbridge.registration import InstancePort
 from meshbridge.service import Port
 
@@ -32,6 +34,11 @@ REGISTERED: Final[Mapping[str, str]] = {
 """What registries call a protocol, and what it is on the wire; all else is tcp."""
 
 HIGHEST: Final = 65_535
+
+_LONGEST: Final = 16
+"""Characters of a word that is compared with the known ones."""
+_ALIKE: Final = 0.75
+"""From here on a word counts as misspelt: redis or thrift are like no known one."""
 
 DIRECT: Final = frozenset(("http", "grpc"))
 """What can be called by an instance's address and be routed all the same: its requests tell a
@@ -63,6 +70,8 @@ class OwnPorts:
     """Numbers that are no ports."""
     shadowed: tuple[tuple[str, int], ...]
     """Ports that are not served, because an earlier one has the same protocol."""
+    misspelt: tuple[tuple[str, str], ...] = ()
+    """Words that are no known protocol, each with the known one that it is like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +142,43 @@ def own_ports(ports: tuple[InstancePort, ...], default: str) -> OwnPorts:
     served: dict[str, int] = {}
     impossible: list[int] = []
     shadowed: list[tuple[str, int]] = []
+    misspelt: set[tuple[str, str]] = set()
     for port in ports:
         protocol = wire_protocol(port.protocol, secure=port.secure, default=default)
         if not 1 <= port.number <= HIGHEST:
             impossible.append(port.number)
         elif served.setdefault(protocol, port.number) != port.number:
             shadowed.append((protocol, port.number))
-    return OwnPorts(tuple(sorted(served.items())), tuple(impossible), tuple(sorted(shadowed)))
+        if protocol == "tcp":
+            misspelt.update(_misspelt(port.protocol))
+    return OwnPorts(
+        tuple(sorted(served.items())),
+        tuple(impossible),
+        tuple(sorted(shadowed)),
+        tuple(sorted(misspelt)),
+    )
+
+
+def _misspelt(registered: str) -> Iterator[tuple[str, str]]:
+    """Yield the word with the known one that it is like, if it is no known one and like one."""
+    word = registered.strip().lower()
+    if word in REGISTERED or len(word) > _LONGEST:
+        return
+    for like in get_close_matches(word, REGISTERED, 1, _ALIKE):
+        if like != "tcp":  # that is what it is
+            yield word, like
+
+
+def report_misspelt(instances: Sequence[OwnPorts], findings: Findings) -> None:
+    """Report each word once that is no known protocol, and like one."""
+    found = Counter(each for own in instances for each in own.misspelt)
+    for (word, like), count in sorted(found.items()):
+        findings.service(
+            ProblemKind.INVALID_PORT,
+            f"{count} of {len(instances)} instances register the protocol "
+            f"{quoted(word)}, which is not known: it is tcp",
+            f"if {quoted(like)} is meant, register that; known are {', '.join(REGISTERED)}",
+        )
 
 
 def service_ports(

@@ -10,7 +10,7 @@ from meshbridge.publish.identity import Identities
 from meshbridge.publish.instances import Candidate, Sorted, sort_out
 from meshbridge.publish.labels import LabelFault, Selection, select_labels
 from meshbridge.publish.locality import NOWHERE, UnreadableLocality, locate
-from meshbridge.publish.ports import service_ports
+from meshbridge.publish.ports import report_misspelt, service_ports
 from meshbridge.publish.registry import Registry
 from meshbridge.publish.rules import PublishRules
 from meshbridge.registration import Health, Kind, Metadata, RegisteredService, ServiceId
@@ -56,6 +56,8 @@ def publish(registration: RegisteredService, registry: Registry, scope: str) -> 
     else:
         sorted_out = sort_out(chosen.instances, protocol, registry, findings)
     ports = service_ports(registry.rules.ports, protocol, sorted_out.ports, findings)
+    if "tcp" in ports:
+        report_misspelt(sorted_out.ports, findings)
     metadata = [chosen.metadata, *(each.instance.metadata for each in sorted_out.candidates)]
     selections = _labels(metadata, registry.rules, findings)
     return Published(

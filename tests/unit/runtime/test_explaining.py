@@ -124,6 +124,36 @@ def test_what_is_served_is_explained_by_each_of_its_names(asked: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "asked",
+    [
+        "http://Orders.d/api?x=1",
+        "https://orders.d:80",
+        "xds:///orders.d",
+        "http://10.0.0.1:81/",
+        "ORDERS",
+    ],
+)
+def test_what_was_copied_from_elsewhere_is_understood(asked: str) -> None:
+    """A URL, or the name in the case in which an application writes it."""
+    said = explained((listing(service("orders", 81)), NONE), asked=asked)
+    assert at(said) == SERVED
+    assert said.asked == asked
+
+
+def test_a_name_in_the_case_of_one_registration_means_that_one_only() -> None:
+    both = listing(service("orders", 81), service("ORDERS", 82))
+    said = explained((both, NONE), asked="ORDERS")
+    assert [each.service for each in said.registrations] == ["ORDERS"]
+    said = explained((both, NONE), asked="Orders")
+    assert {each.service for each in said.registrations} == {"orders", "ORDERS"}
+
+
+def test_a_registrys_own_name_may_look_like_a_url() -> None:
+    said = explained((listing(service("dubbo://a.b/c", 81)), NONE), asked="dubbo://a.b/c")
+    assert said.known
+
+
+@pytest.mark.parametrize(
     ("groups", "said"),
     [
         ("abc", "3 of 3 registrations: orders.a.d, orders.b.d, orders.c.d"),
@@ -158,6 +188,41 @@ def test_a_service_without_instances_ends_at_the_registry() -> None:
     assert at(explained((listing(service("orders")), NONE), asked="orders.d")) == lost(
         Stage.REGISTRY
     )
+
+
+def unreadable(*readable: int) -> Explanation:
+    """Explain orders, of which instances at these ports can be read, and one record cannot."""
+    found: list[Explanation] = []
+    record = (sid("orders"), "node-7")
+
+    async def look(bridge: Bridge, adapters: list[Scripted]) -> None:
+        (adapter,) = adapters
+        assert adapter.emit is not None
+        adapter.context.report("all", record, "its port is x", "register a number")
+        adapter.emit(Listing("all", (service("orders", *readable),), (record,)))
+        await asyncio.sleep(1)
+        found.append(await explain(bridge, {}, "orders.d"))
+
+    watch(look, (listing(), NONE))
+    return found[0]
+
+
+def test_a_service_whose_records_cannot_be_read_says_so_and_why() -> None:
+    said = unreadable()
+    assert at(said) == lost(Stage.REGISTRY)
+    assert said.summary.endswith(
+        "it has no instance that can be read: orders, record node-7: its port is x; "
+        "register a number"
+    )
+    (note,) = said.registrations[0].notes
+    assert note.mark == "LOST", "once is enough"
+
+
+def test_a_record_that_cannot_be_read_is_told_beside_those_that_are_served() -> None:
+    said = unreadable(81)
+    assert at(said) == SERVED
+    texts = [each.text for each in said.registrations[0].notes if each.stage is Stage.REGISTRY]
+    assert texts[1:] == ["orders, record node-7: its port is x; register a number"]
 
 
 def test_what_the_rules_leave_out_ends_at_selection() -> None:
@@ -241,6 +306,16 @@ def test_an_unfit_one_that_is_sent_for_want_of_a_fitter_one_says_so() -> None:
     unfit = Service(sid("orders"), (replace(bad, health=Health.UNHEALTHY),))
     said = explained((listing(unfit), NONE), asked="10.0.0.1:81")
     assert at(said) == (True, True, None)
+    health = [each for each in said.registrations[0].notes if each.stage is Stage.HEALTH]
+    why = (
+        "none is healthy: they are unhealthy, and sent as healthy all the same (publish.keep-last)"
+    )
+    assert [(each.mark, each.text) for each in health] == [
+        ("ok", "sends 1 of 1 endpoint"),
+        ("note", why),
+    ]
+    summary = explained((listing(unfit), NONE), asked="orders.d").summary
+    assert summary.startswith("orders.d is served: 1 endpoint, unhealthy, sent as healthy, version")
     (instance,) = said.registrations[0].instances
     assert instance.reason.endswith(
         "healthy; it is unhealthy, and sent because the host has none that is fitter"

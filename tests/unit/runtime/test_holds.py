@@ -1,9 +1,10 @@
 """What the guard holds is shown in the registry's words, said once, and let go in its time."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from unit.runtime.examples import Log, Scripted, bridge, service
 
@@ -79,6 +80,7 @@ class Stage:
 SAID = (
     "loss held",
     "registry lists less than was served",
+    "settled",
     "nothing is held any more",
     "released",
 )
@@ -108,6 +110,21 @@ def test_a_loss_is_held_until_a_person_releases_it() -> None:
     Stage().play(scenario)
 
 
+def test_without_an_admin_socket_the_command_is_named_with_what_it_needs() -> None:
+    async def scenario(it: Stage) -> None:
+        assert it.bridge is not None
+        it.bridge.configuration.admin = False
+        await it.say(listed())
+        needs = (
+            "meshbridge release r0 all (needs `admin` in the configuration, from the next start on)"
+        )
+        assert next(each for each in it.held() if each.subject == "all").remedy.endswith(needs)
+        (said,) = [each for each in it.log.entries if each["event"] == "loss held"]
+        assert said["next"] == f"if it was wanted: {needs}"
+
+    Stage().play(scenario)
+
+
 def test_what_a_restarted_registry_does_not_list_yet_is_held_until_it_has_settled() -> None:
     async def scenario(it: Stage) -> None:
         await it.say(listed(*NAMES[:15], gap=True))
@@ -118,9 +135,34 @@ def test_what_a_restarted_registry_does_not_list_yet_is_held_until_it_has_settle
         assert it.said() == ["registry lists less than was served"]
         await it.say(Changed("all", alone(NAMES[15])))
         assert len(it.held()) == 5, "one came back"
-        await it.clock.sleep(330)
+        await it.clock.sleep(30)
+        assert it.hosts() == 20, "services that list nobody are held for one more window"
+        assert it.said() == ["registry lists less than was served", "settled"]
+        (said,) = [each for each in it.log.entries if each["event"] == "settled"]
+        assert (said["scope"], said["instances"]) == ("all", 4)
+        until = datetime.fromisoformat(said["until"]).timestamp() - time.time()
+        assert 290 < until < 310
+        await it.say(Changed("all", alone(NAMES[0])))
+        await it.clock.sleep(300)
         assert it.hosts() == 16
         assert it.held() == []
+        assert it.said() == [
+            "registry lists less than was served",
+            "settled",
+            "nothing is held any more",
+        ]
+
+    Stage().play(scenario)
+
+
+def test_what_goes_as_the_registry_settles_is_said_to_be_gone_and_no_more() -> None:
+    async def scenario(it: Stage) -> None:
+        two = replace(alone("s00"), instances=service("s00", 8000, 8100).instances)
+        await it.say(Changed("all", two))
+        rest = tuple(alone(each) for each in NAMES[1:])
+        await it.say(Listing("all", (alone("s00"), *rest), after_gap=True))
+        assert it.said() == ["registry lists less than was served"]
+        await it.clock.sleep(30)
         assert it.said() == ["registry lists less than was served", "nothing is held any more"]
 
     Stage().play(scenario)

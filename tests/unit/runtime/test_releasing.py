@@ -2,17 +2,20 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 import pytest
 from unit.runtime.examples import Log, Scripted, service
 
-from meshbridge import Context, Emit, Listing, RegisteredService, ServiceId
+from meshbridge import Context, Emit, Listing, RegisteredService, ServiceId, Stale
 from meshbridge.admin import AdminRefusal
+from meshbridge.admin.client import Answer as Told
 from meshbridge.admin.operations import operations
 from meshbridge.admin.releasing import RELEASE, Answer, Which
 from meshbridge.bridge import Bridge, RegistryRuntime
+from meshbridge.cli import release
 from meshbridge.publish import Registry
 from meshbridge.releasing import Announced
 from meshbridge.settings.guard import GuardOptions
@@ -142,6 +145,47 @@ def test_an_unread_scope_waits_no_longer_once_it_is_released() -> None:
     assert before.held.waiting[0].startswith("waiting: registry shop, all was not read yet")
     assert after.released is not None
     assert after.released.accepted == ("all",)
+    assert after.released.lost == ("all",)
+
+
+def test_a_release_that_accepts_what_is_not_there_says_what_that_costs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Proxies that still run with what they had been told lose it."""
+
+    async def scenario(_: Bridge, ask: Ask, __: Emit) -> list[Answer]:
+        return [await ask(), await ask("shop"), await ask("shop")]
+
+    answers = iter(run(scenario))
+
+    def told(*_: object, **__: object) -> tuple[list[Told[Answer]], int]:
+        return [Told(Path("a.sock"), next(answers))], 0
+
+    monkeypatch.setattr(release, "ask_bridges", told)
+    for which in (None, "shop", "shop"):
+        assert release.release_held([], (which, None, None), None, "text") == 0
+    before, *after = capsys.readouterr().out.splitlines()
+    assert before.endswith(
+        "goes on without it: either way proxies lose all its hosts until it is read"
+    )
+    assert after == [
+        "shop: nothing was held",
+        (
+            "shop, all: the first answer waits for it no longer; nothing is known of it, so "
+            "proxies lose all its hosts"
+        ),
+        "shop: nothing was held",
+    ], "once: then nobody waits any more"
+
+
+def test_nothing_is_lost_by_a_release_after_the_first_answer() -> None:
+    async def scenario(_: Bridge, ask: Ask, emit: Emit) -> Answer:
+        emit(Stale("all", "down"))
+        return await ask("shop")
+
+    answer = run(scenario, *FULL)
+    assert answer.released is not None
+    assert (answer.released.accepted, answer.released.lost) == ((), ())
 
 
 def test_a_release_whose_command_is_interrupted_midway_is_carried_out(

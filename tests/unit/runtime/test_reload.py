@@ -9,7 +9,15 @@ from pathlib import Path
 
 from unit.runtime.examples import Log, Scripted, service, sid
 
-from meshbridge import Adapter, Changed, Context, Emit, Listing
+from meshbridge import (
+    Adapter,
+    Changed,
+    Context,
+    Emit,
+    Listing,
+    RegistryUnavailable,
+    Stale,
+)
 from meshbridge.bridge import Bridge, RegistryRuntime, Renewed
 from meshbridge.problems import Problem, Problems
 from meshbridge.publish import PublishRules, Registry
@@ -109,6 +117,10 @@ class Stand:
         """Return how often each adapter of the registry was asked to watch."""
         return [len(each.begun) for each in self.adapters[name]]
 
+    def said(self, *events: str) -> list[str]:
+        """Return which of these events were logged, in their order."""
+        return [each for each in self.log.events() if each in events]
+
     def problems(self) -> list[Problem]:
         """Return all problems."""
         return list(self.bridge.problems)
@@ -159,6 +171,83 @@ def test_what_is_said_after_a_reload_follows_the_new_rules() -> None:
 
     stand = Stand({"a": hosts(0, 2)})
     stand.play([stand.runtime("a")], scenario)
+
+
+def failing(why: str) -> RegistryRuntime:
+    """Configure a registry that cannot be reached."""
+
+    def make(context: Context) -> Adapter:
+        return Scripted(context, RegistryUnavailable(why))
+
+    return RegistryRuntime(Registry("a", 0), make)
+
+
+OUTAGES = ("registry unavailable", "registry available", "scope unreadable", "scope readable")
+
+
+def test_a_reload_that_ends_an_outage_logs_its_end_once() -> None:
+    """Until the new adapter has read it, the outage goes on: in the state and in the problems."""
+
+    async def scenario(stand: Stand) -> None:
+        await stand.clock.sleep(9)
+        stand.silent.add("a")
+        await stand.reload(Renewed(stand.runtime("a"), restart=True))
+        (state,) = stand.bridge.registries()
+        assert (state.state, round(state.seconds)) == ("unavailable", 11)
+        assert [each.subject for each in stand.problems()] == ["registry"]
+        emit = stand.adapters["a"][0].emit
+        assert emit is not None
+        emit(hosts(0))
+        await stand.clock.sleep(1)
+        assert stand.said(*OUTAGES) == ["registry unavailable", "registry available"]
+        (ended,) = [each for each in stand.log.entries if each["event"] == "registry available"]
+        assert round(ended["after_seconds"]) == 11
+        assert stand.problems() == []
+        assert stand.bridge.registries()[0].state == "watching"
+
+    stand = Stand({})
+    stand.play([failing("no route")], scenario)
+
+
+def test_a_reload_that_does_not_end_an_outage_says_the_new_reason() -> None:
+    async def scenario(stand: Stand) -> None:
+        await stand.reload(Renewed(failing("no such host"), restart=True))
+        assert stand.said(*OUTAGES) == ["registry unavailable"] * 2
+        await stand.reload(Renewed(stand.runtime("a"), restart=True))
+        assert stand.said(*OUTAGES) == [*["registry unavailable"] * 2, "registry available"]
+
+    stand = Stand({"a": hosts(0)})
+    stand.play([failing("no route")], scenario)
+
+
+def test_a_scope_that_can_be_read_after_a_reload_is_said_to_be_once() -> None:
+    async def scenario(stand: Stand) -> None:
+        emit = stand.adapters["a"][0].emit
+        assert emit is not None
+        emit(Stale("all", "forbidden"))
+        await stand.clock.sleep(1)
+        await stand.reload(Renewed(stand.runtime("a"), restart=True))
+        assert stand.said(*OUTAGES) == ["scope unreadable", "scope readable"]
+        await stand.reload(Renewed(stand.runtime("a"), restart=True))
+        assert stand.said(*OUTAGES) == ["scope unreadable", "scope readable"]
+        assert stand.problems() == []
+
+    stand = Stand({"a": hosts(0)})
+    stand.play([stand.runtime("a")], scenario)
+
+
+def test_a_scope_that_is_read_no_more_keeps_no_outage_alive() -> None:
+    async def scenario(stand: Stand) -> None:
+        await stand.reload(Renewed(stand.runtime("a"), restart=True), accept_loss=True)
+        assert stand.said(*OUTAGES) == ["registry unavailable", "registry available"]
+
+    def make(context: Context) -> Adapter:
+        made = Scripted(context, RegistryUnavailable("no route"))
+        made.scopes = ("old", "all")
+        return made
+
+    stand = Stand({"a": hosts(0)})
+    stand.play([RegistryRuntime(Registry("a", 0), make)], scenario)
 
 
 def test_the_same_configuration_makes_no_snapshot() -> None:

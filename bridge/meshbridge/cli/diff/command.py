@@ -1,6 +1,5 @@
 """The command: reads both sides, compares what both can say, prints it, and gives the code."""
 
-import fnmatch
 import sys
 from datetime import timedelta
 
@@ -8,6 +7,7 @@ from meshbridge.cli.diff.reading import Side, read_side
 from meshbridge.cli.diff.showing import as_json, as_text
 from meshbridge.cli.diff.sources import NotComparable
 from meshbridge.cli.ending import Exit, complain, say
+from meshbridge.cli.selecting import called_like
 from meshbridge.difference import Difference, Facet, compare, without
 from meshbridge.errors import ConfigurationError
 from meshbridge.service import Service
@@ -92,20 +92,11 @@ def _chosen(a: Services, b: Services, pattern: str) -> tuple[Services, Services]
     """
     if pattern == "*":
         return a, b
-    hosts = {
-        host
-        for side in (a, b)
-        for host, service in side.items()
-        if any(fnmatch.fnmatchcase(name, pattern) for name in _names(service))
-    }
+    matches = called_like(pattern)
+    hosts = {host for side in (a, b) for host, service in side.items() if matches(service)}
     if not hosts:
         raise NotComparable(f'--service: no service is called like "{pattern}" on either side')
     return (
         {host: service for host, service in a.items() if host in hosts},
         {host: service for host, service in b.items() if host in hosts},
     )
-
-
-def _names(service: Service) -> tuple[str, ...]:
-    """Return what `dump --service` knows a service by."""
-    return (service.host, *service.aliases, *(source.name for source in service.sources))

@@ -1,0 +1,21 @@
+"""The commands that a text tells people to give, with what they need first: pure."""
+
+import shlex
+from typing import Final
+
+from meshbridge.configuration import Configuration
+
+NEEDS_ADMIN: Final = "(needs `admin` in the configuration, from the next start on)"
+"""What stands behind a command that would find no bridge."""
+
+
+def release_command(configuration: Configuration, *which: str, quote: str = "") -> str:
+    """Return the command that releases this, in such quotation marks, so that it can be given."""
+    command = f"{quote}{' '.join(('meshbridge release', *map(shlex.quote, which)))}{quote}"
+    return command if configuration.admin else f"{command} {NEEDS_ADMIN}"
+
+
+def accept_loss_command(configuration: Configuration) -> str:
+    """Return how to accept what a refused configuration takes away."""
+    run = "start with `meshbridge run --accept-loss`"
+    return f"`meshbridge reload --accept-loss`, or {run}" if configuration.admin else run

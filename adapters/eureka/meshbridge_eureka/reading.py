@@ -9,6 +9,7 @@ from typing import Final, Never
 
 from meshbridge import BadData, Context, Emit, RegistryRejected, RegistryUnavailable
 from meshbridge.contained import spent
+from meshbridge.looking import listed
 from meshbridge.steps import in_turns
 from meshbridge_eureka import parse
 from meshbridge_eureka.agenda import Agenda, Ask, Question
@@ -28,6 +29,9 @@ _LOST_SHARE: Final = 0.02
 """Instances that one answer takes away, and their share of all, from which on everything is listed:
 the guard judges a listing as a whole, but of changes each by itself."""
 _SAID: Final = 200
+_LEASES: Final = "leases"
+_NAMED: Final = 5
+"""Instances that a trouble names one by one."""
 PATH: Final = "/apps"
 """Where a server tells everything."""
 
@@ -210,17 +214,26 @@ class Reading:
 
     def _note_leases(self, server: Server) -> None:
         logger, overdue = self._context.logger, self._view.overdue
-        if bool(overdue) == self._past.overdue:
-            return
-        self._past.overdue = bool(overdue)
+        before, self._past.overdue = self._past.overdue, bool(overdue)
         if overdue:
+            named = listed(self._view.late(), _NAMED)
+            self._context.trouble(
+                _LEASES,
+                f"may hold dead instances: {overdue} whose lease is long over ({named}), which"
+                " Eureka keeps (self-preservation)",
+                "they get calls only where no other instance is left; see whether they live, and"
+                " cancel those that are dead: DELETE /apps/APPLICATION/INSTANCE",
+            )
+        elif before:
+            self._context.trouble(_LEASES, "")
+        if overdue and not before:
             logger.warning(
                 "may hold dead instances",
                 server=str(server),
                 instances=overdue,
                 reason="their leases are long over, and Eureka keeps them: self-preservation",
             )
-        else:
+        elif before and not overdue:
             logger.info("holds no instance any more whose lease is over", server=str(server))
 
 

@@ -60,6 +60,11 @@ class View:
         """Return all services as they are now."""
         return self._services.made()
 
+    def late(self) -> list[str]:
+        """Return the ids of those whose lease was long over when they were listed last."""
+        held = self._applications.values()
+        return [each.id for entries in held for each in entries.values() if each.overdue]
+
     def full(self, body: bytes | bytearray, now_ms: int | None = None) -> Steps[News]:
         """Take what ``/apps`` answered.
 

@@ -48,7 +48,7 @@ def test_what_has_not_changed_is_not_sent_again_where_the_server_says_what_it_is
     play(scenario, server)
 
 
-def test_instances_whose_lease_is_long_over_are_logged_once_and_degraded() -> None:
+def test_instances_whose_lease_is_long_over_are_told_once_and_degraded() -> None:
     """Not at first: what a server tells that its clients could not reach may be old."""
     server = filled()
     long_ago = 1_700_000_000_000
@@ -67,9 +67,13 @@ def test_instances_whose_lease_is_long_over_are_logged_once_and_degraded() -> No
         assert health(reader.said[-1]) == ["degraded", "healthy", "healthy"]
         await reader.polls(20)
         assert reader.events("warning") == ["may hold dead instances"]
+        (told,) = reader.recorder.troubles.values()
+        assert told.startswith("may hold dead instances: 1 whose lease is long over (10.0.0.1:")
+        assert "self-preservation" in told
         server.registry.cancel("orders", "10.0.0.1", 80)
         await reader.polls(40)
         assert reader.events("info") == ["holds no instance any more whose lease is over"]
+        assert reader.recorder.troubles == {}
         assert len(reader.said) == 3
 
     play(scenario, server, interval="10s", **{"full-interval": "20s"})

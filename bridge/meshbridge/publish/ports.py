@@ -1,7 +1,7 @@
 """Service ports follow from protocols alone, never from the order or choice of instances."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -159,14 +159,16 @@ def own_ports(ports: tuple[InstancePort, ...], default: str) -> OwnPorts:
     )
 
 
-def _misspelt(registered: str) -> Iterator[tuple[str, str]]:
-    """Yield the word with the known one that it is like, if it is no known one and like one."""
+@lru_cache(maxsize=1_024)
+def _misspelt(registered: str) -> tuple[tuple[str, str], ...]:
+    """Return the word with the known one that it is like, if it is no known one and like one."""
     word = registered.strip().lower()
     if word in REGISTERED or len(word) > _LONGEST:
-        return
-    for like in get_close_matches(word, REGISTERED, 1, _ALIKE):
-        if like != "tcp":  # that is what it is
-            yield word, like
+        return ()
+    # What is like tcp is taken for that.
+    return tuple(
+        (word, like) for like in get_close_matches(word, REGISTERED, 1, _ALIKE) if like != "tcp"
+    )
 
 
 def report_misspelt(instances: Sequence[OwnPorts], findings: Findings) -> None:

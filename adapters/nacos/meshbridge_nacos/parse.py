@@ -1,9 +1,7 @@
 """Turns what Nacos says about a service into a registration, record by record; pure."""
 
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final, cast
 
 import msgspec
@@ -15,6 +13,7 @@ from meshbridge import (
     InstancePort,
     RegisteredService,
     ServiceId,
+    metadata,
 )
 from meshbridge.steps import LARGE, Steps, at_once
 from meshbridge_nacos.options import DEFAULT_GROUP, PUBLIC
@@ -183,7 +182,7 @@ def _read_instance(host: object, *, protected: bool) -> Instance:
         ports=(_port(port, pairs),),
         weight=_weight(record),
         health=_health(record, protected=protected),
-        metadata=_sorted(pairs),
+        metadata=metadata(pairs),
         zone="" if cluster == DEFAULT_CLUSTER else cluster,
     )
 
@@ -247,27 +246,6 @@ def _pairs(record: Record) -> dict[str, str]:
         if key not in NO_LABELS:
             pairs[key] = value
     return pairs
-
-
-def _sorted(pairs: dict[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return the pairs in the order of their keys."""
-    keys = _order(tuple(pairs))
-    return tuple(map(_pair, keys, map(pairs.__getitem__, keys)))
-
-
-@lru_cache(maxsize=1_024)
-def _order(keys: tuple[str, ...]) -> tuple[str, ...]:
-    """Return keys in their order: instances that one framework registers have the same ones."""
-    return tuple(sorted(keys))
-
-
-@lru_cache(maxsize=16_384)
-def _pair(key: str, value: str) -> tuple[str, str]:
-    """Return the pair that others have, too: of the twenty that Dubbo registers nearly all repeat.
-
-    Pairs of its own would be most of what an instance takes.
-    """
-    return sys.intern(key), sys.intern(value)
 
 
 def _unreadable_id(host: object, position: int) -> str:

@@ -8,18 +8,18 @@ one question, and tells what that took until the adapter had nothing left to do.
 import asyncio
 import gc
 import json
-import resource
 import sys
 import time
 from dataclasses import replace
 
 import psutil
 
-from benchmarks.loop_turns import Turn, Turns
+from benchmarks.loop_turns import Turns, answer
 from meshbridge import Changed, Listing, Removed, Update
 from meshbridge.memory import settle
 from meshbridge.testing import Recorder, context
 from meshbridge_eureka import Eureka, Options
+from rig.memory import peak
 
 
 class Steered:
@@ -99,19 +99,10 @@ async def main(url: str) -> None:
                 "instances": told.instances,
                 "changes": told.changes,
                 "memory": (process.memory_info().rss - before) / 1e6,
-                "peak": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before) / 1e6,
+                "peak": (peak() - before) / 1e6,
             }
             answer(figures, *turns.take())
         watching.cancel()
-
-
-def answer(figures: dict[str, float], longest: Turn, busiest: Turn) -> None:
-    """Print the figures, with the longest turns since the last answer; complain of long ones."""
-    for turn in {longest, busiest}:
-        if turn.lasted > 0.01:  # noqa: PLR2004 - half of what may be
-            said = f"{turn.lasted * 1e3:.1f} ms, {turn.spent * 1e3:.1f} ms of processor time"
-            print(f"a turn of {said}: {turn.whose}", file=sys.stderr)  # noqa: T201
-    print(json.dumps(figures | {"longest": longest.lasted, "busiest": busiest.spent}), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

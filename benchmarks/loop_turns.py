@@ -1,6 +1,8 @@
 """How long single turns of an event loop take: what one callback does before the next one may."""
 
 import asyncio
+import json
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,6 +44,15 @@ class Turns:
         taken = self._longest, self._busiest
         self._longest = self._busiest = Turn(0.0, 0.0, "")
         return taken
+
+
+def answer(figures: dict[str, float], longest: Turn, busiest: Turn) -> None:
+    """Print the figures, with the longest turns since the last answer; complain of long ones."""
+    for turn in {longest, busiest}:
+        if turn.lasted > 0.01:  # noqa: PLR2004 - half of what may be
+            said = f"{turn.lasted * 1e3:.1f} ms, {turn.spent * 1e3:.1f} ms of processor time"
+            print(f"a turn of {said}: {turn.whose}", file=sys.stderr)  # noqa: T201
+    print(json.dumps(figures | {"longest": longest.lasted, "busiest": busiest.spent}), flush=True)  # noqa: T201
 
 
 def _whose(handle: asyncio.Handle) -> str:

@@ -10,14 +10,13 @@ import argparse
 import asyncio
 import gc
 import json
-import resource
 import sys
 import time
 from typing import cast, get_args
 
 import psutil
 
-from benchmarks.loop_turns import Turn, Turns
+from benchmarks.loop_turns import Turns, answer
 from benchmarks.nacos_estate import BIG, Shape, name_of
 from meshbridge import Changed, Listing, Update
 from meshbridge.memory import settle
@@ -26,6 +25,7 @@ from meshbridge_nacos import Nacos, Options
 from meshbridge_nacos.access import Access
 from meshbridge_nacos.inbox import Inbox
 from meshbridge_nacos.parse import Record
+from rig.memory import peak
 from rig.waiting import until
 
 QUIET = 1.0
@@ -133,7 +133,7 @@ async def main() -> None:
             "listed": listed,
             "spent": time.process_time() - spent,
             "memory": (process.memory_info().rss - before) / 1e6,
-            "peak": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before) / 1e6,
+            "peak": (peak() - before) / 1e6,
         }
         answer(figures, *longest)
         pushes = watcher.big_pushes
@@ -151,15 +151,6 @@ async def main() -> None:
             answer({"took": took, "pushes": watcher.big_pushes - pushes}, *longest)
             pushes = watcher.big_pushes
         watching.cancel()
-
-
-def answer(figures: dict[str, float], longest: Turn, busiest: Turn) -> None:
-    """Print the figures, with the longest turns since the last answer; complain of long ones."""
-    for turn in {longest, busiest}:
-        if turn.lasted > 0.01:  # noqa: PLR2004 - half of what may be
-            said = f"{turn.lasted * 1e3:.1f} ms, {turn.spent * 1e3:.1f} ms of processor time"
-            print(f"a turn of {said}: {turn.whose}", file=sys.stderr)  # noqa: T201
-    print(json.dumps(figures | {"longest": longest.lasted, "busiest": busiest.spent}), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -6,17 +6,18 @@ by :mod:`meshbridge.publish`.
 """
 
 import enum
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from meshbridge import repeated
 
 Metadata = tuple[tuple[str, str], ...]
 """Sorted (key, value) pairs: a tenth of a dictionary's memory, hashable, of one order."""
 
 
 def metadata(pairs: Mapping[str, str]) -> Metadata:
-    """Return the pairs as :data:`Metadata`, with strings interned because they repeat."""
-    return tuple(sorted((sys.intern(key), sys.intern(value)) for key, value in pairs.items()))
+    """Return the pairs as :data:`Metadata`; those that repeat take one place in memory."""
+    return repeated.sorted_pairs(pairs)
 
 
 class Health(enum.StrEnum):

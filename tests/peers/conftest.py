@@ -16,6 +16,7 @@ from rig.addresses import second_address
 from rig.bed import IstioPrograms, Missing, in_ci
 from rig.bed import istio as build_istio
 from rig.envoy import NoEnvoy, find_envoy
+from rig.eureka import Eureka
 from rig.nacos import Nacos
 from rig.server import Server
 from rig.zookeeper import ZooKeeper
@@ -61,6 +62,22 @@ def make_zookeeper(directory: Path, **settings: str) -> ZooKeeper:
     """Return a ZooKeeper of one's own, not started; ``settings`` are further lines of its own."""
     try:
         return ZooKeeper(directory, settings=settings)
+    except Missing as missing:
+        unavailable(missing)
+
+
+def make_eureka(
+    directory: Path,
+    *,
+    cached: float = 0.0,
+    self_preservation: bool = False,
+    closed_for: float = 0.0,
+) -> Eureka:
+    """Return a Eureka of one's own, not started."""
+    try:
+        return Eureka(
+            directory, cached=cached, self_preservation=self_preservation, closed_for=closed_for
+        )
     except Missing as missing:
         unavailable(missing)
 

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
-from peers.conftest import shared, unavailable
+from peers.conftest import make_eureka, shared, unavailable
 
 from meshbridge import (
     Adapter,
@@ -42,29 +42,13 @@ CLOSED = 8.0
 Found = tuple[Instance, ...] | None
 
 
-def make(
-    directory: Path,
-    *,
-    cached: float = 0.0,
-    self_preservation: bool = False,
-    closed_for: float = 0.0,
-) -> Eureka:
-    """Return a Eureka of one's own, not started."""
-    try:
-        return Eureka(
-            directory, cached=cached, self_preservation=self_preservation, closed_for=closed_for
-        )
-    except Missing as missing:
-        unavailable(missing)
-
-
 @pytest.fixture(scope="module", params=[0.0, CACHED], ids=["no-cache", "cache"])
 def each(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Eureka, float]]:
     """Return a running server and the seconds of its cache; each test has names of its own."""
     cached: float = request.param
-    with shared(make(tmp_path_factory.mktemp("eureka"), cached=cached)) as server:
+    with shared(make_eureka(tmp_path_factory.mktemp("eureka"), cached=cached)) as server:
         yield server, cached
 
 
@@ -200,7 +184,7 @@ async def test_no_status_but_up_is_told_as_healthy(each: tuple[Eureka, float]) -
 
 async def test_a_server_that_is_not_there_or_closed_is_an_outage(tmp_path: Path) -> None:
     """When we start it is down; then it answers 403, as it got nothing from its peers."""
-    server = make(tmp_path, closed_for=CLOSED)
+    server = make_eureka(tmp_path, closed_for=CLOSED)
 
     async def reasons() -> str:
         return " ".join(map(str, watched.failures))
@@ -226,7 +210,7 @@ async def test_what_was_told_outlives_a_server_that_hangs_and_one_that_forgets(
     Real clients register again; who does not is gone.
     """
     monkeypatch.setattr(over_http, "SILENCE", 1.0)
-    server = make(tmp_path)
+    server = make_eureka(tmp_path)
     member = Member(
         kind="eureka", registry=server.address, name="a", service="orders", heartbeat=1, fetch=1
     )
@@ -281,7 +265,7 @@ async def test_whose_lease_is_over_is_degraded_while_the_server_preserves_itself
     """Told without the minutes for which a server's answers may hide that somebody renews."""
     monkeypatch.setattr(parse, "LATE", 0)
     seconds = {"full-interval": f"{INTERVAL:g}s"}
-    async with make(tmp_path, self_preservation=True) as server:
+    async with make_eureka(tmp_path, self_preservation=True) as server:
         await server.register("shop", "10.1.0.1", 8080, metadata={"version": "v1"})
         await server.register("shop", "10.1.0.2", 8080, metadata={"version": "v2"}, lease=2)
         async with watch(server, **seconds) as watched:
@@ -296,7 +280,7 @@ async def test_whose_lease_is_over_is_degraded_while_the_server_preserves_itself
 
 async def test_of_two_servers_the_other_one_is_asked_when_one_goes(tmp_path: Path) -> None:
     """What it holds is listed as after a gap: it may know less."""
-    one, other = (make(tmp_path / name) for name in ("one", "other"))
+    one, other = (make_eureka(tmp_path / name) for name in ("one", "other"))
     urls = {"servers": [f"http://{each.address}/eureka" for each in (one, other)]}
     async with running(one, other):
         for server, version in ((one, "v1"), (other, "v2")):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import pytest
-from peers.conftest import shared, unavailable
+from peers.conftest import make_eureka, shared
 
 from meshbridge import Adapter, Context
 from meshbridge.testing import (
@@ -17,7 +17,6 @@ from meshbridge.testing import (
 )
 from meshbridge_eureka import Eureka as EurekaAdapter
 from meshbridge_eureka import Options
-from rig.bed import Missing
 from rig.eureka import Eureka
 from rig.ports import free_port
 
@@ -81,11 +80,7 @@ class TestEureka(AdapterContract):
     @classmethod
     def given(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         """Use one server for all laws."""
-        try:
-            server = Eureka(tmp_path_factory.mktemp("eureka"))
-        except Missing as missing:
-            unavailable(missing)
-        with shared(server) as cls.server:
+        with shared(make_eureka(tmp_path_factory.mktemp("eureka"))) as cls.server:
             yield
 
     def registry(self) -> RegistryUnderTest:

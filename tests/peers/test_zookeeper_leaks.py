@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import structlog
-from peers.conftest import unavailable
+from peers.conftest import make_zookeeper
 
 from meshbridge import Adapter, Context
 from meshbridge.bridge import Bridge, RegistryRuntime
@@ -19,9 +19,7 @@ from meshbridge_zookeeper_dubbo.interface import Interface
 from meshbridge_zookeeper_dubbo.reading_state import State
 from meshbridge_zookeeper_dubbo.session_client import Client
 from meshbridge_zookeeper_dubbo.telling import Telling
-from rig.bed import Missing
 from rig.waiting import until
-from rig.zookeeper import ZooKeeper
 from rig.zookeeper_nodes import provider
 from rig.zookeeper_session import Session
 
@@ -45,10 +43,7 @@ async def alive() -> dict[str, int]:
 
 async def test_nothing_is_left_of_what_lost_connections_had_read(tmp_path: Path) -> None:
     """Not even what only a collector would find: it never looks at what was loaded."""
-    try:
-        server = ZooKeeper(tmp_path)
-    except Missing as missing:
-        unavailable(missing)
+    server = make_zookeeper(tmp_path)
     gc.unfreeze()
     gc.collect()
     before = await alive()  # what tests in the same process have left

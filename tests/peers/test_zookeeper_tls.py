@@ -7,16 +7,14 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
-from peers.conftest import unavailable
+from peers.conftest import make_zookeeper
 from peers.zookeeper_following import following, options
 
 from meshbridge import RegistryRejected, RegistryUnavailable
 from meshbridge.testing import FaultProxy, Hang
 from meshbridge_zookeeper_dubbo.options import Options
-from rig.bed import Missing
 from rig.certificates import Authority
 from rig.ports import free_port
-from rig.zookeeper import ZooKeeper
 from rig.zookeeper_session import Session
 
 pytestmark = pytest.mark.asyncio
@@ -43,21 +41,16 @@ class Secured:
         store = folder / "server.pem"
         store.write_bytes(key.read_bytes() + certificate.read_bytes())
         self.certificate, self.key = self.authority.issue(folder, "bridge")
-        try:
-            self.server = ZooKeeper(
-                folder,
-                settings={
-                    "secureClientPort": str(self.port),
-                    "secureClientPortAddress": "127.0.0.1",
-                    "serverCnxnFactory": "org.apache.zookeeper.server.NettyServerCnxnFactory",
-                    "ssl.keyStore.location": str(store),
-                    "ssl.keyStore.type": "PEM",
-                    "ssl.trustStore.location": str(self.ca),
-                    "ssl.trustStore.type": "PEM",
-                },
-            )
-        except Missing as missing:
-            unavailable(missing)
+        settings = {
+            "secureClientPort": str(self.port),
+            "secureClientPortAddress": "127.0.0.1",
+            "serverCnxnFactory": "org.apache.zookeeper.server.NettyServerCnxnFactory",
+            "ssl.keyStore.location": str(store),
+            "ssl.keyStore.type": "PEM",
+            "ssl.trustStore.location": str(self.ca),
+            "ssl.trustStore.type": "PEM",
+        }
+        self.server = make_zookeeper(folder, **settings)
 
     def options(self, host: str = "localhost", **tls: object) -> Options:
         """Return options for its TLS port, with its authority and our certificate."""
@@ -190,16 +183,8 @@ async def test_sasl_lets_in_who_knows_the_password(
     jaas = tmp_path / "jaas.conf"
     jaas.write_text(JAAS)
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", f"-Djava.security.auth.login.config={jaas}")
-    try:
-        server = ZooKeeper(
-            tmp_path,
-            settings={
-                "authProvider.1": "org.apache.zookeeper.server.auth.SASLAuthenticationProvider"
-            },
-        )
-    except Missing as missing:
-        unavailable(missing)
-    async with server:
+    sasl = {"authProvider.1": "org.apache.zookeeper.server.auth.SASLAuthenticationProvider"}
+    async with make_zookeeper(tmp_path, **sasl) as server:
         async with Session(server.address) as writer:
             await writer.write("/dubbo/a")
         await server.shell("setAcl", "/dubbo", f"sasl:{USER}:cdrwa")

@@ -1,13 +1,13 @@
 """Small HTTP backends that answer with who they are, and can be slow, fail or be gone."""
 
 import asyncio
-from types import TracebackType
-from typing import Self
 
 from aiohttp import web
 
+from rig.startable import Startable
 
-class Backend:
+
+class Backend(Startable):
     """Answers every request with its name, in the body and in the header ``x-instance``."""
 
     def __init__(self, name: str, host: str = "127.0.0.1") -> None:
@@ -22,20 +22,6 @@ class Backend:
         self.status = 200
         """What it answers with; a failing one says 503."""
         self._runner: web.AppRunner | None = None
-
-    async def __aenter__(self) -> Self:
-        """Listen."""
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        await self.stop()
 
     @property
     def address(self) -> str:

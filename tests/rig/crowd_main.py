@@ -5,7 +5,6 @@ see :class:`rig.crowd.Crowd`. Ends at the end of its input.
 """
 
 import asyncio
-import json
 import logging
 import sys
 import time
@@ -23,6 +22,8 @@ from v2.nacos.naming.util.naming_remote_constants import NamingRemoteConstants
 from v2.nacos.transport.connection import Connection
 from v2.nacos.transport.connection_event_listener import ConnectionEventListener
 from v2.nacos.transport.rpc_client import RpcClient
+
+from rig.obeying import Order, obey
 
 GROUP = "DEFAULT_GROUP"
 
@@ -44,7 +45,7 @@ class Crowd(ConnectionEventListener):
         self._settled = asyncio.Event()
         self._settled.set()
 
-    async def obey(self, order: dict[str, object]) -> None:
+    async def obey(self, order: Order) -> None:
         """Do what a line says. Raises NacosException."""
         match order:
             case {"do": "hold", "services": services}:
@@ -157,19 +158,7 @@ async def main(server: str, directory: str) -> None:
     crowd = Crowd(naming)
     connection = cast("RpcClient", naming.grpc_client_proxy.rpc_client)  # it exists by now
     await connection.register_connection_listener(crowd)
-    say("ready")
-    while line := await asyncio.to_thread(sys.stdin.readline):
-        try:
-            await crowd.obey(json.loads(line))
-        except NacosException as refused:
-            say(f"failed: {refused}")
-        else:
-            say("done")
-
-
-def say(word: str) -> None:
-    """Answer on standard output."""
-    print(word, flush=True)  # noqa: T201 - this is how it answers
+    await obey(crowd.obey, NacosException)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,13 @@
 """Thousands of services whose instances live in a Eureka as its clients do, in one process."""
 
-import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from meshbridge.testing.process import Process
-from rig.obedient import Obedient
+from rig.any_crowd import AnyCrowd
 
-MAIN = Path(__file__).with_name("eureka_crowd_main.py")
 RENEWS = 14.0
 """Seconds in which everyone renews its lease once; 30 where nobody says otherwise."""
 LASTS = 90
 """Seconds that a lease lasts, twice as long once it was renewed."""
-
-Places = Sequence[tuple[str, int]]
-"""Where the instances of a service are."""
 
 
 def host(service: str) -> str:
@@ -22,12 +15,13 @@ def host(service: str) -> str:
     return f"{service}.eureka"
 
 
-class EurekaCrowd(Obedient):
+class EurekaCrowd(AnyCrowd):
     """Instances of many services, each of which renews its lease in a turn of its own.
 
     One whose lease the server does not know registers again there and then, and one that does not
     reach the server waits for its next turn: so after a restart they come back evenly within
-    ``renews`` seconds. While it is paused nobody renews and nobody comes back.
+    ``renews`` seconds. While it is paused nobody renews either. Who was deregistered does not come
+    back before he is told to.
     """
 
     def __init__(
@@ -40,36 +34,4 @@ class EurekaCrowd(Obedient):
         lasts: int = LASTS,
     ) -> None:
         """Describe it; ``server`` is ``host:port``."""
-        process = Process(
-            name,
-            [sys.executable, MAIN, server, str(renews), str(lasts)],
-            directory=directory,
-            input=True,
-        )
-        super().__init__(process, within=120)
-
-    async def fill(self, services: Mapping[str, Places]) -> None:
-        """Hold these services as well, and register all at the pace."""
-        told = {name: list(places) for name, places in services.items()}
-        await self.order(do="hold", services=told)
-        await self.refill()
-
-    async def refill(self) -> None:
-        """Register all at the pace; returns when that is done."""
-        await self.order(do="fill")
-
-    async def empty(self) -> None:
-        """Deregister all, who do not come back before they are told to."""
-        await self.order(do="empty")
-
-    async def pace(self, first: float, last: float) -> None:
-        """Register the first service so many seconds after one is told to, and the last one."""
-        await self.order(do="pace", first=float(first), last=float(last))
-
-    async def set(self, service: str, places: Places) -> None:
-        """Let a service have these instances instead, at once; waits for the server."""
-        await self.order(do="set", service=service, instances=list(places))
-
-    async def settle(self) -> None:
-        """Wait until the server lists all."""
-        await self.order(do="settle")
+        super().__init__(name, directory, "eureka_crowd_main", server, renews, lasts, within=120)

@@ -5,7 +5,6 @@ see :class:`rig.eureka_crowd.EurekaCrowd`. Ends at the end of its input.
 """
 
 import asyncio
-import json
 import os
 import sys
 import time
@@ -17,6 +16,8 @@ from dataclasses import dataclass
 from typing import cast
 
 import aiohttp
+
+from rig.obeying import Order, obey
 
 AT_ONCE = 32
 """Connections; a client of Eureka has one of its own."""
@@ -90,7 +91,7 @@ class Crowd:
         self._turns: deque[Instance] = deque()
         """Who renews next; some of them may live no more."""
 
-    async def obey(self, order: dict[str, object]) -> None:
+    async def obey(self, order: Order) -> None:
         """Do what a line says. Raises NotDone."""
         match order:
             case {"do": "hold", "services": services}:
@@ -244,14 +245,7 @@ async def main(server: str, renews: float, lasts: int) -> None:
         crowd = Crowd(session, server, renews, lasts)
         living = asyncio.create_task(crowd.live())
         living.add_done_callback(end_if_failed)
-        say("ready")
-        while line := await asyncio.to_thread(sys.stdin.readline):
-            try:
-                await crowd.obey(json.loads(line))
-            except NotDone as refused:
-                say(f"failed: {refused}")
-            else:
-                say("done")
+        await obey(crowd.obey, NotDone)
         living.cancel()
 
 
@@ -260,11 +254,6 @@ def end_if_failed(living: asyncio.Task[None]) -> None:
     if not living.cancelled() and (failed := living.exception()) is not None:
         traceback.print_exception(failed)
         os._exit(1)
-
-
-def say(word: str) -> None:
-    """Answer on standard output."""
-    print(word, flush=True)  # noqa: T201 - this is how it answers
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 import json
 import re
+import sys
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -11,11 +13,22 @@ ANSWER = re.compile(r"^(ready|done|failed: .*)$", re.MULTILINE)
 
 
 class Obedient:
-    """Takes an order per line, as JSON, and answers each with ``done`` or ``failed: …``."""
+    """Takes an order per line, as JSON, and answers each with ``done`` or ``failed: …``.
 
-    def __init__(self, process: Process, *, within: float) -> None:
-        """Give orders to ``process``, which says ``ready`` first; each takes so long at most."""
-        self.process = process
+    The program is a module of the rig, and leaves that to :func:`rig.obeying.obey`.
+    """
+
+    def __init__(
+        self, name: str, directory: Path, module: str, *arguments: object, within: float
+    ) -> None:
+        """Give orders to a module, run with these arguments; each takes so long at most."""
+        self.process = Process(
+            name,
+            [sys.executable, "-m", f"rig.{module}", *map(str, arguments)],
+            directory=directory,
+            environment={"PYTHONPATH": str(Path(__file__).parents[1])},
+            input=True,
+        )
         self._within = within
         self._answers = 0
 

@@ -1,13 +1,9 @@
 """An application that holds ephemeral instances in Nacos, in a process that can be killed."""
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from meshbridge.testing.process import Process
 from rig.obedient import Obedient
-
-MAIN = Path(__file__).with_name("registrant_main.py")
 
 
 class Registrant(Obedient):
@@ -17,13 +13,15 @@ class Registrant(Obedient):
         self, name: str, server: str, directory: Path, *, namespace: str = "public"
     ) -> None:
         """Describe it; ``server`` is ``host:port``."""
-        process = Process(
+        super().__init__(
             f"registrant-{name}",
-            [sys.executable, MAIN, server, namespace, directory / name],
-            directory=directory,
-            input=True,
+            directory,
+            "registrant_main",
+            server,
+            namespace,
+            directory / name,
+            within=30,
         )
-        super().__init__(process, within=30)
 
     async def register(
         self,

@@ -5,7 +5,6 @@ prints ``done`` or ``failed: …`` for each. Ends at the end of its input.
 """
 
 import asyncio
-import json
 import logging
 import sys
 from pathlib import Path
@@ -22,6 +21,8 @@ from v2.nacos.common.nacos_exception import CLIENT_DISCONNECT
 from v2.nacos.transport.connection_event_listener import ConnectionEventListener
 from v2.nacos.transport.rpc_client import RpcClient
 
+from rig.obeying import Order, obey
+
 
 class Held(ConnectionEventListener):
     """What this application holds; registers all of it again whenever a connection is back.
@@ -34,6 +35,13 @@ class Held(ConnectionEventListener):
         """Hold nothing yet."""
         self._naming = naming
         self._instances: dict[tuple[str, str], RegisterInstanceParam] = {}
+
+    async def obey(self, order: Order) -> None:
+        """Do what a line says. Raises NacosException."""
+        if order.pop("do") == "register":
+            await self.register(RegisterInstanceParam.model_validate(order))
+        else:
+            await self.deregister(DeregisterInstanceParam.model_validate(order))
 
     async def register(self, instance: RegisterInstanceParam) -> None:
         """Hold an instance; waits for a connection. Raises NacosException."""
@@ -76,23 +84,7 @@ async def main(server: str, namespace: str, directory: str) -> None:
     held = Held(naming)
     connection = cast("RpcClient", naming.grpc_client_proxy.rpc_client)  # it exists by now
     await connection.register_connection_listener(held)
-    say("ready")
-    while line := await asyncio.to_thread(sys.stdin.readline):
-        order = json.loads(line)
-        try:
-            if order.pop("do") == "register":
-                await held.register(RegisterInstanceParam(**order))
-            else:
-                await held.deregister(DeregisterInstanceParam(**order))
-        except NacosException as refused:
-            say(f"failed: {refused}")
-        else:
-            say("done")
-
-
-def say(word: str) -> None:
-    """Answer on standard output."""
-    print(word, flush=True)  # noqa: T201 - this is how it answers
+    await obey(held.obey, NacosException)
 
 
 if __name__ == "__main__":

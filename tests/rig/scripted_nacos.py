@@ -10,13 +10,13 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Protocol, Self, cast
+from typing import Protocol, cast
 
 import grpc.aio
 from v2.nacos.transport.grpcauto import nacos_grpc_service_pb2
 
 from rig.ports import free_port
+from rig.startable import Startable
 
 OFFSET = 1000
 DEFAULT_GROUP = "DEFAULT_GROUP"
@@ -69,7 +69,7 @@ class _Client:
     """None ends the stream."""
 
 
-class ScriptedNacos:
+class ScriptedNacos(Startable):
     """Holds services of one group and answers about them."""
 
     def __init__(self, tls: grpc.ServerCredentials | None = None) -> None:
@@ -107,20 +107,6 @@ class ScriptedNacos:
         """How many configurations were in each question that compares them."""
         self._clients: dict[str, _Client] = {}
         self._server: grpc.aio.Server | None = None
-
-    async def __aenter__(self) -> Self:
-        """Listen."""
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        await self.stop()
 
     async def start(self) -> None:
         """Listen, on the same port each time."""

@@ -1,16 +1,16 @@
 """What every real server of the test bed can do: start, end, crash, freeze, and forget."""
 
 import shutil
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import psutil
 
 from meshbridge.testing import Process, ProcessFailed
+from rig.startable import Startable
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Start:
     """Resident, in bytes, when it was ready."""
 
 
-class Server(ABC):
+class Server(Startable):
     """A server in a process and a folder of its own; the context starts and stops it.
 
     A restart keeps its ports and, unless it is wiped meanwhile, its data.
@@ -61,20 +61,6 @@ class Server(ABC):
         """Say what it is and whether it runs."""
         return f"<{type(self).__name__} {self.process!r}>"
 
-    async def __aenter__(self) -> Self:
-        """Start it and wait until it is ready."""
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop it."""
-        await self.stop()
-
     @abstractmethod
     async def is_up(self) -> bool:
         """Whether it shows its own sign of being ready, now."""
@@ -83,7 +69,7 @@ class Server(ABC):
     async def version(self) -> str:
         """Return the version that the running server says it is."""
 
-    def configure(self) -> None:  # noqa: B027 - a server may have nothing to write
+    def configure(self) -> None:
         """Write what it reads when it starts; nothing unless the server needs it."""
 
     async def start(self) -> float:

@@ -5,13 +5,13 @@ see :class:`rig.zookeeper_crowd.ZooKeeperCrowd`. Ends at the end of its input.
 """
 
 import asyncio
-import json
 import logging
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import cast
 
+from rig.obeying import Order, obey
 from rig.zookeeper_session import NotDone, Session
 
 FLAP = "FLAP"
@@ -150,14 +150,14 @@ class Crowd:
         self.members = [Member(server, lasts, self) for _ in range(members)]
         self._numbers: dict[str, int] = {}
 
-    async def obey(self, order: dict[str, object]) -> None:
+    async def obey(self, order: Order) -> None:
         """Do what a line says. Raises NotDone."""
         match order:
             case {"do": "hold", "services": services}:
                 for name, nodes in cast("dict[str, Nodes]", services).items():
                     for member, share in self._shared(name, nodes):
                         member.held[name] = share
-            case {"do": "set", "service": str(name), "nodes": told}:
+            case {"do": "set", "service": str(name), "instances": told}:
                 for member, share in self._shared(name, cast("Nodes", told)):
                     await member.set(name, share)
             case {"do": "pace", "first": float(first), "last": float(last)}:
@@ -184,23 +184,11 @@ async def main(server: str, lasts: float, members: int) -> None:
     living = [asyncio.create_task(each.live()) for each in crowd.members]
     try:
         await asyncio.gather(*(each.settle() for each in crowd.members))
-        say("ready")
-        while line := await asyncio.to_thread(sys.stdin.readline):
-            try:
-                await crowd.obey(json.loads(line))
-            except NotDone as refused:
-                say(f"failed: {refused}")
-            else:
-                say("done")
+        await obey(crowd.obey, NotDone)
     finally:
         for life in living:
             life.cancel()
         await asyncio.gather(*living, return_exceptions=True)
-
-
-def say(word: str) -> None:
-    """Answer on standard output."""
-    print(word, flush=True)  # noqa: T201 - this is how it answers
 
 
 if __name__ == "__main__":

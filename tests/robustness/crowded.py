@@ -4,14 +4,14 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from robustness.bed import Bed
 from robustness.zookeeper import SESSIONS
 
 from meshbridge_xds.envoy.names import cluster_name
 from rig import eureka_crowd, zookeeper_crowd
-from rig.crowd import Crowd, Places
+from rig.any_crowd import AnyCrowd, Places
+from rig.crowd import Crowd
 from rig.eureka import Eureka
 from rig.eureka_crowd import EurekaCrowd
 from rig.nacos import GRPC, Nacos
@@ -24,22 +24,6 @@ NAMES = [f"service-{number}" for number in range(SERVICES)]
 ALL: Mapping[str, Places] = {
     name: [(f"10.1.{number // 250}.{1 + number % 250}", 8080)] for number, name in enumerate(NAMES)
 }
-
-
-class AnyCrowd(Protocol):
-    """Whoever holds the services."""
-
-    async def refill(self) -> None:
-        """Register all at the pace; returns when that is done."""
-        ...
-
-    async def empty(self) -> None:
-        """Deregister all; the services stay for a while, without instances."""
-        ...
-
-    async def pace(self, first: float, last: float) -> None:
-        """Register the first service so many seconds after a connection, and the last one."""
-        ...
 
 
 @dataclass

@@ -16,12 +16,10 @@ from robustness.bed import Instances, document, replace
 
 from meshbridge.testing import Endpoint, FaultProxy
 from meshbridge.testing.faults import Hang
-from rig.crowd import Crowd
-from rig.eureka_crowd import EurekaCrowd
+from rig.any_crowd import AnyCrowd
 from rig.observing import refuses
 from rig.server import Server
 from rig.waiting import until
-from rig.zookeeper_crowd import ZooKeeperCrowd
 
 LATER = "later"
 """The service that is changed after a fault."""
@@ -86,7 +84,7 @@ def step(host: str, number: int) -> tuple[Endpoint, Endpoint]:
 
 
 AServer = TypeVar("AServer", bound=Server)
-ACrowd = TypeVar("ACrowd", bound=Crowd | EurekaCrowd | ZooKeeperCrowd)
+ACrowd = TypeVar("ACrowd", bound=AnyCrowd)
 
 
 @dataclass

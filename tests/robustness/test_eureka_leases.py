@@ -1,28 +1,26 @@
 """Bar 6 for Eureka, which knows no sessions: leases that end, and a bridge that sleeps too long."""
 
 import asyncio
-import re
-import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from robustness.bed import Bed, Instances
+from robustness.bed import Bed
 from robustness.eureka import options
 from robustness.findings import Bar
+from robustness.leaving import LEAVING, SERVICES, Followed, crowd
 from robustness.registries import LATER, later
-from robustness.test_registry_faults import following, taking
+from robustness.test_registry_faults import following
 
-from meshbridge.protos.gen.envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse
 from meshbridge_xds.envoy.names import cluster_name
+from rig import eureka_crowd
 from rig.eureka import Eureka
-from rig.eureka_crowd import EurekaCrowd, host
+from rig.eureka_crowd import EurekaCrowd
 from rig.waiting import until
 
 pytestmark = pytest.mark.asyncio
-SERVICES = 300
 ROUNDS = 30
 TOLD = 2.0
 """Seconds for which a change is told here; 180 where nobody says otherwise."""
@@ -35,43 +33,22 @@ INTERVAL, WHOLE = 1.0, 5.0
 """Seconds between two deltas, and between two readings of everything."""
 LASTS, RENEWS = 3, 2.0
 """Seconds of a lease, twice as long once renewed; and in which everyone renews his."""
-HOLD = 30.0
-"""Seconds of ``hold-service``, for which the last instance of a service is held."""
-LEAVING = 60
-"""Services of those who do not come back: less than ``max-loss``."""
 
 
 @dataclass
-class Followed:
-    """A registry, its bridge, and what a subscriber heard after its first answers."""
+class FollowedEureka(Followed):
+    """What a Eureka's bridge says."""
 
     server: Eureka
     crowd: EurekaCrowd
-    leaving: EurekaCrowd
-    """Who holds a few services of its own."""
-    bed: Bed
-    heard: list[DeltaDiscoveryResponse]
 
-    async def held(self) -> float:
-        """Return how many instances are held."""
-        return await self.bed.metric("^meshbridge_registry_held_instances")
-
-    async def shows(self, port: int) -> bool:
-        """Whether ``later`` is served with an instance at this port, and no other."""
-        answer = await self.bed.get(f"/api/services/{host(LATER)}")
-        return re.findall(r'"http-80": ?(\d+)', answer) == [str(port)]
-
-
-def crowd(count: int, name: str = "service") -> dict[str, Instances]:
-    """Return services of that name with an instance each."""
-    return {
-        f"{name}-{number}": [(f"10.4.{number // 250}.{1 + number % 250}", 8080)]
-        for number in range(count)
-    }
+    def host(self, service: str) -> str:
+        """Return the host of a service."""
+        return eureka_crowd.host(service)
 
 
 @asynccontextmanager
-async def followed(directory: Path, *, lasts: int, renews: float) -> AsyncGenerator[Followed]:
+async def followed(directory: Path, *, lasts: int, renews: float) -> AsyncGenerator[FollowedEureka]:
     """Start it all; all leases last as long as is said."""
     services, leaving = crowd(SERVICES), crowd(LEAVING, "leaving")
     async with (
@@ -89,9 +66,11 @@ async def followed(directory: Path, *, lasts: int, renews: float) -> AsyncGenera
         bed = Bed(directory, registry=registry)
         async with bed.bridge:
             await bed.bridge.process.ready(bed.is_ready, within=90)
-            names = [cluster_name(host(name), 80) for name in (*services, *leaving, LATER)]
+            names = [
+                cluster_name(eureka_crowd.host(name), 80) for name in (*services, *leaving, LATER)
+            ]
             async with following(bed, names) as heard:
-                yield Followed(server, staying, leavers, bed, heard)
+                yield FollowedEureka(bed, heard, leavers, server, staying)
             bed.must_run()
 
 
@@ -113,19 +92,14 @@ async def test_a_bridge_that_slept_longer_than_changes_are_told_shows_what_it_mi
                     untold += LATER.upper() not in await m.server.delta()
                 finally:
                     m.bed.bridge.process.resume()
-                (_, port) = later(number)[0]
-                _, took = await until(lambda: m.shows(port), bool, within=30)  # noqa: B023
-                seconds.append(took)
+                seconds.append(await m.shown(number))
                 if number % 10 == 0:
-                    it.say(f"{number} rounds, {took:.1f} s for the last one")
+                    it.say(f"{number} rounds, {seconds[-1]:.1f} s for the last one")
             it.void_unless(untold == ROUNDS, f"only {untold} changes were told no more")
             slowest = WHOLE + INTERVAL + 1
             what = f"slowest of {ROUNDS} changes that were missed"
             it.at_most(what, max(seconds), slowest, "s")
-            it.at_most("held at the end", await m.held(), 0.0)
-            it.none(f"of {len(m.heard)} responses, that take something away", [*taking(m.heard)])
-            it.none("losses held", m.bed.bridge.events("loss held"))
-            it.none("complaints in the bridge's log", m.bed.complaints())
+            await m.lost_nothing(it)
 
 
 async def test_who_lost_his_lease_is_not_dropped_if_he_returns_and_is_if_he_does_not(
@@ -141,21 +115,6 @@ async def test_who_lost_his_lease_is_not_dropped_if_he_returns_and_is_if_he_does
                 m.crowd.process.resume()
             it.at_least("held while their leases are over", int(held), SERVICES // 3)
             await m.crowd.settle()
-            _, took = await until(m.held, lambda now: not now, within=30)
-            it.at_most("from their return until nothing is held", took, INTERVAL + 1, "s")
-            it.none(f"of {len(m.heard)} responses, that take something away", [*taking(m.heard)])
-
-            m.heard.clear()
-            await m.leaving.process.kill()
-            await until(m.held, lambda now: now == LEAVING, within=20)
-            begun = time.monotonic()
-            await until(m.held, lambda now: not now, within=HOLD + 15)
-            took = time.monotonic() - begun
-            it.at_least("seconds for which those who stay away are held", took, HOLD - 1, "s")
-            it.at_most("seconds after which they are dropped", took, HOLD + 1, "s")
-            await asyncio.sleep(1.0)
-            dropped = {each.split()[0] for each in taking(m.heard)}
-            wanted = {cluster_name(host(name), 80) for name in crowd(LEAVING, "leaving")}
-            it.at_least("services of theirs that are dropped", len(dropped & wanted), LEAVING)
-            it.none("services of others that are dropped", sorted(dropped - wanted))
-            it.none("complaints in the bridge's log", m.bed.complaints())
+            it.at_most("from their return until nothing is held", await m.back(), INTERVAL + 1, "s")
+            m.takes_nothing_away(it)
+            await m.leave(it)

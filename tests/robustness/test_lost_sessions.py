@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,50 +9,36 @@ from pathlib import Path
 
 import psutil
 import pytest
-from robustness.bed import Bed, Instances
+from robustness.bed import Bed
 from robustness.findings import Bar
-from robustness.registries import LATER, later
-from robustness.test_registry_faults import following, taking
+from robustness.leaving import LEAVING, SERVICES, Followed, crowd
+from robustness.registries import LATER
+from robustness.test_registry_faults import following
 from robustness.zookeeper import ZooKeeperUnderTest, zookeeper
 
-from meshbridge.protos.gen.envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse
 from meshbridge_xds.envoy.names import cluster_name
 from rig.waiting import until
 from rig.zookeeper_crowd import ZooKeeperCrowd
 
 pytestmark = pytest.mark.asyncio
-SERVICES = 300
 ROUNDS = 50
 BRIEF = 1.0
 """Seconds that the bridge's session lasts while it is stopped again and again."""
 RECOVERY = 5.0
 """Seconds after the bridge goes on in which a change shows that it has missed."""
-HOLD = 30.0
-"""Seconds of ``hold-service``, for which the last instance of a service is held."""
-LEAVING = 60
-"""Services of those who do not come back: less than ``max-loss``."""
 BACK = (1.0, 8.0)
 """Seconds in which the providers that lost their sessions register again: less than that."""
 
 
 @dataclass
-class Followed:
-    """A registry, its bridge, and what a subscriber heard after its first answers."""
+class FollowedZooKeeper(Followed):
+    """What a ZooKeeper's bridge says."""
 
     registry: ZooKeeperUnderTest
-    bed: Bed
-    heard: list[DeltaDiscoveryResponse]
-    leaving: ZooKeeperCrowd
-    """Who holds a few services of its own."""
 
-    async def held(self) -> float:
-        """Return how many instances are held."""
-        return await self.bed.metric("^meshbridge_registry_held_instances")
-
-    async def shows(self, port: int) -> bool:
-        """Whether ``later`` is served with an instance at this port, and no other."""
-        answer = await self.bed.get(f"/api/services/{self.registry.host(LATER)}")
-        return re.findall(r'"http-80": ?(\d+)', answer) == [str(port)]
+    def host(self, service: str) -> str:
+        """Return the host of a service."""
+        return self.registry.host(service)
 
     async def session(self) -> str:
         """Return the bridge's session as ZooKeeper knows it; empty while it has none.
@@ -71,16 +56,8 @@ class Followed:
         return next((session for port, session in known if int(port) in calling), "")
 
 
-def crowd(count: int, name: str = "service") -> dict[str, Instances]:
-    """Return services of that name with an instance each."""
-    return {
-        f"{name}-{number}": [(f"10.4.{number // 250}.{1 + number % 250}", 8080)]
-        for number in range(count)
-    }
-
-
 @asynccontextmanager
-async def followed(directory: Path, session: float) -> AsyncGenerator[Followed]:
+async def followed(directory: Path, session: float) -> AsyncGenerator[FollowedZooKeeper]:
     """Start it all; the bridge's session lasts as long as is said."""
     services, leaving = crowd(SERVICES), crowd(LEAVING, "leaving")
     async with (
@@ -94,7 +71,7 @@ async def followed(directory: Path, session: float) -> AsyncGenerator[Followed]:
             everyone = (*services, *leaving, LATER)
             names = [cluster_name(registry.host(name), 80) for name in everyone]
             async with following(bed, names) as heard:
-                yield Followed(registry, bed, heard, leavers)
+                yield FollowedZooKeeper(bed, heard, leavers, registry)
             bed.must_run()
 
 
@@ -115,18 +92,13 @@ async def test_a_bridge_that_lost_its_session_shows_what_it_missed_and_drops_not
                     await asyncio.sleep(chance.uniform(0, 0.5))
                 finally:
                     m.bed.bridge.process.resume()
-                (_, port) = later(number)[0]
-                _, took = await until(lambda: m.shows(port), bool, within=30)  # noqa: B023
-                seconds.append(took)
+                seconds.append(await m.shown(number))
                 lost.add(own)
                 if number % 10 == 0:
-                    it.say(f"{number} rounds, {took:.1f} s for the last one")
+                    it.say(f"{number} rounds, {seconds[-1]:.1f} s for the last one")
             it.void_unless(len(lost) == ROUNDS, f"{len(lost)} sessions were lost only")
             it.at_most(f"slowest of {ROUNDS} changes that were missed", max(seconds), RECOVERY, "s")
-            it.at_most("held at the end", await m.held(), 0.0)
-            it.none(f"of {len(m.heard)} responses, that take something away", [*taking(m.heard)])
-            it.none("losses held", m.bed.bridge.events("loss held"))
-            it.none("complaints in the bridge's log", m.bed.complaints())
+            await m.lost_nothing(it)
 
 
 async def test_providers_whose_sessions_flap_are_not_dropped_and_those_who_stay_away_are(
@@ -140,21 +112,6 @@ async def test_providers_whose_sessions_flap_are_not_dropped_and_those_who_stay_
             held, _ = await until(m.held, bool, within=10)
             it.void_unless(held, "nothing was missing")
             await m.registry.crowd.settle()
-            _, took = await until(m.held, lambda now: not now, within=30)
-            it.at_most("from their return until nothing is held", took, 2.0, "s")
-            it.none(f"of {len(m.heard)} responses, that take something away", [*taking(m.heard)])
-
-            m.heard.clear()
-            await m.leaving.process.kill()
-            await until(m.held, lambda now: now == LEAVING, within=10)
-            begun = time.monotonic()
-            await until(m.held, lambda now: not now, within=HOLD + 15)
-            took = time.monotonic() - begun
-            it.at_least("seconds for which those who stay away are held", took, HOLD - 1, "s")
-            it.at_most("seconds after which they are dropped", took, HOLD + 1, "s")
-            await asyncio.sleep(1.0)
-            dropped = {each.split()[0] for each in taking(m.heard)}
-            wanted = {cluster_name(m.registry.host(name), 80) for name in crowd(LEAVING, "leaving")}
-            it.at_least("services of theirs that are dropped", len(dropped & wanted), LEAVING)
-            it.none("services of others that are dropped", sorted(dropped - wanted))
-            it.none("complaints in the bridge's log", m.bed.complaints())
+            it.at_most("from their return until nothing is held", await m.back(), 2.0, "s")
+            m.takes_nothing_away(it)
+            await m.leave(it)

@@ -1,9 +1,7 @@
 """Turns what Nacos says about a service into a registration, record by record; pure."""
 
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final, cast
 
 import msgspec
@@ -15,8 +13,10 @@ from meshbridge import (
     InstancePort,
     RegisteredService,
     ServiceId,
+    metadata,
 )
 from meshbridge.steps import LARGE, Steps, at_once
+from meshbridge_dubbo.url import shown
 from meshbridge_nacos.options import DEFAULT_GROUP, PUBLIC
 
 Record = Mapping[str, object]
@@ -119,7 +119,7 @@ def reading(identity: ServiceId, info: Record, before: Iterable[Instance] = ()) 
         if size_of(info) >= LARGE:
             yield
     if not isinstance(hosts, list):
-        raise BadData(f"its list of instances is {_shown(hosts)}")
+        raise BadData(f"its list of instances is {shown(hosts)}")
     protected = is_protected(info)
     known = {each.id: each for each in before}
     instances: dict[str, Instance] = {}
@@ -165,16 +165,16 @@ def _decoded(held: object, decode: Callable[[msgspec.Raw], object] = _ANYTHING) 
 
 def _read_instance(host: object, *, protected: bool) -> Instance:
     if not isinstance(host, dict):
-        raise BadData(f"the record is {_shown(host)}")
+        raise BadData(f"the record is {shown(host)}")
     record = cast("Record", host)
     registered, port = record.get("ip"), record.get("port")
     if not isinstance(registered, str) or not registered:
-        raise BadData(f"its ip is {_shown(registered)}")
+        raise BadData(f"its ip is {shown(registered)}")
     if not isinstance(port, int) or isinstance(port, bool):
-        raise BadData(f"its port is {_shown(port)}")
+        raise BadData(f"its port is {shown(port)}")
     cluster = record.get("clusterName") or DEFAULT_CLUSTER
     if not isinstance(cluster, str):
-        raise BadData(f"its clusterName is {_shown(cluster)}")
+        raise BadData(f"its clusterName is {shown(cluster)}")
     pairs = _pairs(record)
     address = _plain_address(registered)
     return Instance(
@@ -183,7 +183,7 @@ def _read_instance(host: object, *, protected: bool) -> Instance:
         ports=(_port(port, pairs),),
         weight=_weight(record),
         health=_health(record, protected=protected),
-        metadata=_sorted(pairs),
+        metadata=metadata(pairs),
         zone="" if cluster == DEFAULT_CLUSTER else cluster,
     )
 
@@ -207,7 +207,7 @@ def _weight(record: Record) -> float:
     if isinstance(weight, str) and weight in NOT_A_NUMBER:
         return float(weight)
     if not isinstance(weight, int | float) or isinstance(weight, bool):
-        raise BadData(f"its weight is {_shown(weight)}")
+        raise BadData(f"its weight is {shown(weight)}")
     try:
         return float(weight)
     except OverflowError:
@@ -225,7 +225,7 @@ def _health(record: Record, *, protected: bool) -> Health:
 def _flag(record: Record, key: str) -> bool:
     flag = record.get(key, True)
     if not isinstance(flag, bool):
-        raise BadData(f"its field {key} is {_shown(flag)}")
+        raise BadData(f"its field {key} is {shown(flag)}")
     return flag
 
 
@@ -234,7 +234,7 @@ def _pairs(record: Record) -> dict[str, str]:
     if held is None:
         return {}
     if not isinstance(held, dict):
-        raise BadData(f"its metadata is {_shown(held)}")
+        raise BadData(f"its metadata is {shown(held)}")
     found = cast("dict[str, object]", held)
     if _TEXTS.issuperset(map(type, found.values())) and NO_LABELS.isdisjoint(found):
         return cast("dict[str, str]", found)  # nearly always, and ten times faster
@@ -243,31 +243,10 @@ def _pairs(record: Record) -> dict[str, str]:
         if value is None:
             continue  # Java's way to say that the key has no value
         if not isinstance(value, str):
-            raise BadData(f"its metadata {_shown(key)} is {_shown(value)}")
+            raise BadData(f"its metadata {shown(key)} is {shown(value)}")
         if key not in NO_LABELS:
             pairs[key] = value
     return pairs
-
-
-def _sorted(pairs: dict[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return the pairs in the order of their keys."""
-    keys = _order(tuple(pairs))
-    return tuple(map(_pair, keys, map(pairs.__getitem__, keys)))
-
-
-@lru_cache(maxsize=1_024)
-def _order(keys: tuple[str, ...]) -> tuple[str, ...]:
-    """Return keys in their order: instances that one framework registers have the same ones."""
-    return tuple(sorted(keys))
-
-
-@lru_cache(maxsize=16_384)
-def _pair(key: str, value: str) -> tuple[str, str]:
-    """Return the pair that others have, too: of the twenty that Dubbo registers nearly all repeat.
-
-    Pairs of its own would be most of what an instance takes.
-    """
-    return sys.intern(key), sys.intern(value)
 
 
 def _unreadable_id(host: object, position: int) -> str:
@@ -287,13 +266,3 @@ def _unreadable_id(host: object, position: int) -> str:
         if isinstance(theirs, str) and theirs:
             return theirs
     return f"hosts[{position}]"
-
-
-def _shown(value: object) -> str:
-    """Return the value as people read it: short, and on one line."""
-    if value is None:
-        return "missing"
-    if isinstance(value, dict | list):  # nested as deep as can be decoded, it may have no repr
-        return "an object" if isinstance(value, dict) else "a list"
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - a line's worth

@@ -4,14 +4,14 @@ SQLite checks no page: a flipped bit in a value would be read as data. So each v
 checksum over itself and the key it belongs to, then the version of its form, then MessagePack.
 """
 
-import sys
 import zlib
 from dataclasses import dataclass
 
 import msgspec
 
+from meshbridge import repeated
 from meshbridge.errors import BadData
-from meshbridge.registration import Metadata, RegisteredService, ServiceId
+from meshbridge.registration import RegisteredService, ServiceId
 
 FORM = 1
 """The version of a value's form. New fields with a default need no new one: fields are named."""
@@ -50,7 +50,7 @@ def encoded(value: RegisteredService | tuple[Announcement, ...] | int, *key: byt
 
 
 def decoded_service(value: object, *key: bytes) -> RegisteredService:
-    """Return the service, its strings interned as its adapter had them; raises BadData."""
+    """Return the service, its texts shared as its adapter had them; raises BadData."""
     try:
         service = _SERVICE.decode(_opened(value, key))
     except msgspec.MsgspecError as error:
@@ -58,18 +58,18 @@ def decoded_service(value: object, *key: bytes) -> RegisteredService:
     # Decoded a moment ago and seen by nobody: to make them anew would take as long as to decode.
     _set = object.__setattr__
     for part in ("namespace", "group", "version"):
-        _set(service.id, part, sys.intern(getattr(service.id, part)))
+        _set(service.id, part, repeated.text(getattr(service.id, part)))
     if service.metadata:
-        _set(service, "metadata", _interned(service.metadata))
+        _set(service, "metadata", repeated.pairs(service.metadata))
     for instance in service.instances:
         if instance.metadata:
-            _set(instance, "metadata", _interned(instance.metadata))
-        _set(instance, "zone", sys.intern(instance.zone))
+            _set(instance, "metadata", repeated.pairs(instance.metadata))
+        _set(instance, "zone", repeated.text(instance.zone))
         for port in instance.ports:
-            _set(port, "protocol", sys.intern(port.protocol))
+            _set(port, "protocol", repeated.text(port.protocol))
     for consumer in service.consumers:
-        _set(consumer, "metadata", _interned(consumer.metadata))
-        _set(consumer, "application", sys.intern(consumer.application))
+        _set(consumer, "metadata", repeated.pairs(consumer.metadata))
+        _set(consumer, "application", repeated.text(consumer.application))
     return service
 
 
@@ -123,8 +123,3 @@ def _checksum(body: bytes | memoryview, key: tuple[bytes, ...]) -> bytes:
     for part in key:
         checksum = zlib.crc32(part, zlib.crc32(b"\0", checksum))
     return checksum.to_bytes(_CHECKSUM, "big")
-
-
-def _interned(pairs: Metadata) -> Metadata:
-    intern = sys.intern
-    return tuple([(intern(key), intern(value)) for key, value in pairs])

@@ -1,13 +1,13 @@
 """What stands in the tables: read row by row, so that one spoils itself only; written whole."""
 
 import sqlite3
-import sys
 import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
+from meshbridge import repeated
 from meshbridge.errors import BadData
 from meshbridge.registration import RegisteredService
 from meshbridge.store import record
@@ -70,7 +70,7 @@ def load(connection: sqlite3.Connection) -> Contents:
     found = connection.execute("SELECT rowid, registry, scope, service, value FROM registration")
     for row, registry, scope, service, value in found:
         with _noted(contents, "registration", row):
-            names = _interned(registry), _interned(scope), record.text(service)
+            names = _name(registry), _name(scope), record.text(service)
             read = record.decoded_service(value, *record.key_bytes(*names))
             contents.registrations.setdefault(names[0], {})[names[1], read.id] = read
     found = connection.execute("SELECT rowid, registry, value FROM announcement")
@@ -132,8 +132,8 @@ def write(connection: sqlite3.Connection, batch: Batch) -> list[Left]:
     return left
 
 
-def _interned(raw: object) -> str:
-    return sys.intern(record.text(raw))
+def _name(raw: object) -> str:
+    return repeated.text(record.text(raw))
 
 
 @contextmanager

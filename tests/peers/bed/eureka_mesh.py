@@ -6,13 +6,13 @@ itself, or by an istiod that the bridge tells.
 """
 
 import json
-from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+from peers.bed.heard import SOON
 from peers.bed.pod import PLAIN, sidecar_in
 
 from meshbridge.testing import FaultProxy
@@ -35,12 +35,6 @@ SERVING = {"serving": "yes"}
 """The metadata without which the bridge is told to leave an instance out."""
 BY_ENVOY = "x-request-id"
 """A header that Envoy adds to requests that it routes, and to nothing that it lets pass."""
-CALLS = 20
-SOON = 30.0
-"""Seconds for a change to reach a caller on a machine that is busy."""
-
-Call = Callable[[], Awaitable[str]]
-"""Returns who answered, or the status of a failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +67,6 @@ class Mesh:
         """
         who = (await self.page.call(SERVICE)).who
         return (who.headers["host"], who.name) if BY_ENVOY in who.headers else None
-
-
-async def heard(call: Call, *wanted: str) -> None:
-    """Call until twenty calls in a row are answered by these, and each of them has answered."""
-
-    async def look() -> Counter[str]:
-        seen = Counter[str]()
-        while seen.total() < CALLS and seen.keys() <= {*wanted}:
-            seen[await call()] += 1
-        return seen
-
-    await until(look, lambda seen: seen.keys() == {*wanted}, within=SOON)
 
 
 def _configured(server: Eureka, port: int, inside: str) -> Mapping[str, object]:

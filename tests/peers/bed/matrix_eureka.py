@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from peers.bed.matrix import Instance, Services
-from peers.conftest import shared, unavailable
+from peers.conftest import make_eureka, shared
 
 from meshbridge.testing import FaultProxy
 from meshbridge.testing.faults import Refuse, Reset
-from rig.bed import Missing
 from rig.eureka import Eureka
 
 LEASE = 3600
@@ -71,11 +70,7 @@ def _metadata(instance: Instance) -> Mapping[str, str]:
 @contextmanager
 def a_eureka(directory: Path) -> Generator[Eureka]:
     """Run one for many tests."""
-    try:
-        server = Eureka(directory)
-    except Missing as missing:
-        unavailable(missing)
-    with shared(server):
+    with shared(make_eureka(directory)) as server:
         yield server
 
 

@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from peers.bed.matrix import Instance, Services
-from peers.conftest import unavailable
+from peers.conftest import make_zookeeper
 
 from meshbridge.testing import FaultProxy
 from meshbridge.testing.faults import Refuse
-from rig.bed import Missing
-from rig.zookeeper import ZooKeeper
 from rig.zookeeper_nodes import Node, provider
 from rig.zookeeper_session import Session
 
@@ -80,12 +78,8 @@ def _nodes(name: str, instances: Sequence[Instance]) -> Sequence[Node]:
 @asynccontextmanager
 async def zookeeper(directory: Path) -> AsyncGenerator[ZooKeeperRegistry]:
     """Run a ZooKeeper of one's own that holds nothing, and one application."""
-    try:
-        server = ZooKeeper(directory)
-    except Missing as missing:
-        unavailable(missing)
     async with (
-        server,
+        make_zookeeper(directory) as server,
         Session(server.address) as session,
         FaultProxy("127.0.0.1", server.port) as way,
     ):

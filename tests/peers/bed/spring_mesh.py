@@ -6,12 +6,13 @@ and calls its address; that is redirected. The other one calls Envoy by the name
 
 import secrets
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+from peers.bed.heard import CALLS, SOON, heard
 from peers.bed.pod import reached
 
 from meshbridge.testing import FaultProxy
@@ -25,10 +26,7 @@ from rig.waiting import until
 HERE = "127.0.0.1"
 REDIRECTED, NAMED = 15001, 15002
 """Ports of Envoy in the network: for calls that are redirected, and for those that name a host."""
-CALLS = 20
 TWO = 2
-SOON = 30.0
-"""Seconds for a change to reach a caller on a machine that is busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,7 @@ class Mesh:
 
     async def hear(self, host: str, *wanted: str) -> None:
         """Wait until the plain caller is answered by these, by each of them, and by nobody else."""
-        await _hears(lambda: self.ask(host), wanted)
+        await heard(lambda: self.ask(host), *wanted)
 
     async def mostly(self, host: str, wanted: str) -> None:
         """Wait until one of the two who answer the plain caller does so for most of its calls."""
@@ -101,7 +99,7 @@ class Mesh:
     async def both_hear(self, service: str, *wanted: str) -> None:
         """Wait for that, also where the Spring Cloud application calls, in the default group."""
         await self.hear(f"{service}.nacos", *wanted)
-        await _hears(lambda: self.call(service), wanted)
+        await heard(lambda: self.call(service), *wanted)
 
     async def knows(self, host: str) -> bool:
         """Whether Envoy has that host."""
@@ -111,18 +109,6 @@ class Mesh:
         """Return how many requests of callers Envoy has taken."""
         counts = await self.envoy.stats(r"^http\..*\.downstream_rq_total$")
         return sum(count for name, count in counts.items() if not name.startswith("http.admin."))
-
-
-async def _hears(call: Callable[[], Awaitable[str]], wanted: Sequence[str]) -> None:
-    """Call until twenty calls in a row are answered by these, and each of them has answered."""
-
-    async def look() -> Counter[str]:
-        seen = Counter[str]()
-        while seen.total() < CALLS and seen.keys() <= {*wanted}:
-            seen[await call()] += 1
-        return seen
-
-    await until(look, lambda seen: seen.keys() == {*wanted}, within=SOON)
 
 
 def registered(nacos: Nacos, named: Names, inside: str) -> Mapping[str, object]:

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from peers.conftest import unavailable
+from peers.conftest import make_zookeeper
 
 from rig.application import running
-from rig.bed import Missing
 from rig.dubbo import Consumer, Need, Offer, Provider
 from rig.spring import Member, SpringService
 from rig.waiting import until
@@ -20,10 +19,7 @@ pytestmark = pytest.mark.asyncio
 @pytest.fixture
 def zookeeper(tmp_path: Path) -> ZooKeeper:
     """Return a ZooKeeper of the test's own, not started."""
-    try:
-        return ZooKeeper(tmp_path)
-    except Missing as missing:
-        unavailable(missing)
+    return make_zookeeper(tmp_path)
 
 
 @pytest.mark.parametrize("release", [2, 3])

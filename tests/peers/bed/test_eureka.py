@@ -5,9 +5,9 @@ import time
 from pathlib import Path
 
 import pytest
-from peers.conftest import unavailable
+from peers.conftest import make_eureka
 
-from rig.bed import Missing, versions
+from rig.bed import versions
 from rig.eureka import Eureka
 from rig.waiting import until
 
@@ -15,25 +15,8 @@ pytestmark = pytest.mark.asyncio
 
 APP = "shop"
 A, B = ("10.1.0.1", 8080), ("10.1.0.2", 8080)
-
-
 CLOSED = 15.0
 """Seconds from its start for which it is closed: also a slow start ends before."""
-
-
-def make(
-    directory: Path,
-    *,
-    cached: float = 0.0,
-    self_preservation: bool = False,
-    closed_for: float = 0.0,
-) -> Eureka:
-    try:
-        return Eureka(
-            directory, cached=cached, self_preservation=self_preservation, closed_for=closed_for
-        )
-    except Missing as missing:
-        unavailable(missing)
 
 
 async def statuses(server: Eureka) -> dict[str, str]:
@@ -72,7 +55,7 @@ async def an_instance_lives(server: Eureka) -> None:
 
 
 async def test_it_lists_an_instance_while_that_lives_and_none_after_a_crash(tmp_path: Path) -> None:
-    async with make(tmp_path) as server:
+    async with make_eureka(tmp_path) as server:
         assert versions("maven")["cloud"] == "2025.0.0"
         assert await server.version() == "2.0.4 (Spring Cloud Netflix 4.3.0)"
         await an_instance_lives(server)
@@ -99,7 +82,7 @@ async def test_it_can_be_closed_at_first_and_then_late_with_what_it_answers(tmp_
 
     It keeps whoever fell silent, too, as one that takes this for a fault of the network.
     """
-    server = make(tmp_path, cached=2.0, closed_for=CLOSED, self_preservation=True)
+    server = make_eureka(tmp_path, cached=2.0, closed_for=CLOSED, self_preservation=True)
     try:
         await until(lambda: starts_closed(server), bool, within=3 * CLOSED)
         await server.register(APP, *B, vip="front", lease=1)

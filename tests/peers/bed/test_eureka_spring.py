@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from peers.bed.eureka_mesh import INTERVAL, SERVICE, SERVING, SOON, Mesh, heard, meshed
+from peers.bed.eureka_mesh import INTERVAL, SERVICE, SERVING, Mesh, meshed
+from peers.bed.heard import SOON, heard
 from peers.conftest import unavailable
 
 from rig.application import running, stop_all

@@ -2,12 +2,11 @@
 
 import asyncio
 from pathlib import Path
-from typing import Literal
 
 import pytest
-from peers.conftest import unavailable
+from peers.conftest import make_nacos
 
-from rig.bed import Missing, versions
+from rig.bed import versions
 from rig.nacos import Nacos
 from rig.waiting import until
 
@@ -15,13 +14,6 @@ pytestmark = pytest.mark.asyncio
 
 KEPT = ("kept", "10.1.0.1", 8080)
 BRIEF = ("brief", "10.1.0.2", 8080)
-
-
-def make(directory: Path, release: Literal[2, 3]) -> Nacos:
-    try:
-        return Nacos(directory, release=release)
-    except Missing as missing:
-        unavailable(missing)
 
 
 async def metadata(server: Nacos, service: str) -> list[dict[str, str]]:
@@ -55,7 +47,7 @@ async def lives_until_it_is_wiped(server: Nacos) -> None:
 
 
 async def test_release_2_keeps_persistent_instances_until_it_is_wiped(tmp_path: Path) -> None:
-    async with make(tmp_path, 2) as server:
+    async with make_nacos(tmp_path, release=2) as server:
         assert await server.version() == versions("maven")["nacos2"]
         await lives_until_it_is_wiped(server)
         await server.start()
@@ -64,6 +56,6 @@ async def test_release_2_keeps_persistent_instances_until_it_is_wiped(tmp_path: 
 
 async def test_release_3_keeps_persistent_instances_in_what_is_wiped(tmp_path: Path) -> None:
     """Its start is slow: that nothing is left is seen in its home, not from a third one."""
-    async with make(tmp_path, 3) as server:
+    async with make_nacos(tmp_path, release=3) as server:
         assert await server.version() == versions("maven")["nacos3"]
         await lives_until_it_is_wiped(server)

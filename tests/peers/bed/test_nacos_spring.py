@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from peers.bed.spring_mesh import REDIRECTED, SOON, Mesh, Names, meshed, names
+from peers.bed.heard import SOON
+from peers.bed.spring_mesh import REDIRECTED, Mesh, Names, meshed, names
 
 from meshbridge.testing import FaultProxy
 from rig.application import running, stop_all

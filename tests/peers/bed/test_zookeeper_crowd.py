@@ -7,9 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from peers.conftest import unavailable
+from peers.conftest import make_zookeeper
 
-from rig.bed import Missing
 from rig.waiting import until
 from rig.zookeeper import ZooKeeper
 from rig.zookeeper_crowd import ZooKeeperCrowd
@@ -25,10 +24,7 @@ ALL = len(SERVICES) + 1
 
 @pytest.fixture
 def server(tmp_path: Path) -> ZooKeeper:
-    try:
-        return ZooKeeper(tmp_path)
-    except Missing as missing:
-        unavailable(missing)
+    return make_zookeeper(tmp_path)
 
 
 async def held(server: ZooKeeper) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from pathlib import Path
 
 import msgspec
@@ -327,3 +328,19 @@ def test_any_record_is_read_or_named(hosts: list[object], flag: object) -> None:
     assert len(ids) + len(reading.faults) <= len(hosts)
     assert bool(ids or reading.faults) == bool(hosts)
     assert all("\n" not in reason for _, reason in reading.faults)
+
+
+def test_metadata_that_instances_repeat_are_the_same_objects() -> None:
+    hosts = [HOST | {"ip": f"10.0.0.{each}", "metadata": {"stage": "blue"}} for each in (1, 2)]
+    info = json.dumps({"hosts": hosts})
+    one, other = read_service(ORDERS, json.loads(info)).service.instances
+    assert one.metadata[0] is other.metadata[0]
+
+
+def test_no_metadata_become_texts_of_the_interpreters_own() -> None:
+    """Python 3.12 keeps those for ever, and registries hold ever new ones: moments, traces."""
+    texts = ("never seen before", "nor was this")
+    only(read(metadata=dict([texts])))
+    for text in texts:
+        copy = "".join(list(text))
+        assert sys.intern(copy) is copy, "it was not interned before"

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,10 +45,12 @@ def test_everything_that_was_said_is_there_after_a_start(bed: Bed) -> None:
 def test_strings_that_repeat_are_held_once(bed: Bed) -> None:
     store = bed.open()
     put(store, FULL)
+    put(store, replace(FULL, id=PLAIN.id))
     store.flush()
-    (read,) = bed.again().stored.registrations["shop"]["all"]
-    assert read.metadata[0][0] is FULL.metadata[0][0]
-    assert read.instances[0].metadata[1][0] is FULL.instances[0].metadata[1][0]
+    one, other = bed.again().stored.registrations["shop"]["all"]
+    assert one.metadata[0] is other.metadata[0]
+    assert one.instances[0].metadata[1] is other.instances[0].metadata[1]
+    assert one.instances[0].zone is other.instances[0].zone
 
 
 def test_a_service_that_is_gone_and_a_registry_that_is_forgotten_are_not_stored(bed: Bed) -> None:

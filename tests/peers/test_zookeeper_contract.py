@@ -140,7 +140,7 @@ class Applications(Tree):
         await self._session.write(self._chroot + path, b"no JSON")
 
 
-class TestInterfaces(AdapterContract):
+class OnZooKeeper(AdapterContract):
     """Every law, on a tree of its own each time."""
 
     server: ClassVar[ZooKeeper]
@@ -151,20 +151,16 @@ class TestInterfaces(AdapterContract):
         """Use the shared server."""
         cls.server = zookeeper
 
+
+class TestInterfaces(OnZooKeeper):
+    """For services that are Dubbo's interfaces."""
+
     def registry(self) -> RegistryUnderTest:
         return Interfaces(self.server)
 
 
-class TestApplications(AdapterContract):
+class TestApplications(OnZooKeeper):
     """The same for services that nodes' data tell."""
-
-    server: ClassVar[ZooKeeper]
-
-    @pytest.fixture(scope="class", autouse=True)
-    @classmethod
-    def given(cls, zookeeper: ZooKeeper) -> None:
-        """Use the shared server."""
-        cls.server = zookeeper
 
     def registry(self) -> RegistryUnderTest:
         return Applications(self.server)

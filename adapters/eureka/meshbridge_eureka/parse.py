@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, Literal, cast
 
-from meshbridge import BadData, Health, Instance, InstancePort
+from meshbridge import BadData, Health, Instance, InstancePort, metadata
 from meshbridge_eureka.decoding import Listed
 from meshbridge_eureka.entry import Entry, Fault
 from meshbridge_eureka.fields import (
@@ -52,7 +52,7 @@ _IP: Final = re.compile(
 _SHARED: Final = 256
 """Characters of a text that is kept for all who have the same: longer ones would fill memory."""
 _MANY: Final = 100
-"""Metadata of an instance whose keys are kept likewise."""
+"""Metadata of an instance that are looked for among those of others."""
 _WHOLE: Final = re.compile(r"\+?[0-9]{1,20}")
 _HEAVIEST: Final = 2**31 - 1
 _USUAL: Final = 1.0
@@ -172,7 +172,8 @@ def _instance(listed: Listed, record: Record, identity: str) -> Instance:
         _ports(record, pairs),
         weight=_weight(pairs),
         health=_health(record),
-        metadata=_sorted(pairs),
+        # Of so many none repeat, and to look for each would hold up the loop.
+        metadata=metadata(pairs) if len(pairs) <= _MANY else tuple(sorted(pairs.items())),
         zone=_zone(record, pairs),
         registered_at=registered / 1000 if registered else None,
     )
@@ -261,22 +262,3 @@ def _zone(record: Record, pairs: Mapping[str, str]) -> str:
 
 def _center_metadata(record: Record) -> Record:
     return inner(inner(record, "dataCenterInfo"), "metadata")
-
-
-def _sorted(pairs: dict[str, str]) -> tuple[tuple[str, str], ...]:
-    if len(pairs) > _MANY or max(map(len, (*pairs, *pairs.values())), default=0) > _SHARED:
-        return tuple(sorted(pairs.items()))
-    keys = _order(tuple(pairs))
-    return tuple(map(_pair, keys, map(pairs.__getitem__, keys)))
-
-
-@lru_cache(maxsize=1_024)
-def _order(keys: tuple[str, ...]) -> tuple[str, ...]:
-    """Return keys in their order: instances of one application have the same ones."""
-    return tuple(sorted(keys))
-
-
-@lru_cache(maxsize=16_384)
-def _pair(key: str, value: str) -> tuple[str, str]:
-    """Return the pair that others have, too: most of them repeat."""
-    return key, value

@@ -95,7 +95,7 @@ class Bridge:
         """What was stored at the start, until it is decided what becomes of it."""
         self._served = self._stored.served
         """How large each host was before the start, until there is a first answer."""
-        self._waiting = Waiting(logger, self.problems, self.configuration, sleep)
+        self._waiting = Waiting(logger, self.problems, self.configuration, clock, sleep)
         self._turns = Turns()
         self._joint = Joint(self._answers, self.problems, sleep, store)
         self._place = Place(
@@ -140,7 +140,7 @@ class Bridge:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._joint.run(), name="snapshots")
             group.create_task(self._settle_memory(), name="first snapshot")
-            group.create_task(self._waiting.run(self.registries), name="waiting")
+            group.create_task(self._waiting.run(lambda: self._watched), name="waiting")
             if self._store is not None:
                 group.create_task(self._store.run(), name="store")
             with self._joint.together():

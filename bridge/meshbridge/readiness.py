@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 from meshbridge.commands import accept_loss_command, release_command
 from meshbridge.configuration import Configuration
+from meshbridge.looking import counted
 from meshbridge.snapshot import Snapshot
-from meshbridge.standing import RegistryState, ScopeState
+from meshbridge.standing import RegistryState, ScopeState, Together
 
 _WAITING = "not ready: the first answer waits until everything required was read"
 DRAINING = "draining: the bridge is about to end; whoever connects anew shall go elsewhere"
@@ -19,6 +20,8 @@ class Lack(enum.StrEnum):
 
     UNREAD = "unread"
     EMPTY = "empty"
+    BESIDE = "beside"
+    """It is empty, and what else the registry has will show whether that is true."""
     FILLING = "filling"
 
 
@@ -56,8 +59,11 @@ def ready(
     if configuration.refused not in {(), configuration.withheld}:
         lines += _refused(configuration.refused)
     for state in states:
+        together = state.together
         for scope in state.scopes:
-            lines += _lines(configuration, state, scope, waiting=newest is None)
+            lines += _lines(state, scope, configuration)
+            if newest is None and not scope.ready:
+                lines.append(_waits(state, scope, together, configuration))
     return newest is not None, lines
 
 
@@ -85,9 +91,7 @@ def _refused(why: tuple[str, ...]) -> Iterator[str]:
     yield from (f"configuration: {each}" for each in why)
 
 
-def _lines(
-    configuration: Configuration, state: RegistryState, scope: ScopeState, *, waiting: bool
-) -> Iterator[str]:
+def _lines(state: RegistryState, scope: ScopeState, configuration: Configuration) -> Iterator[str]:
     what = f"registry {state.name}, {scope.scope}"
     if scope.stale is not None:
         held = "what it held is served" if scope.services else "nothing of it is known"
@@ -100,33 +104,59 @@ def _lines(
             f"held: {what}: {scope.held} of {scope.instances} instances are no longer listed; "
             f"{scope.guard}; {way_out} lets them go"
         )
-    if waiting and not scope.ready:
-        yield (
-            f"waiting: {what} {wait(configuration, state, scope)}"
-            if state.required
-            else f"not waiting: {what} is not required"
-        )
 
 
-def wait(configuration: Configuration, state: RegistryState, scope: ScopeState) -> Wait:
-    """Return why the first answer waits for a scope that is not ready."""
-    way_out = release_command(configuration, state.name, scope.scope, quote="`")
+def _waits(
+    state: RegistryState, scope: ScopeState, together: Together, configuration: Configuration
+) -> str:
+    what = f"registry {state.name}, {scope.scope}"
+    if not state.required:
+        return f"not waiting: {what} is not required"
+    return f"waiting: {what} {wait(configuration, state.name, scope, together)}"
+
+
+def lack_of(scope: ScopeState, together: Together) -> Lack:
+    """Return what a scope that is not ready lacks; ``together`` is its whole registry."""
     if not scope.listed:
+        return Lack.UNREAD
+    if scope.instances:
+        return Lack.FILLING
+    # A scope may stand for a list of others, and hold nothing ever.
+    return Lack.BESIDE if together.instances or not together.read else Lack.EMPTY
+
+
+def wait(
+    configuration: Configuration, registry: str, scope: ScopeState, together: Together
+) -> Wait:
+    """Return why the first answer waits for a scope that is not ready."""
+    lack = lack_of(scope, together)
+    if lack is Lack.BESIDE:
+        held = f"{counted(together.services, 'service')}, {counted(together.instances, 'instance')}"
         return Wait(
-            Lack.UNREAD,
+            lack,
+            "is empty, which is believed once another scope of the registry has filled: "
+            f"{held} so far",
+            f"{release_command(configuration, registry, quote='`')} accepts the registry as it "
+            "is: then proxies lose what is not there yet",
+        )
+    way_out = release_command(configuration, registry, scope.scope, quote="`")
+    if lack is Lack.UNREAD:
+        return Wait(
+            lack,
             "was not read yet",
             f"`required: false` would not wait for it, {way_out} goes on without it: "
             "either way proxies lose all its hosts until it is read",
         )
-    if not scope.instances:
+    if lack is Lack.EMPTY:
         return Wait(
-            Lack.EMPTY,
+            lack,
             "is empty, which nothing proves to be true",
             f"{way_out} accepts it, and so does `guard: {{allow-empty: true}}`: "
             "either way proxies lose all its hosts",
         )
+    held = f"{counted(scope.services, 'service')}, {counted(scope.instances, 'instance')}"
     return Wait(
-        Lack.FILLING,
-        f"may still be filling: {scope.services} services, {scope.instances} instances so far",
+        lack,
+        f"may still be filling: {held} so far",
         f"{way_out} accepts it as it is: then proxies lose what is not there yet",
     )

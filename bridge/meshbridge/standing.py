@@ -29,7 +29,18 @@ class ScopeState:
     guard: str
     """How the guard sees it: ``settled``, ``settling`` or ``in loss``."""
     ready: bool
-    """Whether the bridge's first answer need not wait for it."""
+    """Whether the bridge's first answer need not wait for it: it waits for no scope but those that
+    the options name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What is known of all scopes of one registry together."""
+
+    services: int
+    instances: int
+    read: bool
+    """Whether each of them was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +62,15 @@ class RegistryState:
     def failure(self) -> Failure | None:
         """Why it is not being watched; ``None`` while it is."""
         return None if self.state == WATCHING else Failure(self.state)
+
+    @property
+    def together(self) -> Together:
+        """What is known of all its scopes together."""
+        return Together(
+            sum(scope.services for scope in self.scopes),
+            sum(scope.instances for scope in self.scopes),
+            all(scope.listed for scope in self.scopes),
+        )
 
     @property
     def missing(self) -> tuple[ScopeState, ...]:

@@ -1,22 +1,25 @@
 """Tells what the first answer waits for: once in the log; an empty registry is a problem, too."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
 from meshbridge.configuration import Configuration
-from meshbridge.problems import Problem, ProblemKind, Problems, Said
-from meshbridge.readiness import Lack, Wait, wait
-from meshbridge.standing import RegistryState, ScopeState
+from meshbridge.problems import Problem, ProblemKind, Problems
+from meshbridge.readiness import Lack, lack_of, wait
+from meshbridge.standing import ScopeState, Together
+from meshbridge.watched import Watched
 
 _EVERY: Final = 1.0
 """Seconds between two looks."""
-_PATIENCE: Final = 5.0
-"""Seconds from the start in which it is nothing to speak of that a registry was not read yet."""
-_MOST: Final = 10
-"""Lines of the log for one registry; ``/readyz`` names all that is waited for."""
+_PATIENCE: Final = {Lack.UNREAD: 5.0, Lack.EMPTY: 5.0}
+"""Seconds in which that is nothing to speak of: a registry is read, and its scopes one by one."""
+_LINES: Final = 10
+"""Lines of the log for one registry and what its scopes lack; ``/readyz`` names all of them."""
+_SHOWN: Final = 20
+"""Empty scopes of one registry that are problems of their own."""
 
 
 class Waiting:
@@ -27,56 +30,110 @@ class Waiting:
         logger: FilteringBoundLogger,
         problems: Problems,
         configuration: Configuration,
+        clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         """Say nothing yet."""
-        self._logger, self._sleep = logger, sleep
+        self._logger, self._clock, self._sleep = logger, clock, sleep
         self._configuration = configuration
-        self._problems = Said(problems)
-        self._said: set[tuple[str, str, Lack]] = set()
-        self._lines: Counter[str] = Counter()
+        self._problems = problems
+        self._told: dict[Watched, _Told] = {}
         self._over = False
 
-    async def run(self, registries: Callable[[], tuple[RegistryState, ...]]) -> None:
+    async def run(self, watched: Callable[[], Iterable[Watched]]) -> None:
         """Look now and then, until it is over."""
-        seconds = 0.0
         while not self._over:
+            # Who waits for a configuration waits for no registry, and that was said.
+            self._look(() if self._configuration.withheld else tuple(watched()))
             await self._sleep(_EVERY)
-            seconds += _EVERY
-            if not self._over:
-                self._look(registries(), seconds)
 
     def end(self) -> None:
         """Take back what is a problem no longer: the first answer is there."""
         self._over = True
-        self._problems.take_back()
+        self._look(())
 
-    def _look(self, states: tuple[RegistryState, ...], seconds: float) -> None:
-        self._problems.take_back()
-        if self._configuration.withheld:
-            return  # that is what it waits for, and it was said
-        for state in states:
-            for scope in state.scopes if state.required else ():
-                if not scope.ready and (scope.listed or seconds >= _PATIENCE):
-                    self._tell(state, scope, wait(self._configuration, state, scope))
+    def _look(self, watched: tuple[Watched, ...]) -> None:
+        for gone in self._told.keys() - set(watched):
+            self._told.pop(gone).take_back()
+        for each in watched:
+            if each not in self._told:
+                self._told[each] = _Told(
+                    each.name, self._logger, self._problems, self._configuration
+                )
+            now = self._clock()
+            if scopes := each.awaited(now):
+                self._told[each].look(scopes, each.together(), now)
+            else:
+                self._told[each].take_back()
 
-    def _tell(self, state: RegistryState, scope: ScopeState, why: Wait) -> None:
-        if why.lack is Lack.EMPTY:
-            reason = f"it {why.reason}, so nothing is answered yet"
-            kind, subject = ProblemKind.REGISTRY, scope.scope or state.name
-            problem = Problem(state.name, subject, kind, reason, why.way_out)
-            self._problems.put(("waiting", state.name, scope.scope), [problem])
-        which = state.name, scope.scope, why.lack
-        if which in self._said or self._lines[state.name] >= _MOST:
-            return
-        self._said.add(which)
-        self._lines[state.name] += 1
-        beyond = "; /readyz names the others" if self._lines[state.name] == _MOST else ""
-        say = self._logger.info if why.lack is Lack.FILLING else self._logger.warning
+
+class _Told:
+    """What was said of one registry, for as long as it is the same."""
+
+    def __init__(
+        self,
+        registry: str,
+        logger: FilteringBoundLogger,
+        problems: Problems,
+        configuration: Configuration,
+    ) -> None:
+        self._registry, self._logger = registry, logger
+        self._problems, self._configuration = problems, configuration
+        self._since: dict[tuple[str, Lack], float] = {}
+        """When each that lacks something was first seen to."""
+        self._said: set[tuple[str, Lack]] = set()
+        self._lines: Counter[Lack] = Counter()
+        self._shown: tuple[tuple[str, ...], int] = ((), 0)
+
+    def look(self, scopes: tuple[ScopeState, ...], together: Together, now: float) -> None:
+        lacking: dict[tuple[str, Lack], float] = {}
+        empty: list[ScopeState] = []
+        for scope in scopes:
+            lack = lack_of(scope, together)
+            which = scope.scope, lack
+            lacking[which] = self._since.get(which, now)
+            if now - lacking[which] >= _PATIENCE.get(lack, 0.0):
+                if lack is Lack.EMPTY:
+                    empty.append(scope)
+                if which not in self._said and self._lines[lack] < _LINES:
+                    self._said.add(which)
+                    self._say(lack, scope, together)
+        self._since = lacking
+        self._show(empty, together)
+
+    def take_back(self) -> None:
+        self._since = {}
+        if self._shown[1]:
+            self._shown = ((), 0)
+            self._problems.put(("waiting", self._registry), ())
+
+    def _say(self, lack: Lack, scope: ScopeState, together: Together) -> None:
+        why = wait(self._configuration, self._registry, scope, together)
+        self._lines[lack] += 1
+        beyond = "; /readyz names the others" if self._lines[lack] == _LINES else ""
+        say = self._logger.warning if lack in _PATIENCE else self._logger.info
         say(
             "waiting",
-            registry=state.name,
+            registry=self._registry,
             scope=scope.scope,
             reason=f"it {why.reason}; the first answer waits for it",
             next=why.way_out + beyond,
         )
+
+    def _show(self, empty: list[ScopeState], together: Together) -> None:
+        shown = tuple(each.scope for each in empty[:_SHOWN]), len(empty)
+        if shown == self._shown:
+            return
+        self._shown = shown
+        problems: list[Problem] = []
+        for each in empty[:_SHOWN]:
+            why = wait(self._configuration, self._registry, each, together)
+            reason = f"it {why.reason}, so nothing is answered yet"
+            problems.append(self._problem(each.scope or self._registry, reason, why.way_out))
+        if (beyond := len(empty) - len(problems)) > 0:
+            reason = f"{beyond} more scopes are empty, which nothing proves to be true"
+            problems.append(self._problem("all else", reason, "/readyz names them"))
+        self._problems.put(("waiting", self._registry), problems)
+
+    def _problem(self, subject: str, reason: str, remedy: str) -> Problem:
+        return Problem(self._registry, subject, ProblemKind.REGISTRY, reason, remedy)

@@ -14,7 +14,7 @@ from meshbridge.pipeline import Joint
 from meshbridge.publish import Registry, selected
 from meshbridge.registration import RegisteredService
 from meshbridge.settings.guard import GuardOptions
-from meshbridge.standing import WATCHING, RegistryState, ScopeState
+from meshbridge.standing import WATCHING, RegistryState, ScopeState, Together
 from meshbridge.store import Store, Stored
 from meshbridge.supervisor import Supervisor, Surroundings
 
@@ -155,9 +155,25 @@ class Watched:
         guard = self.lane.guard
         return all(guard.scope(each).ready for each in self.supervisor.adapter.scopes)
 
+    def awaited(self, now: float) -> tuple[ScopeState, ...]:
+        """Return the scopes for which the first answer waits."""
+        if not self.required:
+            return ()
+        named, guard = self.supervisor.adapter.scopes, self.lane.guard
+        return tuple(self._scope(each, now) for each in named if not guard.scope(each).ready)
+
+    def together(self) -> Together:
+        """Return what is known of all its scopes together."""
+        scopes = [self.lane.guard.scope(each) for each in self.lane.guard.scopes()]
+        return Together(
+            sum(scope.services for scope in scopes),
+            sum(scope.instances for scope in scopes),
+            all(scope.read for scope in scopes),
+        )
+
     def state(self, now: float) -> RegistryState:
         """Return how it stands at the monotonic second ``now``."""
-        outage = self.supervisor.outage
+        outage, named = self.supervisor.outage, frozenset(self.supervisor.adapter.scopes)
         return RegistryState(
             name=self.name,
             required=self.required,
@@ -166,10 +182,12 @@ class Watched:
             seconds=now - outage.since,
             restarts=self.supervisor.restarts,
             updates=self.supervisor.updates,
-            scopes=tuple(self._scope(scope, now) for scope in self.supervisor.scopes),
+            scopes=tuple(
+                self._scope(scope, now, named=scope in named) for scope in self.supervisor.scopes
+            ),
         )
 
-    def _scope(self, scope: str, now: float) -> ScopeState:
+    def _scope(self, scope: str, now: float, *, named: bool = True) -> ScopeState:
         known, outage = self.lane.guard.scope(scope), self.supervisor.outage
         since = outage.stale_since(scope)
         return ScopeState(
@@ -182,5 +200,5 @@ class Watched:
             instances=known.instances,
             held=known.missing.instances,
             guard=known.phase,
-            ready=known.ready,
+            ready=known.ready or not named,
         )

@@ -94,10 +94,10 @@ def test_the_first_answer_waits_for_what_is_required() -> None:
 
 
 def test_a_registry_that_may_still_be_filling_is_said_to_be() -> None:
-    _, lines = ready(None, (state(replace(SCOPE, ready=False, services=3, instances=7)),))
+    _, lines = ready(None, (state(replace(SCOPE, ready=False, services=1, instances=7)),))
     assert lines[1:] == [
         (
-            "waiting: registry shop, all may still be filling: 3 services, 7 instances so far; "
+            "waiting: registry shop, all may still be filling: 1 service, 7 instances so far; "
             "`meshbridge release shop all` accepts it as it is: then proxies lose what is not "
             "there yet"
         ),
@@ -113,6 +113,26 @@ def test_an_empty_registry_is_not_believed_at_a_first_start() -> None:
             "either way proxies lose all its hosts"
         ),
     ]
+
+
+@pytest.mark.parametrize(
+    ("other", "held"),
+    [
+        (replace(SCOPE, scope="public", services=1, instances=2), "1 service, 2 instances"),
+        (replace(SCOPE, scope="public", listed=False), "0 services, 0 instances"),
+    ],
+)
+def test_a_scope_that_is_empty_beside_others_is_not_said_to_be_the_whole(
+    other: ScopeState, held: str
+) -> None:
+    """It may stand for the list of them: who accepts it would accept what they are by then."""
+    star = replace(SCOPE, scope="*", ready=False)
+    _, lines = ready(None, (replace(state(), scopes=(star, other)),))
+    assert lines[-1] == (
+        "waiting: registry shop, * is empty, which is believed once another scope of the registry "
+        f"has filled: {held} so far; `meshbridge release shop` accepts the registry as it is: "
+        "then proxies lose what is not there yet"
+    )
 
 
 def test_without_an_admin_socket_a_command_is_named_with_what_it_needs() -> None:

@@ -8,9 +8,11 @@ from structlog.typing import EventDict
 from unit.runtime.examples import Log, Scripted, bridge, service
 
 from meshbridge import Context, Emit, Listing
-from meshbridge.bridge import Bridge
+from meshbridge.bridge import Bridge, RegistryRuntime, Renewed
 from meshbridge.guard import Release
 from meshbridge.problems import Problem, ProblemKind
+from meshbridge.publish import Registry
+from meshbridge.readiness import awaited
 from meshbridge.testing import Clock
 
 FULL = Listing("all", (service("orders", 80),))
@@ -52,6 +54,13 @@ class Stage:
         if self._first is not None:
             emit(self._first)
 
+    async def renew(self, *names: str) -> None:
+        """Let the configuration name these registries."""
+        runtimes = [
+            RegistryRuntime(Registry(name, order), self._make) for order, name in enumerate(names)
+        ]
+        assert await self.bridge.reload([*map(Renewed, runtimes)], 1.0) is None
+
     def say(self, update: Listing) -> None:
         """Let the registry say it."""
         assert self._adapter is not None
@@ -73,7 +82,7 @@ def test_a_registry_that_may_still_be_filling_is_waited_for_aloud_and_once() -> 
         (said,) = it.said()
         assert (said["level"], said["registry"], said["scope"]) == ("info", "r0", "all")
         assert said["reason"] == (
-            "it may still be filling: 1 services, 1 instances so far; the first answer waits for it"
+            "it may still be filling: 1 service, 1 instance so far; the first answer waits for it"
         )
         assert said["next"].startswith("`meshbridge release r0 all` accepts it as it is")
         assert it.problems() == []
@@ -101,7 +110,9 @@ def test_a_registry_that_says_nothing_is_given_a_moment_first() -> None:
 
 def test_an_empty_registry_is_a_problem_until_it_is_accepted() -> None:
     async def scenario(it: Stage) -> None:
-        await it.clock.sleep(2)
+        await it.clock.sleep(4)
+        assert (it.said(), it.problems()) == ([], []), "perhaps it is being read, one by one"
+        await it.clock.sleep(4)
         (said,) = it.said()
         assert said["reason"].startswith("it is empty, which nothing proves to be true")
         await it.clock.sleep(24 * 3600)
@@ -122,7 +133,7 @@ def test_an_empty_registry_is_a_problem_until_it_is_accepted() -> None:
 
 def test_an_empty_registry_that_fills_is_no_problem_any_more() -> None:
     async def scenario(it: Stage) -> None:
-        await it.clock.sleep(2)
+        await it.clock.sleep(8)
         assert len(it.problems()) == 1
         it.say(FULL)
         await it.clock.sleep(2)
@@ -141,10 +152,11 @@ def test_what_is_not_waited_for_is_not_spoken_of() -> None:
 
 def test_a_refused_configuration_is_what_it_waits_for_then() -> None:
     async def scenario(it: Stage) -> None:
-        await it.clock.sleep(0.5)
+        await it.clock.sleep(8)
+        assert len(it.problems()) == 1
         it.bridge.configuration.withheld = ("it would take away 12 of 20 hosts",)
         await it.clock.sleep(60)
-        assert (it.said(), it.problems()) == ([], [])
+        assert (len(it.said()), it.problems()) == (1, [])
 
     Stage(first=EMPTY).play(scenario)
 
@@ -157,3 +169,83 @@ def test_many_scopes_do_not_flood_the_log() -> None:
         assert "others" not in it.said()[-2]["next"]
 
     Stage(*(f"s{number:02}" for number in range(30))).play(scenario)
+
+
+def test_an_empty_scope_is_said_beside_many_that_were_not_read() -> None:
+    async def scenario(it: Stage) -> None:
+        await it.clock.sleep(8)
+        assert len(it.said()) == 11
+        (said,) = (each for each in it.said() if each["scope"] == "all")
+        assert said["reason"].startswith("it is empty, which is believed once another scope")
+        assert it.problems() == [], "one of the others may show that it is not"
+
+    Stage("all", *(f"s{number:02}" for number in range(30)), first=EMPTY).play(scenario)
+
+
+def test_many_empty_scopes_do_not_flood_the_problems() -> None:
+    async def scenario(it: Stage) -> None:
+        await it.clock.sleep(1)
+        for scope in scopes:
+            it.say(Listing(scope, ()))
+        await it.clock.sleep(8)
+        assert len(it.problems()) == 21
+        (rest,) = (each for each in it.problems() if each.subject == "all else")
+        assert rest.reason == "9 more scopes are empty, which nothing proves to be true"
+        await it.bridge.lanes["r0"].release(Release("s00"))
+        await it.clock.sleep(2)
+        (rest,) = (each for each in it.problems() if each.subject == "all else")
+        assert rest.reason == "8 more scopes are empty, which nothing proves to be true"
+
+    scopes = ("all", *(f"s{number:02}" for number in range(28)))
+    Stage(*scopes, first=EMPTY).play(scenario)
+
+
+def test_a_scope_that_stands_for_others_is_no_problem_while_they_fill() -> None:
+    """Its registry is not empty, and nobody is told to accept that it is."""
+
+    async def scenario(it: Stage) -> None:
+        await it.clock.sleep(3)
+        it.say(FULL)
+        await it.clock.sleep(50)
+        assert it.bridge.snapshots.newest is None
+        assert it.problems() == []
+        (said,) = it.said()
+        assert (said["level"], said["scope"]) == ("info", "*")
+        assert said["reason"] == (
+            "it is empty, which is believed once another scope of the registry has filled: "
+            "1 service, 1 instance so far; the first answer waits for it"
+        )
+        (line,) = awaited(it.bridge.registries(), it.bridge.configuration)
+        assert line.startswith("waiting: registry r0, * is empty, which is believed once another")
+        await it.clock.sleep(30)
+        assert it.bridge.snapshots.newest is not None
+
+    Stage("*", first=Listing("*", ())).play(scenario)
+
+
+def test_a_registry_that_comes_later_is_given_a_moment_too() -> None:
+    async def scenario(it: Stage) -> None:
+        await it.clock.sleep(60)
+        assert len(it.said()) == 1
+        await it.renew("r0", "r1")
+        await it.clock.sleep(4)
+        assert len(it.said()) == 1
+        await it.clock.sleep(4)
+        assert [each["registry"] for each in it.said()] == ["r0", "r1"]
+
+    Stage().play(scenario)
+
+
+def test_a_registry_of_the_same_name_is_spoken_of_anew() -> None:
+    async def scenario(it: Stage) -> None:
+        await it.clock.sleep(8)
+        assert len(it.problems()) == 1
+        await it.renew("r1")
+        await it.clock.sleep(2)
+        assert it.problems() == [], "it is not there any more"
+        await it.renew("r0")
+        await it.clock.sleep(8)
+        assert len(it.problems()) == 1
+        assert [each["registry"] for each in it.said()] == ["r0", "r0"]
+
+    Stage(first=EMPTY).play(scenario)

@@ -1,6 +1,6 @@
 """What guards hold, and what of it a release let go, bounded and in the registries' words."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from heapq import nsmallest
 from itertools import islice
@@ -195,10 +195,21 @@ def _announced(registry: str, lane: Lane, scope: Scope) -> Iterator[Announced]:
             yield Announced(registry, printable(scope.name), name, utc(lane.unix_of(until)))
 
 
-def remembered(lane: Lane, target: Target, *, answered: bool) -> Remembered:
+def awaited_of(bridge: Bridge, registry: str) -> frozenset[str]:
+    """Return the registry's scopes for which the first answer waits; none if it was given."""
+    states = () if bridge.snapshots.newest is not None else bridge.registries()
+    return frozenset(
+        scope.scope
+        for state in states
+        for scope in state.scopes
+        if state.name == registry and state.required and not scope.ready
+    )
+
+
+def remembered(lane: Lane, target: Target, awaited: Collection[str]) -> Remembered:
     """Return what is held of the target now, for :func:`let_go`.
 
-    ``answered``: nobody waits for the first answer any more.
+    ``awaited``: the scopes of its registry for which the first answer waits.
     """
     names = lane.guard.scopes() if target.scope is None else (target.scope,)
     scopes = [lane.guard.scope(name) for name in names]
@@ -209,7 +220,7 @@ def remembered(lane: Lane, target: Target, *, answered: bool) -> Remembered:
             for service, entry in scope.held()
             if target.service in {None, service}
         ),
-        tuple(scope.name for scope in scopes if not (scope.ready or answered)),
+        tuple(name for name in names if name in awaited),
     )
 
 
@@ -234,7 +245,7 @@ async def let_go(
                 )
         await slices.breathe()
     accepted = [name for name in before.waiting if lane.guard.scope(name).ready]
-    lost = [name for name in accepted if not lane.guard.scope(name).instances]
+    lost = [name for name in accepted if _is_lost(lane, name)]
     return Released(
         target.registry,
         None if target.scope is None else printable(target.scope),
@@ -246,6 +257,14 @@ async def let_go(
         "" if until is None else utc(until),
         tuple(map(printable, lost[:_SCOPES])),
     )
+
+
+def _is_lost(lane: Lane, name: str) -> bool:
+    """Whether nothing is known of a scope; an empty one may stand for the list of others."""
+    if (scope := lane.guard.scope(name)).instances:
+        return False
+    others = (lane.guard.scope(each) for each in lane.guard.scopes())
+    return not scope.read or not any(each.instances for each in others)
 
 
 def _shown(ids: Iterator[str]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from meshbridge.lane import Lane
 from meshbridge.looking import Slices, nearest
 from meshbridge.publish.findings import printable, quoted
 from meshbridge.registration import ServiceId
-from meshbridge.releasing import Held, Released, Target, held, let_go, remembered
+from meshbridge.releasing import Held, Released, Target, awaited_of, held, let_go, remembered
 
 RELEASE: Final = "release"
 _LONGEST: Final = 365 * 24 * 3600.0
@@ -65,7 +65,7 @@ async def _release(bridge: Bridge, registry: str, which: Which, slices: Slices) 
         raise AdminRefusal("release: --for takes a duration up to 8760h", 2)
     until = None if which.seconds is None else lane.now + which.seconds
     target = Target(registry, scope, service)
-    before = remembered(lane, target, answered=bridge.snapshots.newest is not None)
+    before = remembered(lane, target, awaited_of(bridge, registry))
     await lane.release(Release(scope, service, until))
     at = None if until is None else lane.unix_of(until)
     return await let_go(lane, target, before, at, slices)

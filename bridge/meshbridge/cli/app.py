@@ -267,7 +267,8 @@ def release(
 
     What a registry no longer lists, and what may be an accident, is served on until it returns.
     Without arguments a running bridge says what that is; with them it takes the registry at its
-    word. Of one that the first answer still waits for, unread or empty, proxies lose all hosts.
+    word. If the first answer still waits for it, unread or empty, that accepts that proxies lose
+    all its hosts.
     Exit code 0: done, also if nothing was held; 1: no bridge answers; 2: a wrong name.
     """
     from meshbridge.cli.release import release_held

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,7 +31,13 @@ def silent(_: Emit) -> None:
     """Say nothing."""
 
 
-def run(scenario: Callable[[Bridge, Ask, Emit], Awaitable[T]], *first: RegisteredService) -> T:
+def run(
+    scenario: Callable[[Bridge, Ask, Emit], Awaitable[T]],
+    *first: RegisteredService,
+    scope: str = "all",
+    settle: timedelta = timedelta(0),
+    required: bool = True,
+) -> T:
     """Run a bridge whose registry ``shop`` lists ``first``, or says nothing if that is nothing."""
     clock, adapters, done = Clock(), list[Scripted](), list[T]()
 
@@ -39,12 +46,15 @@ def run(scenario: Callable[[Bridge, Ask, Emit], Awaitable[T]], *first: Registere
             emit(Listing("all", first))
 
         adapters.append(Scripted(context, say if first else silent))
+        adapters[-1].scopes, adapters[-1].settle = (scope,), settle
         return adapters[-1]
 
     async def main() -> None:
         guard = GuardOptions.model_validate({"min-size": 2})
-        runtime = RegistryRuntime(Registry("shop", 0), make, guard=guard)
-        bridge = Bridge([runtime], clock, clock.sleep, Log().logger(), unix=clock)
+        runtime = RegistryRuntime(Registry("shop", 0), make, required, guard)
+        late = RegistryRuntime(Registry("late", 1), lambda context: Scripted(context, silent))
+        runtimes = [runtime] if required else [runtime, late]
+        bridge = Bridge(runtimes, clock, clock.sleep, Log().logger(), unix=clock)
         task = asyncio.create_task(bridge.run())
         await clock.sleep(1)
         known = operations(bridge)
@@ -176,6 +186,32 @@ def test_a_release_that_accepts_what_is_not_there_says_what_that_costs(
         ),
         "shop: nothing was held",
     ], "once: then nobody waits any more"
+
+
+def test_nobody_waited_for_a_registry_that_is_not_required() -> None:
+    async def scenario(bridge: Bridge, ask: Ask, _: Emit) -> Answer:
+        answer = await ask("shop")
+        assert bridge.snapshots.newest is None, "another one is waited for"
+        return answer
+
+    answer = run(scenario, required=False)
+    assert answer.released is not None
+    assert (answer.released.accepted, answer.released.lost) == ((), ())
+
+
+def test_a_scope_that_stands_for_others_is_accepted_without_a_loss() -> None:
+    """Nothing is known of it ever; what its registry holds is known by the names of the others."""
+
+    async def scenario(_: Bridge, ask: Ask, emit: Emit) -> tuple[Answer, Answer]:
+        emit(Listing("*", ()))
+        await asyncio.sleep(1)
+        return await ask("shop", "all"), await ask("shop", "*")
+
+    one, star = run(scenario, *FULL, scope="*", settle=timedelta(seconds=75))
+    assert one.released is not None
+    assert one.released.accepted == (), "nobody waits for what the options do not name"
+    assert star.released is not None
+    assert (star.released.accepted, star.released.lost) == (("*",), ())
 
 
 def test_nothing_is_lost_by_a_release_after_the_first_answer() -> None:

@@ -9,6 +9,7 @@ from meshbridge.cli.asking import ask_bridges
 from meshbridge.cli.ending import Exit, complain
 from meshbridge.cli.told import say_told
 from meshbridge.explaining import Explanation
+from meshbridge.explaining.asked import without_user
 from meshbridge.explaining.values import InstanceTold, OutletTold, RegistrationTold
 from meshbridge.outlet import Delivery
 
@@ -21,7 +22,7 @@ def explain_name(admin: Sequence[Path], text: str, form: str) -> int:
     if form not in {"text", "json"}:
         complain(f'--format: found "{form}", which is not known; allowed: text or json')
         return Exit.WRONG
-    told, code = ask_bridges(admin, EXPLAIN, What(text), Explanation)
+    told, code = ask_bridges(admin, EXPLAIN, What(without_user(text)), Explanation)
     say_told(told, form, _text, several=len(admin) > 1)
     if any(each.value is not None and not each.value.served for each in told):
         code = max(code, Exit.NO)

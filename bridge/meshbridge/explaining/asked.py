@@ -1,13 +1,18 @@
 """Reads what somebody asks for: an address with or without a port, a host, a registry's name."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from meshbridge.publish.addresses import parse, read_address
 from meshbridge.registration import Instance
 
 HIGHEST = 65535
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/{2,}(?P<target>[^/?#]+)")
+_URL = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):/{2,}(?P<user>[^/?#]*@)?(?P<target>[^/?#@]*)"
+)
+_PORTS: Final = {"http": 80, "https": 443}
+"""Where a URL without a port leads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +20,13 @@ class Asked:
     """What was asked for."""
 
     text: str
-    """As it was typed: a registry's own name may hold anything."""
+    """As it was typed, without a URL's user: a registry's own name may hold anything."""
     address: str
     """Canonical; empty when it is none."""
     name: str
     """The text, or the URL's target, without a port."""
     port: int | None = None
+    is_url: bool = False
 
     @property
     def host(self) -> str:
@@ -45,10 +51,26 @@ class Asked:
         )
 
 
+def without_user(text: str) -> str:
+    """Return what was typed without the user and the password that a URL may have."""
+    found = _URL.match(text)
+    if found is None or found["user"] is None:
+        return text
+    return text[: found.start("user")] + text[found.end("user") :]
+
+
 def read(text: str) -> Asked:
     """Read what was typed; every text is something, and a URL is what it leads to."""
+    text = without_user(text)
     found = _URL.match(text)
-    target = found["target"] if found else text
+    if found is None or not found["target"]:
+        return _read(text, text)
+    asked = _read(text, found["target"])
+    port = _PORTS.get(found["scheme"].lower()) if asked.port is None else asked.port
+    return replace(asked, port=port, is_url=True)
+
+
+def _read(text: str, target: str) -> Asked:
     if (whole := parse(target)) is not None:  # an IPv6 address has colons of its own
         return Asked(text, str(whole), target)
     name, colon, number = target.rpartition(":")

@@ -26,6 +26,7 @@ from meshbridge import RegisteredService as Service
 from meshbridge.admin.explaining import EXPLAIN, What
 from meshbridge.admin.operations import operations
 from meshbridge.bridge import Bridge, RegistryRuntime
+from meshbridge.cli.explain import explain_name
 from meshbridge.explaining import Explanation, Stage, explain
 from meshbridge.outlet import Delivery, Outlet, OutletContext, Subscriber
 from meshbridge.publish import PublishRules, Registry
@@ -138,6 +139,48 @@ def test_what_was_copied_from_elsewhere_is_understood(asked: str) -> None:
     said = explained((listing(service("orders", 81)), NONE), asked=asked)
     assert at(said) == SERVED
     assert said.asked == asked
+
+
+@pytest.mark.parametrize(
+    ("asked", "served"),
+    [
+        ("http://orders.d", True),
+        ("https://orders.d/", False),
+        ("https://10.0.0.1/", False),
+        ("http://10.0.0.1/", False),
+        ("tri://10.0.0.1/", True),
+    ],
+)
+def test_a_url_without_a_port_leads_to_that_of_its_scheme(asked: str, served: bool) -> None:  # noqa: FBT001
+    """Which is 80 of the host, and the instance has 81; of another scheme nobody knows it."""
+    assert explained((listing(service("orders", 81)), NONE), asked=asked).served is served
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"),
+    [
+        ("http://me:hunter2@orders.d/x@y", "http://orders.d/x@y"),
+        ("http://me:p@ss@orders.d:80", "http://orders.d:80"),
+        ("dubbo://me:hunter2@10.0.0.1:81/a", "dubbo://10.0.0.1:81/a"),
+        ("http://me:hunter2@", "http://"),
+    ],
+)
+def test_the_password_of_a_url_is_neither_asked_for_nor_shown(asked: str, shown: str) -> None:
+    said = explained((listing(service("orders", 81)), NONE), asked=asked)
+    assert (said.served, said.asked) == (shown != "http://", shown)
+    assert "hunter2" not in said.summary
+
+
+def test_the_command_does_not_send_the_password_of_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[What] = []
+
+    def ask(_: object, __: str, what: What, ___: object) -> tuple[list[object], int]:
+        asked.append(what)
+        return [], 0
+
+    monkeypatch.setattr("meshbridge.cli.explain.ask_bridges", ask)
+    assert explain_name([], "http://me:hunter2@orders.d/", "text") == 0
+    assert asked == [What("http://orders.d/")]
 
 
 def test_a_name_in_the_case_of_one_registration_means_that_one_only() -> None:

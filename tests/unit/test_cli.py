@@ -94,6 +94,15 @@ def test_a_service_is_selected_by_what_people_paste(pattern: str, tmp_path: Path
     assert [each["host"] for each in json.loads(done.stdout)] == ["orders.file"]
 
 
+@pytest.mark.parametrize("pattern", ["*:80", "orders:8080"])
+def test_what_is_no_url_is_a_pattern_with_all_that_it_says(pattern: str, tmp_path: Path) -> None:
+    path = write(tmp_path, VALID)
+    one = "instances: [{address: 10.1.0.2, port: 8080}]"
+    (tmp_path / "services.yaml").write_text(f"services: [{{name: orders, {one}}}]\n")
+    done = meshbridge("dump", "-c", path, "--format", "json", "--service", pattern)
+    assert json.loads(done.stdout) == []
+
+
 def test_the_version_is_that_of_the_distribution() -> None:
     assert meshbridge("--version").stdout == f"meshbridge {version('meshbridge')}\n"
 

@@ -12,7 +12,8 @@ def called_like(pattern: str) -> Callable[[Service], bool]:
 
     Names are the mesh's and the registries' own. A URL means its host.
     """
-    patterns = {pattern.lower(), read(pattern).host}
+    asked = read(pattern)
+    patterns = {pattern.lower(), asked.host} if asked.is_url else {pattern.lower()}
 
     def matches(service: Service) -> bool:
         sources = (source.name for source in service.sources)

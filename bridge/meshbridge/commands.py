@@ -11,11 +11,18 @@ NEEDS_ADMIN: Final = "(needs `admin` in the configuration, from the next start o
 
 def release_command(configuration: Configuration, *which: str, quote: str = "") -> str:
     """Return the command that releases this, in such quotation marks, so that it can be given."""
-    command = f"{quote}{' '.join(('meshbridge release', *map(shlex.quote, which)))}{quote}"
+    words = ("meshbridge release", *map(shlex.quote, which), *_socket(configuration))
+    command = f"{quote}{' '.join(words)}{quote}"
     return command if configuration.admin else f"{command} {NEEDS_ADMIN}"
 
 
 def accept_loss_command(configuration: Configuration) -> str:
     """Return how to accept what a refused configuration takes away."""
     run = "start with `meshbridge run --accept-loss`"
-    return f"`meshbridge reload --accept-loss`, or {run}" if configuration.admin else run
+    words = ("meshbridge reload --accept-loss", *_socket(configuration))
+    return f"`{' '.join(words)}`, or {run}" if configuration.admin else run
+
+
+def _socket(configuration: Configuration) -> tuple[str, ...]:
+    named = configuration.admin and configuration.socket
+    return ("--admin", shlex.quote(configuration.socket)) if named else ()

@@ -23,6 +23,8 @@ class Configuration:
 
     admin: bool = True
     """Whether the bridge can be told anything: it has an admin socket."""
+    socket: str = ""
+    """Where commands must be told to look for it; empty: they look there anyway."""
     counts: Counter[Result] = field(default_factory=Counter[Result])
     """How often reading it again came to what."""
     refused: tuple[str, ...] = ()

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 from meshbridge.commands import accept_loss_command, release_command
 from meshbridge.configuration import Configuration
-from meshbridge.looking import counted
 from meshbridge.snapshot import Snapshot
 from meshbridge.standing import RegistryState, ScopeState, Together
 
@@ -131,11 +130,10 @@ def wait(
     """Return why the first answer waits for a scope that is not ready."""
     lack = lack_of(scope, together)
     if lack is Lack.BESIDE:
-        held = f"{counted(together.services, 'service')}, {counted(together.instances, 'instance')}"
         return Wait(
             lack,
             "is empty, which is believed once another scope of the registry has filled: "
-            f"{held} so far",
+            f"{_many(together.services, together.instances)} so far",
             f"{release_command(configuration, registry, quote='`')} accepts the registry as it "
             "is: then proxies lose what is not there yet",
         )
@@ -154,9 +152,15 @@ def wait(
             f"{way_out} accepts it, and so does `guard: {{allow-empty: true}}`: "
             "either way proxies lose all its hosts",
         )
-    held = f"{counted(scope.services, 'service')}, {counted(scope.instances, 'instance')}"
     return Wait(
         lack,
-        f"may still be filling: {held} so far",
+        f"may still be filling: {_many(scope.services, scope.instances)} so far",
         f"{way_out} accepts it as it is: then proxies lose what is not there yet",
+    )
+
+
+def _many(services: int, instances: int) -> str:
+    return (
+        f"{services} service{'' if services == 1 else 's'}, "
+        f"{instances} instance{'' if instances == 1 else 's'}"
     )

@@ -150,6 +150,15 @@ def test_without_an_admin_socket_a_command_is_named_with_what_it_needs() -> None
     )
 
 
+def test_a_command_is_named_with_the_socket_that_it_would_not_find_by_itself() -> None:
+    far = Configuration(socket="/run/mesh bridge/a.sock")
+    _, lines = ready(None, (state(replace(SCOPE, ready=False)),), far)
+    assert "; `meshbridge release shop all --admin '/run/mesh bridge/a.sock'` accepts" in lines[1]
+    far.withheld = ("it would take away 12 of 20 hosts",)
+    (line,) = awaited((state(),), far)
+    assert "`meshbridge reload --accept-loss --admin '/run/mesh bridge/a.sock'`, or " in line
+
+
 def test_a_refused_start_says_why_and_both_ways_out() -> None:
     """It is the reason, whatever else the registries wait for."""
     refused = Configuration(withheld=("it would take away 12 of 20 hosts", "orders.x: gone"))

@@ -10,6 +10,7 @@ from structlog.typing import FilteringBoundLogger
 
 from meshbridge.adapter import Adapter, Context
 from meshbridge.bridge import Bridge, RegistryRuntime, Renewed
+from meshbridge.cli.options import USUAL_ADMIN
 from meshbridge.errors import ConfigurationError
 from meshbridge.settings.comparing import Fate, Plan
 from meshbridge.settings.loading import load_settings
@@ -38,7 +39,10 @@ def make_bridge(
     """Return the core with an adapter for each registry; nothing is read yet."""
     runtimes = [_runtime(registry) for registry in settings.registries]
     bridge = Bridge(runtimes, time.monotonic, asyncio.sleep, logger, store=store)
-    bridge.configuration.admin = settings.keeping.admin is not None
+    admin = settings.keeping.admin
+    bridge.configuration.admin = admin is not None
+    if admin is not None and admin.absolute() not in [each.absolute() for each in USUAL_ADMIN]:
+        bridge.configuration.socket = str(admin)
     return bridge
 
 

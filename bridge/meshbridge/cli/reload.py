@@ -1,5 +1,6 @@
 """``meshbridge reload``: running bridges read their configuration again, and say what changed."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -7,6 +8,7 @@ from typing import Final
 from meshbridge.admin.reloading import RELOAD, Reload, Reloaded
 from meshbridge.cli.asking import ask_bridges
 from meshbridge.cli.ending import Exit, complain, printable, say
+from meshbridge.cli.options import USUAL_ADMIN
 from meshbridge.configuration import Result
 
 _WITHIN: Final = 120.0
@@ -18,12 +20,12 @@ def reload_bridges(paths: Sequence[Path], *, accept_loss: bool) -> int:
     told, code = ask_bridges(paths, RELOAD, Reload(accept_loss), Reloaded, within=_WITHIN)
     for answer in told:
         if answer.value is not None:
-            code = max(code, _show(answer.value, str(answer.path) if len(paths) > 1 else ""))
+            code = max(code, _show(answer.value, answer.path, several=len(paths) > 1))
     return code
 
 
-def _show(reloaded: Reloaded, bridge: str) -> int:
-    before = f"{bridge}: " if bridge else ""
+def _show(reloaded: Reloaded, path: Path, *, several: bool) -> int:
+    before = f"{path}: " if several else ""
     match reloaded.result:
         case Result.APPLIED:
             for line in reloaded.lines:
@@ -39,9 +41,10 @@ def _show(reloaded: Reloaded, bridge: str) -> int:
                 complain(before + line)
             return Exit.WRONG
         case Result.REFUSED:
+            there = "" if path in USUAL_ADMIN else f" --admin {shlex.quote(str(path))}"
             complain(
                 f"{before}the configuration is refused: {reloaded.lines[0]}; if it is meant: "
-                "meshbridge reload --accept-loss"
+                f"meshbridge reload --accept-loss{there}"
             )
             for line in reloaded.lines[1:]:
                 complain(before + line, kind="lost")

@@ -1,11 +1,11 @@
 """What each stage says of a registration, in a line or a few."""
 
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from math import isfinite
 from typing import Final, Literal
 
 from meshbridge.bridge import Bridge, ScopeState
+from meshbridge.commands import release_command
 from meshbridge.explaining.fate import Way, sent_as_healthy
 from meshbridge.explaining.values import ORDER, InstanceTold, Note, Stage
 from meshbridge.looking import counted, listed, utc
@@ -105,9 +105,10 @@ def _guard(bridge: Bridge, key: ClaimKey, told: Sequence[InstanceTold]) -> _Says
         yield "ok", f"holds nothing of it; the scope is {scope.phase}"
         return
     since = min(each.held_since for each in held)
-    way_out = " ".join(map(shlex.quote, (key.registry, key.scope, printable(str(key.id)))))
+    which = key.registry, key.scope, printable(str(key.id))
+    way_out = release_command(bridge.configuration, *which, quote="`")
     what = f"holds {len(held)} of {len(told)}, no longer listed since {since}"
-    remedy = f"`meshbridge release {way_out}` lets go of what is held of it"
+    remedy = f"{way_out} lets go of what is held of it"
     yield "note", f"{what}; {_goes(bridge, key)}; {remedy}"
 
 

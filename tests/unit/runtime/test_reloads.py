@@ -303,7 +303,8 @@ async def test_a_part_that_is_replaced_or_ended_on_purpose_is_no_fault() -> None
 # --- the command
 
 REFUSED = """\
-error: the configuration is refused: too much; if it is meant: meshbridge reload --accept-loss
+error: the configuration is refused: too much; if it is meant: \
+meshbridge reload --accept-loss --admin /one
 lost: h: gone
 """
 
@@ -337,3 +338,16 @@ async def test_the_command_says_what_came_of_it(
     monkeypatch.setattr(command, "ask_bridges", ask_bridges)
     assert command.reload_bridges([Path("/one")], accept_loss=False) == code
     assert capsys.readouterr() == (out, err)
+
+
+async def test_the_command_names_no_socket_that_it_finds_by_itself(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    usual = Path("state/admin.sock")
+
+    def ask_bridges(*_: object, **__: object) -> tuple[list[Answer[Reloaded]], int]:
+        return [Answer(usual, Reloaded(Result.REFUSED, ["too much"]))], 0
+
+    monkeypatch.setattr(command, "ask_bridges", ask_bridges)
+    assert command.reload_bridges([usual], accept_loss=False) == 1
+    assert capsys.readouterr().err.endswith("if it is meant: meshbridge reload --accept-loss\n")

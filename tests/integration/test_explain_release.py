@@ -69,7 +69,7 @@ async def test_what_is_held_is_listed_explained_and_let_go(tmp_path: Path) -> No
         assert (code, text.splitlines()[0].startswith("shop, services: in loss since")) == (0, True)
         code, text = await said(tmp_path, "explain", "10.1.0.2:80")
         assert (code, text.splitlines()[0]) == (0, "10.1.0.2:80 is served: orders.file")
-        assert "`meshbridge release shop services orders`" in text
+        assert f"`meshbridge release shop services orders --admin {tmp_path}/a.sock`" in text
         code, text = await said(tmp_path, "release", "shop", "services", "order")
         assert (code, text.count("\n")) == (2, 1)
         code, text = await said(tmp_path, "release", "shop", "--format", "json")

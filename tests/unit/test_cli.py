@@ -66,12 +66,13 @@ def test_the_table_of_dump_tells_who_is_sent_as_healthy_and_is_not(tmp_path: Pat
 @pytest.mark.parametrize(
     ("ports", "said"),
     [
-        ((80, 80), "2 services, 2 instances at 1 address, 0"),
+        ((80, 80), "2 services, 2 instances at 1 place (address and port), 0"),
+        ((1, 2, 2), "3 services, 3 instances at 2 places (address and port), 0"),
         ((80, 81), "2 services, 2 instances, 0"),
     ],
 )
-def test_check_says_at_how_many_addresses_instances_of_several_services_are(
-    ports: tuple[int, int], said: str, tmp_path: Path
+def test_check_says_at_how_many_places_instances_of_several_services_are(
+    ports: tuple[int, ...], said: str, tmp_path: Path
 ) -> None:
     """An instance stands in each service that it registers, and counts in each."""
     path = write(tmp_path, VALID)

@@ -43,7 +43,7 @@ def check_configuration(path: Path, wait: timedelta, *, offline: bool) -> Exit:
 
 
 def _places(lane: Lane) -> int:
-    """Return at how many addresses and ports its instances are: one may be in several services."""
+    """Return at how many places its instances are: one may be in several services."""
     served = (service for scope in lane.guard.scopes() for service in lane.guard.served(scope))
     return len({place(instance) for service in served for instance in service.instances})
 
@@ -51,7 +51,7 @@ def _places(lane: Lane) -> int:
 def _holds(registry: RegistrySettings, state: RegistryState, places: int, problems: int) -> str:
     services = sum(scope.services for scope in state.scopes)
     instances = sum(scope.instances for scope in state.scopes)
-    at = f" at {_count(places, 'address', 'addresses')}" if places < instances else ""
+    at = f" at {_count(places, 'place')} (address and port)" if places < instances else ""
     return (
         f"{registry.name} ({registry.adapter}): {_count(services, 'service')}, "
         f"{_count(instances, 'instance')}{at}, {_count(problems, 'problem')}"

@@ -126,7 +126,11 @@ class Adapter(Protocol):
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        """The scopes that the options name: the bridge's first answer waits for them."""
+        """The scopes that the options name: the bridge's first answer waits for them.
+
+        A name that ends with ``*`` is the list of all scopes that begin like it, and is listed,
+        with nothing, when each of those was spoken of.
+        """
         ...
 
     async def watch(self, emit: Emit) -> Never:

@@ -1,6 +1,6 @@
 """All registries as another configuration has them: worked out whole before any of it holds."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -45,8 +45,8 @@ class Renewal:
         What stands in ``running`` and in ``registries`` goes on; but if something is ``stored``
         that nobody was answered from, all begin with that instead.
         """
-        before = {each.name: each for each in running} if stored is None else {}
-        self._parts = [_part(each, before, place, stored or NOTHING) for each in registries]
+        before = {each.name: each for each in running}
+        self._parts = [_part(each, before, place, stored) for each in registries]
         self._running = tuple(running)
         self._joint = place.joint
         self._changes: list[Change] = []
@@ -113,17 +113,18 @@ def compare_sizes(served: Mapping[str, int], after: Mapping[str, Service]) -> Ta
     return tally
 
 
-def _part(renewed: Renewed, running: Mapping[str, Watched], place: Place, stored: Stored) -> _Part:
+def _part(
+    renewed: Renewed, running: Mapping[str, Watched], place: Place, stored: Stored | None
+) -> _Part:
     runtime = renewed.runtime
     before = running.get(runtime.registry.name)
-    if before is not None and not renewed.restart:
+    anew = stored is not None
+    if before is not None and not renewed.restart and not anew:
         watched = before
     else:
-        watched = Watched(runtime, place, stored, before)
+        watched = Watched(runtime, place, stored or NOTHING, before, anew=anew)
     adapter = watched.supervisor.adapter
-    dropped: Iterable[str] = ()
-    if before is not None and adapter.scopes:
-        dropped = set(before.supervisor.adapter.scopes) - set(adapter.scopes)
+    dropped = frozenset[str]() if before is None or anew else watched.dropped(before)
     rules = runtime.guard.rules(adapter.settle)
-    wanted = Wanted(runtime.registry, rules, adapter.scopes, frozenset(dropped))
+    wanted = Wanted(runtime.registry, rules, adapter.scopes, dropped)
     return _Part(watched, runtime, wanted)

@@ -1,11 +1,11 @@
 """One registry being watched: its supervisor, its lane, and how they stand together."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from meshbridge.adapter import Adapter, Context, Update
+from meshbridge.adapter import Adapter, Context, Listing, Update
 from meshbridge.guard import Guard, Release
 from meshbridge.lane import Lane
 from meshbridge.lane_surroundings import LaneSurroundings
@@ -19,6 +19,8 @@ from meshbridge.store import Store, Stored
 from meshbridge.supervisor import Supervisor, Surroundings
 
 _RESTARTED: Final = "its adapter is being started with other options"
+_LIST: Final = "*"
+"""What ends the name of a scope that stands for the list of all that begin like it."""
 HOPELESS: Final = 3.0
 """Seconds for which a scope could not be read, after which a single reading gives it up."""
 
@@ -55,18 +57,20 @@ class Watched:
         place: Place,
         stored: Stored,
         before: "Watched | None" = None,
+        *,
+        anew: bool = False,
     ) -> None:
         """Make its adapter, which raises what that raises; nothing is read yet.
 
         It begins with what is stored of it. ``before`` is the one whose lane it takes over, with
-        all that is believed, when :meth:`take_over` is called.
+        all that is believed, when :meth:`take_over` is called; but not if it begins ``anew``.
         """
         self.name = runtime.registry.name
         self.runtime = runtime
         self.supervisor = Supervisor(self.name, runtime.make, self._work_off, place.supervised)
         self.lane: Lane
         self._before = before
-        if before is not None:
+        if before is not None and not anew:
             self.lane = before.lane
         else:
             guard = self._guard(stored, place.around)
@@ -87,9 +91,25 @@ class Watched:
         """Go on where the one before ended, if there was one: nobody has read for a moment."""
         before, self._before = self._before, None
         if before is not None:
-            scopes = self.supervisor.adapter.scopes
-            await self.lane.interrupt(_RESTARTED)
+            if before.lane is self.lane:
+                await self.lane.interrupt(_RESTARTED)
+            scopes = [each for each in before.known() if each not in self.dropped(before)]
             self.supervisor.outage.carry_on(before.supervisor.outage, scopes)
+
+    def known(self) -> tuple[str, ...]:
+        """Return the scopes that its adapter names or spoke of, and those of which it serves."""
+        guard = self.lane.guard
+        served = (each for each in guard.scopes() if guard.scope(each).services)
+        return tuple(dict.fromkeys((*self.supervisor.scopes, *served)))
+
+    def dropped(self, before: "Watched") -> frozenset[str]:
+        """Return the scopes that the one before it was to read, and that it is not."""
+        named, after = before.supervisor.adapter.scopes, self.supervisor.adapter.scopes
+        return frozenset(
+            each
+            for each in before.known()
+            if after and _reads(named, each) and not _reads(after, each)
+        )
 
     def _guard(self, stored: Stored, around: LaneSurroundings) -> Guard:
         adapter, now = self.supervisor.adapter, around.clock()
@@ -107,16 +127,20 @@ class Watched:
     def _believed(self, stored: Stored) -> dict[str, list[RegisteredService]]:
         """Return what of the stored registrations the configuration still asks for.
 
-        A scope that its adapter does not name, if it names any, is one that is not read any more.
+        A scope that its adapter does not name, if it names any, is one that is not read any more;
+        but a name may stand for a list of scopes, which are found later.
         """
         named, registry = self.supervisor.adapter.scopes, self.runtime.registry
         believed = {
             scope: [chosen for each in services if (chosen := selected(each, registry)) is not None]
             for scope, services in stored.registrations.get(self.name, {}).items()
-            if not named or scope in named
+            if not named or _reads(named, scope)
         }
         # Of a scope of which nothing counts any more nobody knows what does.
-        return {scope: services for scope, services in believed.items() if services}
+        believed = {scope: services for scope, services in believed.items() if services}
+        # The list that led to what is believed held nothing of its own, and is believed with it.
+        lists = (each for each in named if each.endswith(_LIST) and each not in believed)
+        return believed | {each: [] for each in lists if any(_reads((each,), b) for b in believed)}
 
     def store_anew(self, stored: Stored, store: Store) -> None:
         """Let of what is stored of it only that remain which is believed."""
@@ -131,6 +155,18 @@ class Watched:
 
     async def _work_off(self, update: Update) -> None:
         await self.lane.work_off(update, self)
+        if isinstance(update, Listing) and update.scope.endswith(_LIST):
+            await self._miss(update.scope)
+
+    async def _miss(self, whole: str) -> None:
+        """Take for emptied what was not found, now that the list of what there is was read."""
+        guard, found = self.lane.guard, self.supervisor.scopes
+        narrower = [each for each in found if each.endswith(_LIST) and len(each) > len(whole)]
+        for each in set(guard.scopes()) - set(found):
+            unread = not guard.scope(each).read or guard.scope(each).stale is not None
+            if unread and _reads((whole,), each) and not _reads(narrower, each):
+                await self.lane.work_off(Listing(each, (), after_gap=True), self)
+                self.supervisor.outage.gone(each)
 
     async def run(self) -> None:
         """Watch it, and let go of what its guard holds in time, until cancelled."""
@@ -182,9 +218,7 @@ class Watched:
             seconds=now - outage.since,
             restarts=self.supervisor.restarts,
             updates=self.supervisor.updates,
-            scopes=tuple(
-                self._scope(scope, now, named=scope in named) for scope in self.supervisor.scopes
-            ),
+            scopes=tuple(self._scope(scope, now, named=scope in named) for scope in self.known()),
         )
 
     def _scope(self, scope: str, now: float, *, named: bool = True) -> ScopeState:
@@ -202,3 +236,11 @@ class Watched:
             guard=known.phase,
             ready=known.ready or not named,
         )
+
+
+def _reads(named: Iterable[str], scope: str) -> bool:
+    """Whether who names these scopes reads this one, if it is there."""
+    return any(
+        scope == each or (each.endswith(_LIST) and scope.startswith(each.removesuffix(_LIST)))
+        for each in named
+    )

@@ -250,6 +250,61 @@ def test_a_scope_that_is_read_no_more_keeps_no_outage_alive() -> None:
     stand.play([RegistryRuntime(Registry("a", 0), make)], scenario)
 
 
+def finding(*names: str, first: Listing | Stale | None = None) -> RegistryRuntime:
+    """Configure a registry whose scopes are found: it reads their list when it has all of them."""
+
+    def make(context: Context) -> Adapter:
+        def say(emit: Emit) -> None:
+            if first is not None:
+                emit(first)
+                emit(Listing("*", ()))
+
+        made = Scripted(context, say)
+        made.scopes = names
+        return made
+
+    return RegistryRuntime(Registry("a", 0, PublishRules.model_validate({"domain": "x"})), make)
+
+
+def test_a_scope_that_was_found_stays_unreadable_until_it_is_read_again() -> None:
+    """The new adapter names only the list of them, and has not found it yet."""
+
+    async def scenario(stand: Stand) -> None:
+        await stand.reload(Renewed(finding("*", first=hosts(0)), restart=True))
+        await stand.reload(Renewed(finding("*", first=Stale("all", "forbidden")), restart=True))
+        assert stand.said(*OUTAGES) == ["scope unreadable"]
+        await stand.reload(Renewed(finding("*"), restart=True))
+        assert [each.subject for each in stand.problems()] == ["all"]
+        (state,) = stand.bridge.registries()
+        assert [(each.scope, each.stale) for each in state.scopes][1:] == [("all", "forbidden")]
+        await stand.reload(Renewed(finding("*", first=hosts(0)), restart=True))
+        assert stand.said(*OUTAGES) == ["scope unreadable", "scope readable"]
+        assert stand.problems() == []
+
+    Stand({}).play([finding("*", first=hosts(0))], scenario)
+
+
+def test_a_scope_that_is_not_found_any_more_is_unreadable_no_more() -> None:
+    async def scenario(stand: Stand) -> None:
+        other = finding("*", first=Listing("other", ()))
+        await stand.reload(Renewed(other, restart=True))
+        assert stand.said(*OUTAGES) == ["scope unreadable", "scope readable"]
+        (state,) = stand.bridge.registries()
+        assert {each.scope: each.stale for each in state.scopes} == {"*": None, "other": None}
+
+    Stand({}).play([finding("*", first=Stale("all", "forbidden"))], scenario)
+
+
+def test_a_scope_that_was_found_goes_when_the_options_ask_for_others() -> None:
+    async def scenario(stand: Stand) -> None:
+        named = finding("other")
+        assert await stand.reload(Renewed(named, restart=True)) is not None, "it is a loss"
+        await stand.reload(Renewed(named, restart=True), accept_loss=True)
+        assert len(stand.newest.services) == 0
+
+    Stand({}).play([finding("*", first=hosts(0, 20))], scenario)
+
+
 def test_the_same_configuration_makes_no_snapshot() -> None:
     async def scenario(stand: Stand) -> None:
         before = stand.newest
@@ -503,6 +558,55 @@ def test_at_a_start_the_refused_configuration_answers_nothing_until_it_is_mended
         "b": 8,
     }
     again.close()
+
+
+def test_at_a_start_scopes_that_were_found_are_believed(tmp_path: Path) -> None:
+    """The options name only the list of them, and stored is what it led to."""
+
+    async def scenario(stand: Stand) -> None:
+        assert len(stand.newest.services) == 20
+        assert stand.bridge.configuration.withheld == ()
+        (state,) = stand.bridge.registries()
+        assert [(each.scope, each.listed) for each in state.scopes][1:] == [("all", False)]
+
+    first = with_state(tmp_path, {})
+    first.play([finding("*", first=hosts(0, 20))], nothing)
+    with_state(tmp_path, {}).play([finding("*")], scenario)
+
+
+def test_what_is_not_found_any_more_after_a_start_is_held_and_goes(tmp_path: Path) -> None:
+    async def scenario(stand: Stand) -> None:
+        (_, _, scope) = stand.bridge.registries()[0].scopes
+        assert (scope.scope, scope.listed, scope.held) == ("all", True, 40), "it is a loss"
+        assert len(stand.newest.services) == 20
+
+    first = with_state(tmp_path, {})
+    first.play([finding("*", first=hosts(0, 20))], nothing)
+    again = with_state(tmp_path, {})
+    again.play([finding("*", first=Listing("other", ()))], scenario)
+
+
+def test_what_a_list_leads_to_that_cannot_be_read_is_believed(tmp_path: Path) -> None:
+    async def scenario(stand: Stand) -> None:
+        scopes = {each.scope: each for each in stand.bridge.registries()[0].scopes}
+        assert (scopes["a/b"].listed, scopes["a/b"].held) == (False, 0)
+        assert len(stand.newest.services) == 1
+
+    first = with_state(tmp_path, {})
+    first.play([finding("*", first=Listing("a/b", (service("orders", 80),)))], nothing)
+    again = with_state(tmp_path, {})
+    again.play([finding("*", first=Stale("a/*", "forbidden"))], scenario)
+
+
+def test_an_outage_that_began_while_nothing_was_answered_is_said_to_end(tmp_path: Path) -> None:
+    async def scenario(stand: Stand) -> None:
+        assert stand.said(*OUTAGES) == ["registry unavailable"]
+        assert await stand.reload(stand.runtime("a"), stand.runtime("b", 1)) is None
+        assert stand.said(*OUTAGES) == ["registry unavailable", "registry available"]
+
+    remember(tmp_path, a=hosts(0, 12), b=hosts(12, 8))
+    stand = with_state(tmp_path, {"a": hosts(0, 12), "b": hosts(12, 8)})
+    stand.play([failing("no route")], scenario)
 
 
 def test_at_a_start_stored_state_of_which_nothing_is_selected_is_no_answer(

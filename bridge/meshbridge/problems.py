@@ -59,7 +59,8 @@ class Problem:
 
     def __str__(self) -> str:
         """Return the line that people read."""
-        return f"{self.registry}: {self.subject}: {self.reason}; {self.remedy}"
+        remedy = f"; {self.remedy}" if self.remedy else ""
+        return f"{self.registry}: {self.subject}: {self.reason}{remedy}"
 
 
 IN_ORDER = attrgetter("registry", "subject", "kind", "reason", "remedy")

@@ -15,6 +15,8 @@ MOST: Final = 2_000_000
 """Characters of what is known to have been there lately; twice as many at the most."""
 LONGEST: Final = 16_384
 """Characters of what may be shared at all."""
+_MANY: Final = 256
+"""Pairs of one thing that are looked for: of more none repeat, and it would hold up the loop."""
 _EACH: Final = 64
 """What each takes besides its characters, as so many of them."""
 
@@ -62,6 +64,8 @@ def pairs(told: Iterable[tuple[str, str]]) -> Pairs:
 
 def sorted_pairs(told: Mapping[str, str]) -> Pairs:
     """Return a mapping's pairs as :func:`pairs` does, in the order of their keys."""
+    if len(told) > _MANY:
+        return tuple(sorted(told.items()))
     return tuple(map(_FIND, sorted(told.items())))
 
 

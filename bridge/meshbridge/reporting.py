@@ -1,5 +1,6 @@
 """Keeps what adapters say is wrong, for as long as it holds: with records, and with registries."""
 
+import threading
 from collections.abc import Iterator
 from itertools import islice
 
@@ -11,6 +12,7 @@ Subject = ServiceId | tuple[ServiceId, str]
 _MOST_PER_SERVICE = 20
 """Records of one service that are shown one by one; their number alone tells of the others."""
 _MOST_TROUBLES = 20
+_MOST_KEPT = 1_000
 _LONGEST = 500
 """Characters of a reason or a remedy that are kept: both may quote what a registry holds."""
 
@@ -91,35 +93,46 @@ class Troubles:
     """What one adapter says is wrong with its registry, apart from records and outages."""
 
     def __init__(self, registry: str, problems: Problems) -> None:
-        """Show in ``problems`` what is said of ``registry``."""
+        """Show in ``problems`` what is said of ``registry``, from :meth:`show` on."""
         self._registry = registry
         self._problems = problems
         self._owner = ("unreadable", registry, None)  # goes with what is said of records
         self._said: dict[str, Problem] = {}
-        self._over = False
+        self._thread = threading.get_ident()
+        self._shown = self._over = False
 
     def say(self, subject: str, reason: str, remedy: str = "") -> None:
-        """Take a trouble from the adapter; an empty ``reason`` takes it back."""
-        if self._over:
-            return
+        """Take a trouble from the adapter; an empty ``reason`` takes it back.
+
+        Of more than a thousand subjects no further ones are taken. Raises RuntimeError in another
+        thread than the event loop's.
+        """
+        if threading.get_ident() != self._thread:
+            raise RuntimeError("trouble is to be called in the event loop's thread")
         subject = subject[:_LONGEST]
-        if reason:
+        if not reason:
+            if self._said.pop(subject, None) is None:
+                return
+        elif subject in self._said or len(self._said) < _MOST_KEPT:
             self._said[subject] = self._problem(subject, reason[:_LONGEST], remedy[:_LONGEST])
-        elif self._said.pop(subject, None) is None:
-            return
-        self.show()
+        if self._shown and not self._over:
+            self._put()
 
     def end(self) -> None:
         """Hear the adapter no more: it may go on though nobody wants it to."""
         self._over = True
 
     def show(self) -> None:
-        """Show what it has said in place of what an adapter before it said."""
+        """Show what it says from now on, in place of what an adapter before it said."""
+        self._shown = True
+        self._put()
+
+    def _put(self) -> None:
         shown = list(islice(self._said.values(), _MOST_TROUBLES))
         if (beyond := len(self._said) - len(shown)) > 0:
-            shown.append(
-                self._problem("all else", f"{beyond} more are in trouble", "mend those shown first")
-            )
+            least = "at least " if len(self._said) == _MOST_KEPT else ""
+            reason = f"{least}{beyond} more are in trouble"
+            shown.append(self._problem("all else", reason, "mend those shown first"))
         self._problems.put(self._owner, shown)
 
     def _problem(self, subject: str, reason: str, remedy: str) -> Problem:

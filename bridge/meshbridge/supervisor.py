@@ -89,6 +89,7 @@ class Supervisor:
 
     async def run(self) -> None:
         """Watch, and watch again, until cancelled."""
+        self._troubles.show()  # not before: it may have been made only to see what would be
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._keep_working(), name=f"work off {self._name}")

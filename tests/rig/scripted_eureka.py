@@ -60,8 +60,6 @@ class ScriptedEureka:
     """Every request for the status of one only (HEAD)."""
     connections: int = 0
     """How many there have been."""
-    shown: list[object] = field(default_factory=list[object])
-    """The number of the certificate that each connection has shown, where one is asked for."""
     sent: int = 0
     """Bytes that it has handed to the system."""
     port: int = field(default_factory=free_port)
@@ -146,8 +144,6 @@ class ScriptedEureka:
     def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # A task of our own: asyncio complains when one of its own is cancelled.
         self.connections += 1
-        if certificate := writer.get_extra_info("peercert"):
-            self.shown.append(certificate["serialNumber"])
         task = asyncio.create_task(self._serve(reader, writer, self.connections))
         self._open[task] = writer
         task.add_done_callback(self._open.pop)

@@ -49,6 +49,11 @@ async def page(exchange: Exchange) -> None:
     await exchange.reply(200, HTML, "text/html")
 
 
+async def knows_get_only(exchange: Exchange) -> None:
+    """Answer 405 to any other method, as some proxies do."""
+    await (exchange.truth() if exchange.asked.method == "GET" else exchange.reply(405, b""))
+
+
 async def half(exchange: Exchange) -> None:
     """Say how long the true answer is, send half of it and close."""
     body = exchange.body

@@ -47,6 +47,14 @@ def test_what_is_repeated_stays_the_same_object_while_all_else_changes() -> None
         assert pairs[1] is first
 
 
+def test_pairs_of_which_one_thing_has_very_many_are_sorted_and_not_looked_for() -> None:
+    """That would take ten times as long, and they repeat nowhere."""
+    many = {anew(f"key {number:04}"): anew("hz-1") for number in range(999, -1, -1)}
+    one, other = metadata(many), metadata({anew(key): anew(value) for key, value in many.items()})
+    assert one == other == tuple(sorted(many.items()))
+    assert one[0] is not other[0]
+
+
 def test_texts_that_change_for_ever_are_let_go() -> None:
     alive = WeakSet[Noted]()
     for number in range(MANY):

@@ -2,14 +2,15 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import ClassVar, Never
 
 from pydantic import BaseModel
 
 from meshbridge import Context, Emit
+from meshbridge.client_tls import make_context
 from meshbridge.errors import foremost
 from meshbridge.settings.client_tls import ClientTls
-from meshbridge_eureka.certificates import Certificates
 from meshbridge_eureka.options import Options as EurekaOptions
 from meshbridge_eureka.over_http import OverHttp
 from meshbridge_eureka.reading import PATH, SCOPE, Past, Reading
@@ -40,10 +41,12 @@ class Eureka:
         self._context = context
         every = options.full_interval.total_seconds()
         servers = Servers(options.servers, options.zone)
-        self._past = Past(servers, Trials(options.servers, context, every))
-        tls = options.tls if isinstance(options.tls, ClientTls) else None
+        self._past = Past(servers, Trials(options.servers, options.names, context, every))
+        tls = options.tls
         self._over_http = OverHttp(
-            Certificates(tls, context), options.username, options.password.reveal()
+            options.username,
+            options.password.reveal(),
+            partial(make_context, tls) if isinstance(tls, ClientTls) else None,
         )
 
     async def watch(self, emit: Emit) -> Never:

@@ -5,9 +5,10 @@ included.
 """
 
 import asyncio
+import ssl
 import zlib
 from base64 import b64encode
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -16,7 +17,6 @@ from typing import Final
 import aiohttp
 
 from meshbridge import RegistryRejected, RegistryUnavailable
-from meshbridge_eureka.certificates import Certificates
 from meshbridge_eureka.options import Server
 from meshbridge_eureka.refusals import (
     CONNECT,
@@ -55,21 +55,24 @@ class Answer:
 class OverHttp:
     """How servers are reached."""
 
-    certificates: Certificates
     username: str = ""
     password: str = field(default="", repr=False)
+    tls: Callable[[], ssl.SSLContext] | None = None
+    """The system's authorities are asked without it."""
     known: set[Server] = field(default_factory=set[Server])
     """Those that have answered as they should."""
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator["Http"]:
         """Give connections that are kept until this is left. Raises RegistryUnavailable."""
-        await self.certificates.renew()
+        # The authorities take 30 ms to read.
+        tls = True if self.tls is None else await asyncio.to_thread(self.tls)
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         if self.username:
             user = b64encode(f"{self.username}:{self.password}".encode()).decode()
             headers["Authorization"] = f"Basic {user}"
         async with aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=tls),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=TOTAL, sock_connect=CONNECT, sock_read=SILENCE),
             auto_decompress=False,  # it would inflate as much as a server wants
@@ -84,10 +87,6 @@ class Http:
     def __init__(self, session: aiohttp.ClientSession, way: OverHttp) -> None:
         self._session = session
         self._way = way
-
-    async def renew_certificates(self) -> None:
-        """Take up files that have changed, for connections that are made from now on."""
-        await self._way.certificates.renew()
 
     async def get(
         self, server: Server, path: str, query: Mapping[str, str], etag: str
@@ -110,14 +109,14 @@ class Http:
                 raise RefusedError(reason(error, server, known=True)) from None
             return Answer(body, answer.headers.get("ETag", ""), _time(answer.headers.get("Date")))
 
-    async def attempt(self, server: Server, path: str, query: Mapping[str, str]) -> None:
-        """Ask for the status of an answer only.
+    async def attempt(self, server: Server, path: str, query: Mapping[str, str]) -> bool:
+        """Ask for the status of an answer only; return whether the server knows such a question.
 
         Raises RegistryUnavailable or RegistryRejected where that is not the one of an answer.
         """
         async with self._asked("HEAD", server, path, query, {"Connection": "close"}) as answer:
             if answer.status in _NO_HEAD:
-                return
+                return False
             if answer.status != _OK:
                 raise self._refusal(answer.status, server)
             if "html" in answer.content_type:
@@ -126,6 +125,7 @@ class Http:
                     " give the URL of Eureka itself, with its path: /eureka, or /eureka/v2"
                 )
             self._way.known.add(server)
+            return True
 
     @asynccontextmanager
     async def _asked(
@@ -143,7 +143,6 @@ class Http:
                 params=query,
                 headers=headers,
                 allow_redirects=False,
-                ssl=self._way.certificates.current,
             ) as answer:
                 yield answer
         except _BREAKS as error:

@@ -51,8 +51,6 @@ _IP: Final = re.compile(
 )
 _SHARED: Final = 256
 """Characters of a text that is kept for all who have the same: longer ones would fill memory."""
-_MANY: Final = 100
-"""Metadata of an instance that are looked for among those of others."""
 _WHOLE: Final = re.compile(r"\+?[0-9]{1,20}")
 _HEAVIEST: Final = 2**31 - 1
 _USUAL: Final = 1.0
@@ -172,8 +170,7 @@ def _instance(listed: Listed, record: Record, identity: str) -> Instance:
         _ports(record, pairs),
         weight=_weight(pairs),
         health=_health(record),
-        # Of so many none repeat, and to look for each would hold up the loop.
-        metadata=metadata(pairs) if len(pairs) <= _MANY else tuple(sorted(pairs.items())),
+        metadata=metadata(pairs),
         zone=_zone(record, pairs),
         registered_at=registered / 1000 if registered else None,
     )

@@ -9,7 +9,6 @@ from typing import Final, Never
 
 from meshbridge import BadData, Context, Emit, RegistryRejected, RegistryUnavailable
 from meshbridge.contained import spent
-from meshbridge.looking import listed
 from meshbridge.steps import in_turns
 from meshbridge_eureka import parse
 from meshbridge_eureka.agenda import Agenda, Ask, Question
@@ -30,8 +29,6 @@ _LOST_SHARE: Final = 0.02
 the guard judges a listing as a whole, but of changes each by itself."""
 _SAID: Final = 200
 _LEASES: Final = "leases"
-_NAMED: Final = 5
-"""Instances that a trouble names one by one."""
 PATH: Final = "/apps"
 """Where a server tells everything."""
 
@@ -121,8 +118,6 @@ class Reading:
 
     async def _ask(self, server: Server, question: Question) -> None:
         path = f"{PATH}{question.ask.value}"
-        if question.ask is Ask.FULL:
-            await self._http.renew_certificates()
         try:
             answer = await self._http.get(server, path, self.query, self._etag(server, question))
             if server != self._server:
@@ -165,8 +160,8 @@ class Reading:
         self._lost += self._view.gone
         self._took(question, agrees=news.agrees)
         await self._tell(server, question, news)
-        if is_full and at_ms is not None:
-            self._note_leases(server)
+        if is_full:
+            self._note_leases(server, judged=at_ms is not None)
         if news.agrees and answer.etag:
             self._told = _Told(server, question.ask, answer.etag, now)
 
@@ -212,28 +207,32 @@ class Reading:
             logger.info("a server of our zone is asked again", server=str(server))
         self._server = self._servers.current = server
 
-    def _note_leases(self, server: Server) -> None:
-        logger, overdue = self._context.logger, self._view.overdue
-        before, self._past.overdue = self._past.overdue, bool(overdue)
+    def _note_leases(self, server: Server, *, judged: bool) -> None:
+        overdue, late = self._view.overdue, self._view.late
         if overdue:
-            named = listed(self._view.late(), _NAMED)
+            named = ", ".join(late)
+            more = f" and {overdue - len(late)} more" if overdue > len(late) else ""
             self._context.trouble(
                 _LEASES,
-                f"may hold dead instances: {overdue} whose lease is long over ({named}), which"
-                " Eureka keeps (self-preservation)",
+                f"may hold dead instances: {overdue} whose lease is long over, which Eureka keeps"
+                f" (self-preservation): {named}{more}",
                 "they get calls only where no other instance is left; see whether they live, and"
                 " cancel those that are dead: DELETE /apps/APPLICATION/INSTANCE",
             )
-        elif before:
+        else:
             self._context.trouble(_LEASES, "")
-        if overdue and not before:
+        if not judged or bool(overdue) == self._past.overdue:
+            return
+        self._past.overdue = bool(overdue)
+        logger = self._context.logger
+        if overdue:
             logger.warning(
                 "may hold dead instances",
                 server=str(server),
                 instances=overdue,
                 reason="their leases are long over, and Eureka keeps them: self-preservation",
             )
-        elif before and not overdue:
+        else:
             logger.info("holds no instance any more whose lease is over", server=str(server))
 
 

@@ -23,6 +23,7 @@ _UNTRUSTED: Final = frozenset({7, 18, 19, 20, 21})
 _BAD_REQUEST: Final = 400
 """What a server answers, too, that is asked without TLS where it speaks nothing else."""
 _UNAUTHORIZED: Final = 401
+_NOT_MODIFIED: Final = 304
 _WANTS_USER: Final = "it wants to know a user"
 _NOT_OFFERED: Final = {
     403: "it is closed (HTTP 403): it was just started and got nothing from its peers yet,"
@@ -32,6 +33,7 @@ _NOT_OFFERED: Final = {
         status: f"it sends us elsewhere (HTTP {status}), where we do not go;"
         " configure the URL of Eureka itself"
         for status in range(300, 400)
+        if status != _NOT_MODIFIED
     },
 }
 
@@ -72,6 +74,8 @@ def reason(error: Exception, server: Server, *, known: bool) -> str:
             return f"{words(error)}{_remedy(error)}"
         case aiohttp.ServerDisconnectedError() if server.scheme == "https":
             return "it hung up unanswered; does it ask for a certificate? then mend tls"
+        case aiohttp.ClientOSError():
+            return f"it reset the connection{_maybe_tls(server, known=known)}"
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientResponseError():
             is_http = isinstance(error, aiohttp.ServerDisconnectedError)
             what = "it broke off before it answered" if is_http else "its answer is not HTTP"

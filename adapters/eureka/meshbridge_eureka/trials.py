@@ -1,6 +1,7 @@
 """Tries the servers that are not read, so that one that would not answer is known before an outage.
 
-A status is all that they are asked for, once in each full interval.
+A status is all that they are asked for, once in each full interval; who failed when it was read is
+read.
 """
 
 import asyncio
@@ -8,10 +9,13 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Final, Never
 
-from meshbridge import Context, RegistryRejected, RegistryUnavailable
-from meshbridge.contained import spent
+from meshbridge import BadData, Context, RegistryRejected, RegistryUnavailable
+from meshbridge.contained import contained, spent
+from meshbridge.steps import in_turns
 from meshbridge_eureka.options import Server
 from meshbridge_eureka.over_http import Http
+from meshbridge_eureka.parse import Names
+from meshbridge_eureka.view import View
 
 PATIENCE: Final = 1.0
 """Seconds that a first listing waits for what servers answer that are not read."""
@@ -21,12 +25,17 @@ _REMEDY: Final = "see what is wrong there, or take it out of servers"
 class Trials:
     """What is known of the servers of one cluster: which of them do not answer as they should."""
 
-    def __init__(self, servers: Collection[Server], context: Context, every: float) -> None:
+    def __init__(
+        self, servers: Collection[Server], names: Names, context: Context, every: float
+    ) -> None:
         """Begin with nothing known. Of a single server its outage tells everything."""
         self._servers = servers if len(servers) > 1 else ()
+        self._names: Names = names
         self._context = context
         self._every = every
         self._wrong = set[Server]()
+        self._unread = set[Server]()
+        """Those that failed when they were read, of which a status would tell too little."""
         self._read: Server | None = None
         self._untried: tuple[Server, ...] = ()
         self._asked = set[Server]()
@@ -34,12 +43,11 @@ class Trials:
         self._due = -math.inf
         self._wanted, self._over = asyncio.Event(), asyncio.Event()
 
-    def failed(self, server: Server, error: RegistryUnavailable | RegistryRejected) -> None:
-        """Say what a server answered instead of what it should."""
+    def failed(self, server: Server, error: Exception) -> None:
+        """Say what a server answered instead of what it should when it was read."""
         if server in self._servers:
-            reason, _, remedy = str(error).partition("; ")
-            self._wrong.add(server)
-            self._context.trouble(_subject(server), reason, remedy or _REMEDY)
+            self._unread.add(server)
+            self._say(server, error)
 
     def answered(self, server: Server, failed: Collection[Server]) -> None:
         """Take it that a server is read, and others ``failed``; now and then the rest is tried."""
@@ -60,7 +68,7 @@ class Trials:
                 await self._over.wait()
         except TimeoutError:
             for server in self._asked:
-                self.failed(server, RegistryUnavailable(f"no answer within {PATIENCE:g} s so far"))
+                self._say(server, RegistryUnavailable(f"no answer within {PATIENCE:g} s so far"))
 
     async def run(self, http: Http, path: str, query: Mapping[str, str]) -> Never:
         """Try them whenever it is time for that."""
@@ -75,19 +83,35 @@ class Trials:
             self._over.set()
 
     async def _try(self, http: Http, server: Server, path: str, query: Mapping[str, str]) -> None:
+        self._asked.add(server)
         try:
-            self._asked.add(server)
-            await http.attempt(server, path, query)
-        except (RegistryUnavailable, RegistryRejected) as error:
-            spent(error)
-            if server != self._read:  # since it was asked
-                self.failed(server, error)
-        else:
-            self._is_fine(server)
+            error = await contained(self._attempt(http, server, path, query))
         finally:
             self._asked.discard(server)
+        if error is None:
+            self._is_fine(server)
+        elif server != self._read:  # since it was asked
+            if not isinstance(error, (RegistryUnavailable, RegistryRejected, BadData)):
+                self._context.logger.error("server not tried", server=str(server), exc_info=error)
+            self._say(server, error)
+            spent(error)
+
+    async def _attempt(
+        self, http: Http, server: Server, path: str, query: Mapping[str, str]
+    ) -> None:
+        if server not in self._unread and await http.attempt(server, path, query):
+            return
+        answer = await http.get(server, path, query, "")
+        if answer is not None:
+            await in_turns(View(self._names).full(answer.body))
+
+    def _say(self, server: Server, error: Exception) -> None:
+        reason, _, remedy = (str(error) or type(error).__name__).partition("; ")
+        self._wrong.add(server)
+        self._context.trouble(_subject(server), reason, remedy or _REMEDY)
 
     def _is_fine(self, server: Server) -> None:
+        self._unread.discard(server)
         if server in self._wrong:
             self._wrong.discard(server)
             self._context.trouble(_subject(server), "")

@@ -29,6 +29,8 @@ _CLOCK: Final = 1_000
 Applications = dict[str, dict[str, Entry]]
 """By application, and there by the instance's id."""
 
+_NAMED: Final = 5
+
 
 class View:
     """All that one cluster holds.
@@ -51,6 +53,8 @@ class View:
         """How many instances the last answer took away from a service, whatever came instead."""
         self.overdue = 0
         """How many instances were listed last though their lease was long over."""
+        self.late: list[str] = []
+        """The ids of the first few of them in the last full answer."""
 
     def __len__(self) -> int:
         """Return how many instances there are, readable or not."""
@@ -59,11 +63,6 @@ class View:
     def services(self) -> Iterable[Made]:
         """Return all services as they are now."""
         return self._services.made()
-
-    def late(self) -> list[str]:
-        """Return the ids of those whose lease was long over when they were listed last."""
-        held = self._applications.values()
-        return [each.id for entries in held for each in entries.values() if each.overdue]
 
     def full(self, body: bytes | bytearray, now_ms: int | None = None) -> Steps[News]:
         """Take what ``/apps`` answered.
@@ -171,11 +170,14 @@ class View:
         last, self._applications = self._applications, applications
         self._counts.clear()
         self.overdue = self._newest = self.gone = done = 0
+        self.late.clear()
         for name in dict.fromkeys((*last, *applications)):
             before = last.pop(name, {})
             for entry in applications.get(name, {}).values():
                 self._count(entry, 1)
                 self._newest = max(self._newest, entry.updated)
+                if entry.overdue and len(self.late) < _NAMED:
+                    self.late.append(entry.id)
                 was = before.pop(entry.id, None)
                 if was is not entry:
                     self.gone += was is not None and not {*was.names} <= {*entry.names}

@@ -29,6 +29,7 @@ OVER_TLS = Server("https", "127.0.0.1", 8761, "/eureka")
             UnicodeError("secret"),
             "its name is none that DNS could know",
         ),
+        (aiohttp.ClientOSError(104, "secret"), "it reset the connection"),
         (OSError("Too many open files"), "Too many open files"),
         (aiohttp.InvalidURL("http://127.0.0.1:x"), "http://127.0.0.1:x"),
         (aiohttp.ClientConnectionError("secret"), "ClientConnectionError"),
@@ -52,7 +53,9 @@ def test_every_status_is_a_reason_and_only_a_user_that_is_not_known_is_rejected(
     told = refusal(status, PLAIN, has_user=True, known=False)
     assert f"HTTP {status.value}" in str(told)
     assert isinstance(told, RegistryRejected) == (status == HTTPStatus.UNAUTHORIZED)
-    assert isinstance(told, NotOfferedError) == (300 <= status < 400 or status in (403, 404))
+    assert isinstance(told, NotOfferedError) == (
+        (300 <= status < 400 and status != HTTPStatus.NOT_MODIFIED) or status in (403, 404)
+    )
 
 
 def test_who_gives_no_user_is_told_to_give_one() -> None:

@@ -7,7 +7,7 @@ from unit.eureka.reader import Reader, addresses, filled, play
 
 from meshbridge import Changed, Listing
 from rig import scripted_eureka_faults as faults
-from rig.scripted_eureka import DELTA, FULL
+from rig.scripted_eureka import DELTA, FULL, ScriptedEureka
 from rig.scripted_eureka_registry import delta
 
 
@@ -48,17 +48,25 @@ def test_what_has_not_changed_is_not_sent_again_where_the_server_says_what_it_is
     play(scenario, server)
 
 
+def let_leases_end(server: ScriptedEureka, *addresses: str) -> None:
+    """Let instances of orders have renewed long ago."""
+    long_ago = 1_700_000_000_000
+    lease = {"durationInSecs": 90, "renewalIntervalInSecs": 30, "lastRenewalTimestamp": long_ago}
+    for each in addresses:
+        server.registry.change("orders", each, 80, leaseInfo=lease)
+
+
+def health(update: object) -> list[str]:
+    """Return the health of the instances of the first service that an update tells of."""
+    service = update.services[0] if isinstance(update, Listing) else None
+    told = service or cast("Changed", update).service
+    return sorted(each.health.value for each in told.instances)
+
+
 def test_instances_whose_lease_is_long_over_are_told_once_and_degraded() -> None:
     """Not at first: what a server tells that its clients could not reach may be old."""
     server = filled()
-    long_ago = 1_700_000_000_000
-    lease = {"durationInSecs": 90, "renewalIntervalInSecs": 30, "lastRenewalTimestamp": long_ago}
-    server.registry.change("orders", "10.0.0.1", 80, leaseInfo=lease)
-
-    def health(update: object) -> list[str]:
-        service = update.services[0] if isinstance(update, Listing) else None
-        told = service or cast("Changed", update).service
-        return sorted(each.health.value for each in told.instances)
+    let_leases_end(server, "10.0.0.1")
 
     async def scenario(reader: Reader) -> None:
         await reader.polls(200)
@@ -68,13 +76,38 @@ def test_instances_whose_lease_is_long_over_are_told_once_and_degraded() -> None
         await reader.polls(20)
         assert reader.events("warning") == ["may hold dead instances"]
         (told,) = reader.recorder.troubles.values()
-        assert told.startswith("may hold dead instances: 1 whose lease is long over (10.0.0.1:")
-        assert "self-preservation" in told
+        assert told.startswith(
+            "may hold dead instances: 1 whose lease is long over, which Eureka keeps"
+            " (self-preservation): 10.0.0.1:orders:80; "
+        )
         server.registry.cancel("orders", "10.0.0.1", 80)
         await reader.polls(40)
         assert reader.events("info") == ["holds no instance any more whose lease is over"]
         assert reader.recorder.troubles == {}
         assert len(reader.said) == 3
+
+    play(scenario, server, interval="10s", **{"full-interval": "20s"})
+
+
+def test_leases_are_no_trouble_any_more_when_they_are_not_judged() -> None:
+    """After an outage, in which the server may have been out of its clients' reach, too."""
+    server = filled(9)
+    let_leases_end(server, *(f"10.0.0.{last}" for last in range(1, 8)))
+
+    async def scenario(reader: Reader) -> None:
+        await reader.polls(260)
+        (told,) = reader.recorder.troubles.values()
+        assert "dead instances: 7 whose lease" in told
+        assert "10.0.0.5:orders:80 and 2 more; " in told
+        await server.stop()
+        await reader.polls(3)
+        await server.start()
+        await reader.polls(20)
+        assert reader.recorder.troubles == {}
+        assert health(reader.said[-1]) == ["healthy"] * 9
+        await reader.polls(260)
+        assert len(reader.recorder.troubles) == 1
+        assert reader.events("warning") == ["may hold dead instances"], "it is known"
 
     play(scenario, server, interval="10s", **{"full-interval": "20s"})
 

@@ -1,17 +1,51 @@
 """Each registry trusts its own authorities and shows its own certificate, all in one process."""
 
+import ssl
 from pathlib import Path
 
 import pytest
-from unit.eureka.papers import Papers
 
 from meshbridge_eureka import Eureka, Options
+from rig.certificates import Authority
+from rig.scripted_eureka import ScriptedEureka
 from rig.waiting import until
 from rig.watching import Watched, watching
 
 pytestmark = pytest.mark.asyncio
 
 SCOPE = "applications"
+
+
+class Papers:
+    """An authority with what it has signed for a server and for the bridge."""
+
+    def __init__(self, directory: Path) -> None:
+        """Write all of it to files."""
+        directory.mkdir()
+        authority = Authority()
+        self.ca = directory / "ca.pem"
+        self.ca.write_bytes(authority.certificate)
+        self.server = authority.issue(directory, "localhost")
+        self.bridge = authority.issue(directory, "bridge")
+
+    def serving(self, *, mutual: bool = False) -> ScriptedEureka:
+        """Return a server with its certificate; with ``mutual`` it asks for one of its own."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*self.server)
+        if mutual:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(self.ca)
+        server = ScriptedEureka(tls=context, host="localhost")
+        server.registry.register("orders", "10.0.0.1", 80)
+        return server
+
+    def options(self, server: ScriptedEureka, *, mutual: bool = False) -> Options:
+        """Return what a registry at a server is configured with that trusts this authority."""
+        tls = {"ca": str(self.ca)}
+        if mutual:
+            certificate, key = self.bridge
+            tls |= {"certificate": str(certificate), "key": str(key)}
+        return Options.model_validate({"servers": [server.url], "tls": tls, "interval": "1s"})
 
 
 async def fails(watched: Watched) -> str:

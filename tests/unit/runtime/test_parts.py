@@ -5,6 +5,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from unit.runtime.examples import service, sid
@@ -79,40 +80,68 @@ def test_a_trouble_holds_until_it_is_taken_back() -> None:
     """Whatever is said of others."""
     problems = Problems()
     troubles = Troubles("shop", problems)
+    troubles.show()
     troubles.say("server one", "it is closed", "open it")
     troubles.say("server two", "it is away")
     troubles.say("server three", "")
     troubles.say("server one", "it is locked", "unlock it")
     assert [str(each) for each in problems] == [
         "shop: server one: it is locked; unlock it",
-        "shop: server two: it is away; ",
+        "shop: server two: it is away",
     ]
     assert {each.kind for each in problems} == {ProblemKind.OTHER}
     troubles.say("server one", "")
     assert reasons(problems) == ["it is away"]
 
 
-def test_a_hundred_troubles_are_twenty_and_a_number() -> None:
+@pytest.mark.parametrize(
+    ("said", "told"), [(100, "80 more"), (2_000, "at least 980 more"), (21, "1 more")]
+)
+def test_a_hundred_troubles_are_twenty_and_a_number(said: int, told: str) -> None:
     """And the longest text is cut."""
     problems = Problems()
     troubles = Troubles("shop", problems)
-    for number in range(100):
+    troubles.show()
+    for number in range(said):
         troubles.say(f"server {number}", "x" * 1_000, "y" * 1_000)
     assert len(problems) == 21
-    assert "80 more are in trouble" in reasons(problems)
+    assert f"{told} are in trouble" in reasons(problems)
     assert max(len(each.reason) + len(each.remedy) for each in problems) == 1_000
+    for number in range(said):
+        troubles.say(f"server {number}", "")
+    assert len(problems) == 0
 
 
 def test_an_adapter_that_was_replaced_is_heard_no_more() -> None:
     """What it said goes when another one is there."""
     problems = Problems()
     replaced, troubles = Troubles("shop", problems), Troubles("shop", problems)
+    replaced.show()
     replaced.say("server one", "it is closed")
     replaced.end()
     troubles.show()
     assert reasons(problems) == []
     replaced.say("server one", "it is closed")
     assert reasons(problems) == []
+
+
+def test_an_adapter_that_is_only_made_takes_nothing_from_the_one_that_watches() -> None:
+    """As at a reload, which may be refused; what it said is shown if it is to watch."""
+    problems = Problems()
+    watching, made = Troubles("shop", problems), Troubles("shop", problems)
+    watching.show()
+    watching.say("server one", "it is closed")
+    made.say("server one", "it has moved")
+    assert reasons(problems) == ["it is closed"]
+    watching.end()
+    made.show()
+    assert reasons(problems) == ["it has moved"]
+
+
+def test_a_trouble_is_to_be_told_in_the_loops_thread() -> None:
+    troubles = Troubles("shop", Problems())
+    with ThreadPoolExecutor(1) as pool, pytest.raises(RuntimeError, match="event loop's thread"):
+        pool.submit(troubles.say, "server one", "it is closed").result()
 
 
 def test_a_steady_watch_makes_the_next_failure_the_first_again() -> None:

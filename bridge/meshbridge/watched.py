@@ -93,7 +93,8 @@ class Watched:
         if before is not None:
             if before.lane is self.lane:
                 await self.lane.interrupt(_RESTARTED)
-            scopes = [each for each in before.known() if each not in self.dropped(before)]
+            dropped = self.dropped(before)
+            scopes = [each for each in before.known() if each not in dropped]
             self.supervisor.outage.carry_on(before.supervisor.outage, scopes)
 
     def known(self) -> tuple[str, ...]:
@@ -104,12 +105,11 @@ class Watched:
 
     def dropped(self, before: "Watched") -> frozenset[str]:
         """Return the scopes that the one before it was to read, and that it is not."""
-        named, after = before.supervisor.adapter.scopes, self.supervisor.adapter.scopes
-        return frozenset(
-            each
-            for each in before.known()
-            if after and _reads(named, each) and not _reads(after, each)
-        )
+        named = self.supervisor.adapter.scopes
+        if not named:
+            return frozenset()
+        was_read, is_read = _read_by(before.supervisor.adapter.scopes), _read_by(named)
+        return frozenset(each for each in before.known() if was_read(each) and not is_read(each))
 
     def _guard(self, stored: Stored, around: LaneSurroundings) -> Guard:
         adapter, now = self.supervisor.adapter, around.clock()
@@ -131,16 +131,17 @@ class Watched:
         but a name may stand for a list of scopes, which are found later.
         """
         named, registry = self.supervisor.adapter.scopes, self.runtime.registry
+        is_read = _read_by(named)
         believed = {
             scope: [chosen for each in services if (chosen := selected(each, registry)) is not None]
             for scope, services in stored.registrations.get(self.name, {}).items()
-            if not named or _reads(named, scope)
+            if not named or is_read(scope)
         }
         # Of a scope of which nothing counts any more nobody knows what does.
         believed = {scope: services for scope, services in believed.items() if services}
         # The list that led to what is believed held nothing of its own, and is believed with it.
         lists = (each for each in named if each.endswith(_LIST) and each not in believed)
-        return believed | {each: [] for each in lists if any(_reads((each,), b) for b in believed)}
+        return believed | {each: [] for each in lists if any(map(_read_by([each]), believed))}
 
     def store_anew(self, stored: Stored, store: Store) -> None:
         """Let of what is stored of it only that remain which is believed."""
@@ -161,10 +162,11 @@ class Watched:
     async def _miss(self, whole: str) -> None:
         """Take for emptied what was not found, now that the list of what there is was read."""
         guard, found = self.lane.guard, self.supervisor.scopes
-        narrower = [each for each in found if each.endswith(_LIST) and len(each) > len(whole)]
+        lists = (each for each in found if each.endswith(_LIST) and len(each) > len(whole))
+        is_meant, is_anothers = _read_by([whole]), _read_by(lists)
         for each in set(guard.scopes()) - set(found):
             unread = not guard.scope(each).read or guard.scope(each).stale is not None
-            if unread and _reads((whole,), each) and not _reads(narrower, each):
+            if unread and is_meant(each) and not is_anothers(each):
                 await self.lane.work_off(Listing(each, (), after_gap=True), self)
                 self.supervisor.outage.gone(each)
 
@@ -238,9 +240,8 @@ class Watched:
         )
 
 
-def _reads(named: Iterable[str], scope: str) -> bool:
-    """Whether who names these scopes reads this one, if it is there."""
-    return any(
-        scope == each or (each.endswith(_LIST) and scope.startswith(each.removesuffix(_LIST)))
-        for each in named
-    )
+def _read_by(named: Iterable[str]) -> Callable[[str], bool]:
+    """Return what says whether who names these scopes reads one, if it is there."""
+    exactly = frozenset(named)
+    lists = tuple(each.removesuffix(_LIST) for each in exactly if each.endswith(_LIST))
+    return lambda scope: scope in exactly or scope.startswith(lists)

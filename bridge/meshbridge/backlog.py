@@ -163,7 +163,24 @@ def _folded(older: Changed | Removed | None, newer: Changed) -> Changed | Remove
     if isinstance(older, Removed):  # nothing is left that could be kept
         return replace(newer, unreadable=())
     kept = with_previous(service, older.service, newer.unreadable)
-    return Changed(newer.scope, kept, newer.unreadable)
+    return Changed(newer.scope, kept, _still_open(newer, older))
+
+
+def _still_open(newer: Changed, older: Changed) -> Unreadable:
+    """Return what the newer one names whose last value the older one did not say to be none.
+
+    What an older one could read, and did not have, had gone: nothing of before may be kept of it.
+    """
+    service_id = newer.service.id
+    had = {instance.id for instance in older.service.instances}
+    return tuple(
+        subject
+        for subject in newer.unreadable
+        if isinstance(subject, ServiceId)
+        or subject[0] != service_id
+        or subject[1] in had
+        or subject in older.unreadable
+    )
 
 
 def with_previous(

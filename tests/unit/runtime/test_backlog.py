@@ -102,6 +102,14 @@ def test_what_a_wholly_unreadable_update_brings_is_never_believed() -> None:
     assert waiting(Changed("s", whole, (sid("a"),)), newer) == [newer]
 
 
+def test_an_instance_that_had_gone_does_not_come_back_because_it_cannot_be_read() -> None:
+    """Though a listing that waits could not read its service, which keeps what was before."""
+    there, gone = Changed("s", example("a", {1}, 1.0)), Changed("s", RegisteredService(sid("a")))
+    listing = Listing("s", (), (sid("a"),))
+    unreadable = replace(gone, unreadable=((sid("a"), there.service.instances[0].id),))
+    assert waiting(there, listing, gone, unreadable) == [there, listing, gone]
+
+
 def unreadable_beside_staleness(said: list[Update]) -> set[tuple[str, str]]:
     """Return the services of which something else may be kept when updates pile up.
 

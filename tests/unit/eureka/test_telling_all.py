@@ -100,7 +100,8 @@ def test_leases_are_no_trouble_any_more_when_they_are_not_judged() -> None:
         assert "dead instances: 7 whose lease" in told
         assert "10.0.0.5:orders:80 and 2 more; " in told
         await server.stop()
-        await reader.polls(3)
+        await reader.polls(12)
+        assert reader.failures
         await server.start()
         await reader.polls(20)
         assert reader.recorder.troubles == {}

@@ -282,12 +282,12 @@ async def starting(istiod: Istiod) -> AsyncGenerator[asyncio.Task[float]]:
 
 async def at_rest(istiod: Istiod) -> dict[str, float]:
     """Return what istiod counts of its work, once it has counted nothing more for a moment."""
-    last: dict[str, float] = {}
+    looks: list[dict[str, float]] = []
 
     async def same() -> bool:
-        nonlocal last
-        before, last = last, await istiod.metrics(WORK)
-        return last == before
+        looks.append(await istiod.metrics(WORK))
+        # A single look is none: an istiod that has just begun counts nothing at all.
+        return looks[-1:] == looks[-2:-1]
 
     await until(same, bool, within=10, every=0.3)
-    return last
+    return looks[-1]

@@ -10,7 +10,7 @@ from meshbridge_nacos.namespace import Namespace
 from meshbridge_nacos.options import ALL, PUBLIC
 from meshbridge_nacos.parse import Record
 from meshbridge_nacos.standing import FORBIDDEN, Pauses
-from meshbridge_nacos.surroundings import Surroundings, failure_of
+from meshbridge_nacos.surroundings import Surroundings, begun, failure_of
 
 REMEDY = "name the namespaces in place of *, or let the user list them in the admin API"
 
@@ -54,7 +54,8 @@ class Discovery:
         return Namespace(name, self._groups, self._around)
 
     def _begin(self, name: str, namespace: Namespace, tasks: asyncio.TaskGroup) -> None:
-        self._kept[name] = _Kept(namespace, tasks.create_task(namespace.keep()))
+        if (task := begun(tasks, namespace.keep())) is not None:
+            self._kept[name] = _Kept(namespace, task)
 
     async def _keep_list(self, tasks: asyncio.TaskGroup) -> Never:
         pauses, clock = Pauses(refused=FORBIDDEN), self._around.context.clock

@@ -1,9 +1,10 @@
 """What all namespaces of one registry share during one watch."""
 
+import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Never, cast
+from typing import Never, TypeVar, cast
 
 from meshbridge import BadData, Context, Emit, Gone, Listing, RegistryUnavailable, Stale
 from meshbridge.apart import apart
@@ -11,6 +12,8 @@ from meshbridge.errors import RegistryRejected, foremost
 from meshbridge_nacos.asking import OnPush, Questions
 from meshbridge_nacos.dubbo import Registrations
 from meshbridge_nacos.standing import Failure, Standing
+
+T = TypeVar("T")
 
 OpenSession = Callable[[str, OnPush], AbstractAsyncContextManager[Questions]]
 """Opens a session about a namespace; see :class:`meshbridge_nacos.access.Access`."""
@@ -60,6 +63,18 @@ class Surroundings:
         if scope in self.listed:
             self.listed.discard(scope)
             self.emit(Gone(scope))
+
+
+def begun(tasks: asyncio.TaskGroup, work: Coroutine[object, object, T]) -> asyncio.Task[T] | None:
+    """Begin work beside the rest; None if all of that is being ended.
+
+    Who works apart, for :func:`failure_of`, hears of it a turn of the loop later than the group.
+    """
+    try:
+        return tasks.create_task(work)
+    except RuntimeError:  # all that a TaskGroup raises where it takes no more
+        work.close()
+        return None
 
 
 async def failure_of(work: Coroutine[object, object, Never]) -> Failure:

@@ -54,8 +54,8 @@ class Discovery:
         return Namespace(name, self._groups, self._around)
 
     def _begin(self, name: str, namespace: Namespace, tasks: asyncio.TaskGroup) -> None:
-        if (task := begun(tasks, namespace.keep())) is not None:
-            self._kept[name] = _Kept(namespace, task)
+        task = begun(tasks, namespace.keep())
+        self._kept |= {} if task is None else {name: _Kept(namespace, task)}
 
     async def _keep_list(self, tasks: asyncio.TaskGroup) -> Never:
         pauses, clock = Pauses(refused=FORBIDDEN), self._around.context.clock

@@ -426,7 +426,9 @@ def test_the_bridge_outlives_whoever_read_its_log(folder: Path) -> None:
     path = folder / "meshbridge.yaml"
     path.write_text(json.dumps(configuration()))
     command = [sys.executable, "-m", "meshbridge", "run", "-c", str(path)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
+    # An unbuffered log has nothing left to be written at the end.
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=buffered) as run:
         assert run.stderr is not None
         lines = (json.loads(line) for line in run.stderr)
         status = next(line["address"] for line in lines if line.get("name") == "status")

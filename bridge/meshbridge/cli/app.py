@@ -1,5 +1,6 @@
 """The commands and their options; what a command does is imported when it runs."""
 
+import atexit
 import importlib.metadata
 import sys
 from datetime import timedelta
@@ -8,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from meshbridge.cli.ending import faults_in_lines, open_missing_streams, say
+from meshbridge.cli.ending import drop_unread_lines, faults_in_lines, open_missing_streams, say
 from meshbridge.cli.options import USUAL_ADMIN, Admin
 
 # ruff: noqa: PLC0415 - `meshbridge --help` must not wait for what only one command needs
@@ -43,6 +44,7 @@ _USUAL_WAIT = timedelta(seconds=10)
 def main() -> None:
     """Run the command that the arguments name, and exit with its code."""
     open_missing_streams()
+    atexit.register(drop_unread_lines)
     try:
         command_line()(prog_name="meshbridge")
     except Exception as error:

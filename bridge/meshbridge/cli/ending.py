@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from meshbridge.errors import ConfigurationError
 
@@ -41,11 +42,26 @@ def say(text: str) -> None:
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
     except OSError as error:
-        # The interpreter would try to write the rest again at its end, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _to_nowhere(sys.stdout)
         if not isinstance(error, BrokenPipeError):
             complain(f"stdout cannot be written: {error.strerror or error}")
         sys.exit(Exit.NO)
+
+
+def drop_unread_lines() -> None:
+    """Let go of what stderr holds and nobody takes any more, at the very end.
+
+    The bridge outlives whoever read its log; the interpreter would make that an exit code of 120.
+    """
+    try:
+        sys.stderr.flush()
+    except OSError:
+        _to_nowhere(sys.stderr)
+
+
+def _to_nowhere(stream: TextIO) -> None:
+    """Send there what is left: the interpreter would try to write it again, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def complain(line: str, *, kind: str = "error") -> None:

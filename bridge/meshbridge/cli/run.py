@@ -3,7 +3,6 @@
 import asyncio
 import importlib.metadata
 import os
-import sys
 import threading
 import time
 import traceback
@@ -19,6 +18,7 @@ from meshbridge.admin.operations import operations
 from meshbridge.admin.reloading import RELOAD, reloading
 from meshbridge.admin.server import AdminServer
 from meshbridge.cli.assembly import make_bridge, read_settings, renewed
+from meshbridge.cli.ending import drop_unread_lines
 from meshbridge.cli.outlets import ENDS, Outlets, go_over
 from meshbridge.cli.parts import Open, Parts, Serve, Ways, left
 from meshbridge.cli.reloading import Reloads
@@ -92,7 +92,7 @@ class _Ending:
         self.say_what_is_left()
         if fault is not None:
             traceback.print_exception(fault)
-        sys.stderr.flush()
+        drop_unread_lines()
         os._exit(0 if fault is None else 1)
 
 

@@ -33,6 +33,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(repeat, "SHARED", shared)
     monkeypatch.setattr(repeat, "BESIDE", ())
     monkeypatch.setattr(repeat, "LOOK", (("name", ("ls", str(tmp_path))),))
+    # Else Python would leave something of the tests' own: what they are compiled to.
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     return shared
 
 

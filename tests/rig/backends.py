@@ -4,7 +4,7 @@ import asyncio
 
 from aiohttp import web
 
-from rig.startable import Startable
+from meshbridge.testing.startable import Startable
 
 
 class Backend(Startable):

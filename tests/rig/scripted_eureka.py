@@ -10,10 +10,10 @@ import base64
 import json
 import ssl
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
+from meshbridge.testing.startable import Startable
 from rig.ports import free_port
 from rig.scripted_eureka_exchange import Asked, Exchange, Fault
 from rig.scripted_eureka_registry import EurekaRegistry, delta, everything
@@ -35,7 +35,7 @@ class _Misbehaviour:
 
 
 @dataclass
-class ScriptedEureka:
+class ScriptedEureka(Startable):
     """One server of a Eureka; it keeps what it holds while it is stopped."""
 
     tls: ssl.SSLContext | None = None
@@ -86,20 +86,6 @@ class ScriptedEureka:
     def paths(self) -> list[str]:
         """The path of each request."""
         return [each.path for each in self.asked]
-
-    async def __aenter__(self) -> Self:
-        """Listen."""
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        await self.stop()
 
     async def start(self) -> None:
         """Listen, on the same port each time."""

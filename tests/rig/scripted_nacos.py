@@ -15,8 +15,8 @@ from typing import Protocol, cast
 import grpc.aio
 from v2.nacos.transport.grpcauto import nacos_grpc_service_pb2
 
+from meshbridge.testing.startable import Startable
 from rig.ports import free_port
-from rig.startable import Startable
 
 OFFSET = 1000
 DEFAULT_GROUP = "DEFAULT_GROUP"

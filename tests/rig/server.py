@@ -10,7 +10,7 @@ from typing import ClassVar
 import psutil
 
 from meshbridge.testing import Process, ProcessFailed
-from rig.startable import Startable
+from meshbridge.testing.startable import Startable
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,17 @@
 
 import asyncio
 import socket
-from types import TracebackType
-from typing import Self
 
 from meshbridge.testing.fault_proxy_connection import Connection, Plan
 from meshbridge.testing.fault_proxy_counts import Counts
 from meshbridge.testing.fault_proxy_port import Port
 from meshbridge.testing.faults import Fault, Refuse
+from meshbridge.testing.startable import Startable
 
 LAST_PORT = 0xFFFF
 
 
-class FaultProxy:
+class FaultProxy(Startable):
     """Forwards a port to a target, and does to the connections what a test injects.
 
     ::
@@ -44,20 +43,6 @@ class FaultProxy:
         self._connections: dict[Connection, asyncio.Task[None]] = {}
         self._changing = asyncio.Lock()
         """Held by whoever changes its state: each change is complete before the next begins."""
-
-    async def __aenter__(self) -> Self:
-        """Take connections."""
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the port and every connection."""
-        await self.stop()
 
     @property
     def host(self) -> str:

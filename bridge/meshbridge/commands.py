@@ -11,7 +11,7 @@ NEEDS_ADMIN: Final = "(needs `admin` in the configuration, from the next start o
 
 def release_command(configuration: Configuration, *which: str, quote: str = "") -> str:
     """Return the command that releases this, in such quotation marks, so that it can be given."""
-    words = ("meshbridge release", *map(shlex.quote, which), *_socket(configuration))
+    words = ("meshbridge release", *map(shlex.quote, which), *admin_words(configuration.socket))
     command = f"{quote}{' '.join(words)}{quote}"
     return command if configuration.admin else f"{command} {NEEDS_ADMIN}"
 
@@ -19,10 +19,10 @@ def release_command(configuration: Configuration, *which: str, quote: str = "") 
 def accept_loss_command(configuration: Configuration) -> str:
     """Return how to accept what a refused configuration takes away."""
     run = "start with `meshbridge run --accept-loss`"
-    words = ("meshbridge reload --accept-loss", *_socket(configuration))
+    words = ("meshbridge reload --accept-loss", *admin_words(configuration.socket))
     return f"`{' '.join(words)}`, or {run}" if configuration.admin else run
 
 
-def _socket(configuration: Configuration) -> tuple[str, ...]:
-    named = configuration.admin and configuration.socket
-    return ("--admin", shlex.quote(configuration.socket)) if named else ()
+def admin_words(socket: str) -> tuple[str, ...]:
+    """Return what a command needs to find this admin socket; it finds the usual one, an empty."""
+    return ("--admin", shlex.quote(socket)) if socket else ()

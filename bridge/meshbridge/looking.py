@@ -56,9 +56,12 @@ def utc(unix: float) -> str:
     return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def listed(texts: Sequence[str], most: int) -> str:
-    """Return these with commas between them, or the first so many and how many more there are."""
-    beyond = len(texts) - most
+def listed(texts: Sequence[str], most: int, of: int | None = None) -> str:
+    """Return these with commas between them, or the first so many and how many more there are.
+
+    They may themselves be the first ``of`` so many.
+    """
+    beyond = (len(texts) if of is None else of) - most
     return ", ".join(texts[:most]) + (f" and {beyond} more" if beyond > 0 else "")
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from meshbridge.commands import accept_loss_command, release_command
 from meshbridge.configuration import Configuration
+from meshbridge.looking import counted
 from meshbridge.snapshot import Snapshot
 from meshbridge.standing import RegistryState, ScopeState, Together
 
@@ -133,7 +134,7 @@ def wait(
         return Wait(
             lack,
             "is empty, which is believed once another scope of the registry has filled: "
-            f"{_many(together.services, together.instances)} so far",
+            f"{_many(together)} so far",
             f"{release_command(configuration, registry, quote='`')} accepts the registry as it "
             "is: then proxies lose what is not there yet",
         )
@@ -154,13 +155,10 @@ def wait(
         )
     return Wait(
         lack,
-        f"may still be filling: {_many(scope.services, scope.instances)} so far",
+        f"may still be filling: {_many(scope)} so far",
         f"{way_out} accepts it as it is: then proxies lose what is not there yet",
     )
 
 
-def _many(services: int, instances: int) -> str:
-    return (
-        f"{services} service{'' if services == 1 else 's'}, "
-        f"{instances} instance{'' if instances == 1 else 's'}"
-    )
+def _many(of: ScopeState | Together) -> str:
+    return f"{counted(of.services, 'service')}, {counted(of.instances, 'instance')}"

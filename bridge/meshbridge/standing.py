@@ -1,5 +1,6 @@
 """How each registry stands, as ``/api/registries`` shows it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from meshbridge.outage import Failure
@@ -42,6 +43,15 @@ class Together:
     read: bool
     """Whether each of them was read."""
 
+    @classmethod
+    def of(cls, scopes: Iterable[tuple[int, int, bool]]) -> "Together":
+        """Sum up scopes: services, instances, and whether it was read of each."""
+        services, instances, read = 0, 0, True
+        for more_services, more_instances, was_read in scopes:
+            services, instances = services + more_services, instances + more_instances
+            read = read and was_read
+        return cls(services, instances, read)
+
 
 @dataclass(frozen=True, slots=True)
 class RegistryState:
@@ -66,11 +76,7 @@ class RegistryState:
     @property
     def together(self) -> Together:
         """What is known of all its scopes together."""
-        return Together(
-            sum(scope.services for scope in self.scopes),
-            sum(scope.instances for scope in self.scopes),
-            all(scope.listed for scope in self.scopes),
-        )
+        return Together.of((each.services, each.instances, each.listed) for each in self.scopes)
 
     @property
     def missing(self) -> tuple[ScopeState, ...]:

@@ -202,12 +202,8 @@ class Watched:
 
     def together(self) -> Together:
         """Return what is known of all its scopes together."""
-        scopes = [self.lane.guard.scope(each) for each in self.lane.guard.scopes()]
-        return Together(
-            sum(scope.services for scope in scopes),
-            sum(scope.instances for scope in scopes),
-            all(scope.read for scope in scopes),
-        )
+        scopes = map(self.lane.guard.scope, self.known())
+        return Together.of((each.services, each.instances, each.read) for each in scopes)
 
     def state(self, now: float) -> RegistryState:
         """Return how it stands at the monotonic second ``now``."""

@@ -9,6 +9,7 @@ from typing import Final, Never
 
 from meshbridge import BadData, Context, Emit, RegistryRejected, RegistryUnavailable
 from meshbridge.contained import spent
+from meshbridge.looking import listed
 from meshbridge.steps import in_turns
 from meshbridge_eureka import parse
 from meshbridge_eureka.agenda import Agenda, Ask, Question
@@ -210,12 +211,11 @@ class Reading:
     def _note_leases(self, server: Server, *, judged: bool) -> None:
         overdue, late = self._view.overdue, self._view.late
         if overdue:
-            named = ", ".join(late)
-            more = f" and {overdue - len(late)} more" if overdue > len(late) else ""
+            named = listed(late, len(late), overdue)
             self._context.trouble(
                 _LEASES,
                 f"may hold dead instances: {overdue} whose lease is long over, which Eureka keeps"
-                f" (self-preservation): {named}{more}",
+                f" (self-preservation): {named}",
                 "they get calls only where no other instance is left; see whether they live, and"
                 " cancel those that are dead: DELETE /apps/APPLICATION/INSTANCE",
             )

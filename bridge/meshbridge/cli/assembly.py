@@ -10,7 +10,7 @@ from structlog.typing import FilteringBoundLogger
 
 from meshbridge.adapter import Adapter, Context
 from meshbridge.bridge import Bridge, RegistryRuntime, Renewed
-from meshbridge.cli.options import USUAL_ADMIN
+from meshbridge.cli.options import unusual
 from meshbridge.errors import ConfigurationError
 from meshbridge.settings.comparing import Fate, Plan
 from meshbridge.settings.loading import load_settings
@@ -41,8 +41,8 @@ def make_bridge(
     bridge = Bridge(runtimes, time.monotonic, asyncio.sleep, logger, store=store)
     admin = settings.keeping.admin
     bridge.configuration.admin = admin is not None
-    if admin is not None and admin.absolute() not in [each.absolute() for each in USUAL_ADMIN]:
-        bridge.configuration.socket = str(admin)
+    if admin is not None:
+        bridge.configuration.socket = unusual(admin)
     return bridge
 
 

@@ -8,6 +8,13 @@ import typer
 USUAL_ADMIN = [Path("state/admin.sock")]
 """Where the documented configuration puts it, from the folder of the configuration."""
 
+
+def unusual(admin: Path) -> str:
+    """Return where an admin socket is; nothing if commands find it there by themselves."""
+    usual = [each.absolute() for each in USUAL_ADMIN]
+    return "" if admin.absolute() in usual else str(admin)
+
+
 Admin = Annotated[
     list[Path],
     typer.Option(

@@ -1,6 +1,5 @@
 """``meshbridge reload``: running bridges read their configuration again, and say what changed."""
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -8,7 +7,8 @@ from typing import Final
 from meshbridge.admin.reloading import RELOAD, Reload, Reloaded
 from meshbridge.cli.asking import ask_bridges
 from meshbridge.cli.ending import Exit, complain, printable, say
-from meshbridge.cli.options import USUAL_ADMIN
+from meshbridge.cli.options import unusual
+from meshbridge.commands import admin_words
 from meshbridge.configuration import Result
 
 _WITHIN: Final = 120.0
@@ -41,10 +41,10 @@ def _show(reloaded: Reloaded, path: Path, *, several: bool) -> int:
                 complain(before + line)
             return Exit.WRONG
         case Result.REFUSED:
-            there = "" if path in USUAL_ADMIN else f" --admin {shlex.quote(str(path))}"
+            command = " ".join(("meshbridge reload --accept-loss", *admin_words(unusual(path))))
             complain(
                 f"{before}the configuration is refused: {reloaded.lines[0]}; if it is meant: "
-                f"meshbridge reload --accept-loss{there}"
+                f"{command}"
             )
             for line in reloaded.lines[1:]:
                 complain(before + line, kind="lost")

@@ -10,7 +10,6 @@ import atexit
 import itertools
 import random
 import socket
-from collections.abc import Callable
 
 LOWEST, HIGHEST = 20_000, 31_000
 """Below 32768, where Linux' own choices for clients begin: no connection takes one meanwhile."""
@@ -25,18 +24,24 @@ def in_order(first: int, step: int) -> None:
 
     Everything that runs there then has the same ports each time.
     """
-    _choices[0] = itertools.count(first, step).__next__
+    _own[:] = range(first, HIGHEST, step)
 
 
 def free_port(*offsets: int) -> int:
     """Return a port that is free, as are those at each offset from it.
 
-    None is returned again before all others of this process' own were. Raises OSError when none
-    is free.
+    Whoever asked for one has those at its offsets too. None of them is handed out again, in
+    either way, before all others of this process' own were. Raises OSError when none is free.
     """
-    for _ in range((HIGHEST - LOWEST) // THOUSAND * COLUMN):
-        port = _choices[0]()
-        if all(_is_free(port + offset) for offset in (0, *offsets)):
+    together = (0, *offsets)
+
+    def last_handed_out(port: int) -> int:
+        return max(_handed_out.get(port + offset, 0) for offset in together)
+
+    for port in sorted(_own, key=last_handed_out):
+        if all(_is_free(port + offset) for offset in together):
+            turn = next(_turns)
+            _handed_out.update((port + offset, turn) for offset in together)
             return port
     message = f"no free port between {LOWEST} and {HIGHEST} with offsets {offsets}"
     raise OSError(message)
@@ -77,5 +82,6 @@ def _claimed() -> tuple[socket.socket, list[int]]:
 
 _claim, _own = _claimed()
 atexit.register(_claim.close)
-_choices: list[Callable[[], int]] = [itertools.cycle(_own).__next__]
-"""Its one member says which port to try next."""
+_turns = itertools.count(1)
+_handed_out: dict[int, int] = {}
+"""In which turn a port was, last."""

@@ -19,6 +19,15 @@ def test_a_port_is_not_handed_out_again_soon() -> None:
     assert len({free_port() for _ in range(200)}) == 200
 
 
+def test_what_lies_at_an_offset_is_handed_out_to_nobody_else_before_something_listens() -> None:
+    others = 1000, 1001, -1000
+    handed_out: list[int] = []
+    for _ in range(12):
+        port = free_port(*others)
+        handed_out += [port, *(port + other for other in others), free_port()]
+    assert len(set(handed_out)) == len(handed_out)
+
+
 def test_another_process_has_other_ports() -> None:
     environment = {**os.environ, "PYTHONPATH": str(TESTS)}
     command = [sys.executable, "-c", OTHER]

@@ -14,8 +14,9 @@ from meshbridge.watched import Watched
 
 _EVERY: Final = 1.0
 """Seconds between two looks."""
-_PATIENCE: Final = {Lack.UNREAD: 5.0, Lack.EMPTY: 5.0}
+_PATIENCE: Final = {Lack.UNREAD: 5.0, Lack.EMPTY: 5.0, Lack.BESIDE: 5.0}
 """Seconds in which that is nothing to speak of: a registry is read, and its scopes one by one."""
+_WARNED_OF: Final = frozenset({Lack.UNREAD, Lack.EMPTY})
 _LINES: Final = 10
 """Lines of the log for one registry and what its scopes lack; ``/readyz`` names all of them."""
 _SHOWN: Final = 20
@@ -111,7 +112,7 @@ class _Told:
         why = wait(self._configuration, self._registry, scope, together)
         self._lines[lack] += 1
         beyond = "; /readyz names the others" if self._lines[lack] == _LINES else ""
-        say = self._logger.warning if lack in _PATIENCE else self._logger.info
+        say = self._logger.warning if lack in _WARNED_OF else self._logger.info
         say(
             "waiting",
             registry=self._registry,

@@ -387,8 +387,10 @@ class Oracle:
         for each, known in list(part.known.items()):
             if known.kept and key in {None, each}:
                 self.drop(name, each, {kept.instance.id for kept in known.kept}, loss=False)
-        if until is not None and until > self.now:
-            part.announced[key] = until
+        if until is not None:
+            part.announced.pop(key, None)
+            if until > self.now:
+                part.announced[key] = until
         if key is None:
             part.peaks = [(self.now, *part.size)]
             part.unsettled, part.in_loss, part.ready = None, None, True

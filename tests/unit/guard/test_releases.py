@@ -52,6 +52,12 @@ def test_one_service_may_be_announced_alone() -> None:
     assert told.served(1) == service(1).instances
 
 
+def test_of_two_words_about_when_the_later_one_counts() -> None:
+    told = running(60).tell(398, Release(A, until=7600)).tell(399, Release(A, until=399))
+    told.tell(400, Listing(A, fleet(3)))
+    assert told.held() == 285
+
+
 def test_what_a_service_announced_takes_is_no_loss_of_its_scope() -> None:
     listed = (service(0, 100), *fleet(20, 4)[1:])
     told = Told({A: listed}).tell(0, Listing(A, listed)).until(400)

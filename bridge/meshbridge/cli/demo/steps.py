@@ -161,9 +161,11 @@ async def last_answer(load: Load, name: str, since: float) -> float | None:
 
     None if it still gets some. The time of the change itself if it got none since.
     """
-    while (now := time.monotonic()) < since + PATIENCE + _QUIET:
+    while time.monotonic() < since + PATIENCE + _QUIET:
         last = max((a.sent for a in load.answers if a.instance == name), default=since)
-        if now - max(last, since) >= _QUIET:
+        # By the others' answers: where nobody was asked, that it was not proves nothing.
+        newest = max((a.sent for a in load.answers), default=since)
+        if newest - max(last, since) >= _QUIET:
             return max(last, since)
         await asyncio.sleep(_LOOK_EVERY)
     return None

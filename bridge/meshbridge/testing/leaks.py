@@ -21,9 +21,10 @@ STEPS = 25
 MOMENTS = 15
 """Moments from the start to a little after the first listing at which one is cancelled."""
 GRACE = 5.0
-"""Seconds in which threads and files may end after the watch has."""
-TASK_GRACE = 0.25
-"""Seconds in which tasks may: a library learns from a thread that its cancelled call is over."""
+"""Seconds in which threads, files and tasks may end after the watch has: a library learns from a
+thread that its cancelled call is over."""
+LATER_GRACE = 0.25
+"""Seconds in which tasks may once some did not, so that a look at an adapter that leaks ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +96,12 @@ async def _cancel_everywhere(registry: RegistryUnderTest) -> list[str]:
             await registry.add("orders", "127.0.0.1", port)
         left: list[str] = []
         for step in range(STEPS):
-            left += await _cancel(registry, descendants, f"{step} turns of the loop", turns=step)
+            when, grace = f"{step} turns of the loop", LATER_GRACE if left else GRACE
+            left += await _cancel(registry, descendants, when, grace, turns=step)
         whole = await _seconds_to_listing(registry)
         for moment in range(1, MOMENTS + 1):
-            seconds = whole * 1.5 * moment / MOMENTS
-            left += await _cancel(registry, descendants, f"{seconds:.3f} s", seconds=seconds)
+            seconds, grace = whole * 1.5 * moment / MOMENTS, LATER_GRACE if left else GRACE
+            left += await _cancel(registry, descendants, f"{seconds:.3f} s", grace, seconds=seconds)
         return left
     finally:
         await registry.stop()
@@ -109,6 +111,7 @@ async def _cancel(
     registry: RegistryUnderTest,
     descendants: _Descendants,
     when: str,
+    grace: float,
     *,
     turns: int = 0,
     seconds: float = 0.0,
@@ -123,7 +126,7 @@ async def _cancel(
     watch.cancel()
     await asyncio.wait([watch], timeout=registry.within)
     if ending := descendants.running():
-        await asyncio.wait(ending, timeout=TASK_GRACE)
+        await asyncio.wait(ending, timeout=grace)
     left = descendants.running()
     names = [f"{each.get_name()} ({_coroutine(each)}), cancelled after {when}" for each in left]
     for each in left:

@@ -27,8 +27,8 @@ pytestmark = pytest.mark.asyncio
 SCOPE = "public/DEFAULT_GROUP"
 EVERY = 2.0
 """Seconds between two looks for new services."""
-GRACE = 1.0
-"""Seconds for all else until a new service is told."""
+GRACE = 4.0
+"""Seconds for all else until a new service is told, on a machine that is busy."""
 OVER_LIMIT = 700
 """Services: fuzzy watch falls silent at 500."""
 AT_ONCE = 30
@@ -72,7 +72,8 @@ def there(found: object) -> bool:
 
 
 async def test_a_new_service_is_seen(each_nacos: Nacos) -> None:
-    async with watch(each_nacos) as watched:
+    seldom = {"discover-every": "60s"} if each_nacos.release == 3 else {}  # not by the list
+    async with watch(each_nacos, **seldom) as watched:
         await watched.listed(SCOPE)
         for number in range(3):
             name = f"new-{secrets.token_hex(4)}"

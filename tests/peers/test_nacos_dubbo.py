@@ -65,6 +65,10 @@ def at(*urls: str, **fields: object) -> Callable[[tuple[Instance, ...] | None], 
     )
 
 
+def weighs(weight: float) -> Callable[[tuple[Instance, ...] | None], bool]:
+    return lambda found: [each.weight for each in found or ()] == [weight]
+
+
 async def test_interfaces_are_services_by_their_own_group_and_version(
     each_nacos: Nacos, offer: Callable[..., Provider]
 ) -> None:
@@ -140,7 +144,7 @@ async def test_metadata_in_the_configuration_tell_what_an_application_serves(
         urls = [remote.url(each) for each in BOTH]
         for interface in (GREETER, STOCK):
             await watched.has(f"g3@@{interface}#2.0.0", at(*urls, weight=3.0), within=SOON)
-        await watched.has("remote", bool, within=SOON)
+        await watched.has("remote", weighs(3.0), within=SOON)
         (instance,) = watched.filled()["remote"]
         assert (instance.weight, dict(instance.metadata)["dubbo.tag"]) == (3.0, "gray")
         async with watch(each_nacos) as later:

@@ -44,6 +44,7 @@ class Secured:
         settings = {
             "secureClientPort": str(self.port),
             "secureClientPortAddress": "127.0.0.1",
+            "maxSessionTimeout": "60000",
             "serverCnxnFactory": "org.apache.zookeeper.server.NettyServerCnxnFactory",
             "ssl.keyStore.location": str(store),
             "ssl.keyStore.type": "PEM",
@@ -101,16 +102,15 @@ async def test_what_comes_together_is_told_together(
     """None of many answers and events that TLS hands over at once waits for the next ping."""
     root = f"/services/app-{single}"
     certificate, key = secured.authority.issue(tmp_path, "localhost")
+    lasting = {"tls": {"ca": str(secured.ca)}, "session-timeout": "40s"}
     async with (
         Session(secured.server.address) as writer,
         gathering(secured, certificate, key) as port,
-        following(
-            options(f"localhost:{port}", tls={"ca": str(secured.ca)}), roots=[root], single=single
-        ) as heard,
+        following(options(f"localhost:{port}", **lasting), roots=[root], single=single) as heard,
     ):
         await heard.is_whole()
         names = [f"{root}/{number}" for number in range(300)]
-        async with asyncio.timeout(2):  # a session's ping comes after more than three seconds
+        async with asyncio.timeout(10):  # a session's ping comes after more than twelve seconds
             await asyncio.gather(*(writer.write(name, b"data") for name in names))
             await heard.holds(dict.fromkeys(names, b"data"))
 

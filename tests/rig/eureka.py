@@ -84,6 +84,8 @@ class Eureka(Server):
             "eureka.client.fetch-registry": "false",
             "eureka.server.use-read-only-response-cache": str(cached > 0).lower(),
             "eureka.server.response-cache-update-interval-ms": _milliseconds(cached or 30),
+            # An answer that was made in the very moment of a change would stand for three minutes.
+            "eureka.server.response-cache-auto-expiration-in-seconds": "1",
             "eureka.server.enable-self-preservation": str(self_preservation).lower(),
             "eureka.server.eviction-interval-timer-in-ms": _milliseconds(EVICTION),
             "eureka.server.wait-time-in-ms-when-sync-empty": _milliseconds(closed_for),

@@ -83,7 +83,7 @@ def _configured(server: Eureka, port: int, inside: str) -> Mapping[str, object]:
             "addresses": "endpoints",
         },
         # Clients that renew every second are back soon where Eureka has forgotten them.
-        "guard": {"settle": "3s", "hold-service": "0s", "allow-empty": True},
+        "guard": {"settle": "5s", "hold-service": "0s", "allow-empty": True},
     }
     listeners = ((HERE, REDIRECTED), (inside, NAMED))
     http = [{"listen": f"{host}:{at}", "ports": [port]} for host, at in listeners]

@@ -58,7 +58,7 @@ class Market:
 
     async def open(self) -> None:
         """Wait until the page knows those of the shop that run."""
-        await self.answered_by(*self.running, within=FORGOTTEN[self.kind] + BUSY)
+        await self.answered_by(*self.running, within=30)
 
     async def dozen(self) -> list[Answer]:
         """Let the page call a dozen times: each instance that it knows of, more than once."""

@@ -101,11 +101,11 @@ async def test_istiod_holds_what_was_told_and_each_difference_is_named(tmp_path:
             ]
 
             istiod.pause()  # it takes nothing more, and answers nothing
-            code, said, complaint = await diff(status, debug, "--wait", "500ms")
+            code, said, complaint = await diff(status, debug, "--wait", "3s")
             istiod.resume()
             assert (code, said) == (2, "")
             assert complaint == (
-                f"error: {debug}: it did not answer whole in 500ms; try a longer --wait\n"
+                f"error: {debug}: it did not answer whole in 3s; try a longer --wait\n"
             )
 
 

@@ -49,9 +49,14 @@ async def answers(consumer: Consumer, holds: Callable[[list[Who]], bool]) -> lis
 
 
 async def answer(consumer: Consumer) -> Who:
-    """Call once; return the answer that has to come."""
-    (call,) = await consumer.call()
-    assert call.answer is not None, call.error
+    """Call until that is answered: the first call of a JVM may take longer than a call may."""
+
+    async def once() -> Call:
+        (call,) = await consumer.call()
+        return call
+
+    call, _ = await until(once, lambda made: made.answer is not None, within=30)
+    assert call.answer is not None
     return call.answer
 
 

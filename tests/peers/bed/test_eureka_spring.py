@@ -187,7 +187,7 @@ async def who_was_killed_is_not_called_once_eureka_evicts_it(it: Story) -> None:
     async def evicted() -> int:
         return it.server.evicted(*at(it.v2))
 
-    await until(evicted, bool, within=2 * LEASE + 3 * EVICTION)
+    await until(evicted, bool, within=2 * LEASE + 3 * EVICTION + BUSY)
     await it.follow("kill -9, evicted", time.monotonic(), "v1-again")
 
 

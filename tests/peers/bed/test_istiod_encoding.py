@@ -134,7 +134,8 @@ async def mesh(
     async with bridge:
         istiod = Istiod(directory, [await bridge.address("mcp")])
         async with istiod:
-            async with Envoy(directory, sidecar(istiod)):
+            async with Envoy(directory, sidecar(istiod)) as envoy:
+                await until(envoy.is_live, bool, within=WITHIN)  # istiod knows it from then on
                 yield Mesh(services, bridge, istiod)
             assert istiod.warnings() == []
 

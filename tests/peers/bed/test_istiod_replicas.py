@@ -83,8 +83,11 @@ async def test_moving_istiod_from_replica_to_replica_causes_no_push(tmp_path: Pa
             assert await istiod.stored() == stored
 
         await hold(beds, chance, final[1:])
-        changed = {each.hosts for each in stored} - {e.hosts for e in await istiod.stored()}
-        assert len(changed) == 1
+
+        async def changed() -> set[tuple[str, ...]]:
+            return {each.hosts for each in stored} - {each.hosts for each in await istiod.stored()}
+
+        await until(changed, lambda seen: len(seen) == 1, within=WITHIN)
         assert await at_rest(istiod) != work
         assert istiod.warnings() == []
 

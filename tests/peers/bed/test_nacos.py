@@ -38,7 +38,7 @@ async def lives_until_it_is_wiped(server: Nacos) -> None:
 
     await server.kill()
     await server.start()
-    assert await metadata(server, "kept") == both
+    await until(lambda: metadata(server, "kept"), lambda found: found == both, within=10)
     assert await metadata(server, "brief") == []
     await server.stop()
     assert server.process.exit_code == 143

@@ -15,7 +15,7 @@ from rig.zookeeper_crowd import ZooKeeperCrowd
 
 pytestmark = pytest.mark.asyncio
 
-LASTS = 6.0
+LASTS = 9.0
 """Seconds that a session of these crowds lasts: more than ZooKeeper may take to be back."""
 SERVICES = {f"service-{number}": [("10.1.0.1", 8000 + number)] for number in range(100)}
 SERVICES["pair"] = [("10.1.0.2", 8000), ("10.1.0.3", 8000)]
@@ -54,7 +54,7 @@ async def test_a_crowd_goes_on_with_its_sessions_after_a_restart_and_begins_new_
     """A client that has seen more than the server knows is refused until it begins anew."""
     async with server, ZooKeeperCrowd(server.address, tmp_path, lasts=LASTS) as crowd:
         await crowd.fill(SERVICES)
-        first = await there(server, within=1)
+        first = await there(server, within=10)
         assert len({*first.values()}) == 8, "applications have sessions of their own"
         pair = [owner for path, owner in first.items() if "/pair/" in path]
         assert len({*pair}) == 2, "instances are of different applications"
@@ -65,13 +65,13 @@ async def test_a_crowd_goes_on_with_its_sessions_after_a_restart_and_begins_new_
         await crowd.settle()
         assert await held(server) == first
 
+        killed = time.monotonic()
         await server.kill()
         server.wipe()
         await server.start()
-        begun = time.monotonic()
         assert await held(server) == {}
         second = await there(server, within=LASTS + 10)
-        assert time.monotonic() - begun > LASTS / 2
+        assert time.monotonic() - killed > LASTS / 2
         assert second.keys() == first.keys()
 
 
@@ -87,7 +87,7 @@ async def test_a_crowd_comes_back_to_an_older_state_and_replaces_what_it_left_th
         await server.start()
         await crowd.settle()
         await crowd.fill(SERVICES)
-        newest = await there(server, within=1)
+        newest = await there(server, within=10)
 
         await server.kill()
         server.wipe()
@@ -106,14 +106,14 @@ async def test_a_crowd_comes_back_at_its_pace_when_its_sessions_end(
     async with server, ZooKeeperCrowd(server.address, tmp_path, lasts=LASTS) as crowd:
         await crowd.fill(SERVICES)
         await crowd.set("pair", [("10.1.0.9", 8000), ("10.1.0.3", 8000)])
-        first = await there(server, within=1)
+        first = await there(server, within=10)
         assert sum("10.1.0.9" in path for path in first) == 1
-        await crowd.pace(0.5, 1.5)
+        await crowd.pace(2.0, 3.0)
         begun = time.monotonic()
         await crowd.flap()
         await until(lambda: held(server), lambda seen: not seen, within=5)
         await crowd.settle()
-        assert 1.0 < time.monotonic() - begun < 6.0
+        assert 2.5 < time.monotonic() - begun < 15.0
         assert (await held(server)).keys() == first.keys()
         crowd.process.pause()
         await until(lambda: held(server), lambda seen: not seen, within=LASTS + 5)

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.asyncio
 A, B = ("10.1.0.1", 8080), ("10.1.0.2", 8080)
 USER = "shop", "s:cret"
 LOGIN = dict(zip(("username", "password"), USER, strict=True))
-SILENCE, TOTAL = 0.2, 0.6
+SILENCE, TOTAL = 0.8, 1.6
 """Seconds for which an answer is waited for here."""
 MOMENT = 0.3
 """Seconds in which something that must not happen would have happened: six questions."""
@@ -197,7 +197,7 @@ async def test_a_server_that_tells_no_deltas_is_read_as_a_whole(name: str) -> No
 KEPT: Mapping[str, Fault] = {
     "closed when it is used again": faults.closes_when_used_again,
     "closed without a word": faults.closes_without_a_word,
-    "slow": faults.slow(SILENCE / 2),
+    "slow": faults.slow(0.1),
 }
 
 

@@ -63,7 +63,7 @@ async def greedy(url: str, folder: Path) -> AsyncGenerator[Process]:
 async def told(process: Process) -> Cost:
     """End it and return what it tells then."""
     process.write("")
-    await process.exited(within=20)
+    await process.exited(within=60)
     return msgspec.json.decode(process.log.splitlines()[-1], type=Cost)
 
 
@@ -74,9 +74,9 @@ async def test_an_answer_without_an_end_takes_bounded_memory(name: str, tmp_path
     server.registry.register("orders", *A)
     async with server, greedy(server.url, tmp_path) as process:
         server.misbehave(GREEDY[name], times=ANSWERS)
-        await server.hears(1 + ANSWERS)
+        await server.hears(1 + ANSWERS, within=60)
         server.registry.register("carts", *B)
-        await server.hears(2)
+        await server.hears(2, within=60)
         cost = await told(process)
     # The first one was a delta, in whose place everything was asked for.
     assert len(cost.raised) == ANSWERS - 1

@@ -41,7 +41,8 @@ def test_the_report_holds_every_figure_and_tells_whether_its_target_is_met(tmp_p
         ("1 KB EDS change to 50 streams, of a bare server's time", "15"),
         ("500 streams at once → all served", "3"),
     ]
-    assert all(float(row[2].split()[0]) > 0 for row in rows)
+    # A share of a bare server's time is a difference: with few streams it may be nothing, or less.
+    assert all(float(row[2].split()[0]) > 0 for row in rows if not row[0].endswith("'s time"))
     met = {row[6] for row in rows}
     assert met <= {"yes", "**no**"}
     assert done.returncode == int("**no**" in met)

@@ -31,7 +31,7 @@ from rig.waiting import until
 
 pytestmark = pytest.mark.asyncio
 both = pytest.mark.parametrize("api", ["GRPC", "DELTA_GRPC"])
-SOON = 5.0
+SOON = 20.0
 
 
 @dataclass

@@ -119,10 +119,10 @@ class ScriptedEureka(Startable):
         """Tell the truth again."""
         self._misbehaviours.clear()
 
-    async def hears(self, count: int) -> None:
-        """Wait until it was asked so many times more. Raises TimeoutError after 10 s."""
+    async def hears(self, count: int, *, within: float = 10.0) -> None:
+        """Wait until it was asked so many times more. Raises TimeoutError after those seconds."""
         wanted = len(self.asked) + count
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(within):
             while len(self.asked) < wanted:
                 self._heard.clear()
                 await self._heard.wait()

@@ -160,7 +160,7 @@ class ScriptedIstiod:
         async with self._at_work:
             yield
 
-    async def until(self, holds: Callable[[], bool], *, within: float = 5.0) -> None:
+    async def until(self, holds: Callable[[], bool], *, within: float = 20.0) -> None:
         """Wait until something holds; raises AssertionError with what is there if it never does."""
         begun = time.monotonic()
         while not holds():

@@ -26,8 +26,10 @@ async def storm(store: Store) -> Never:
     """Change all services, together, as fast as the loop turns; say each turn that was written."""
     running = asyncio.create_task(store.run())
     for turn in itertools.count(1):
-        for number in range(50):
-            store.put("shop", "all", ServiceId("", "", f"s{number}"), service(f"s{number}", turn))
+        with store.whole("shop"):
+            for number in range(50):
+                name = f"s{number}"
+                store.put("shop", "all", ServiceId("", "", name), service(name, turn))
         if store.pending == 50 and (rows := store.written_rows):
             print(turn, rows, flush=True)  # noqa: T201 - that is how it tells
         await asyncio.sleep(0.001)

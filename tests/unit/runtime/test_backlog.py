@@ -213,7 +213,8 @@ def test_scopes_take_turns() -> None:
 
 
 LONG = 5.0
-"""Seconds that what follows took before it was in proportion to what waits; now a tenth of it."""
+"""Seconds of processor time that what follows took before it was in proportion to what waits; now
+a tenth of it."""
 
 
 def test_a_burst_of_changes_is_taken_out_in_time_that_grows_with_it() -> None:
@@ -221,22 +222,22 @@ def test_a_burst_of_changes_is_taken_out_in_time_that_grows_with_it() -> None:
     backlog = Backlog()
     for number in range(200_000):
         backlog.put(Changed("s", RegisteredService(sid(str(number)))))
-    begun = time.perf_counter()
+    begun = time.process_time()
     taken = 0
     while backlog:
         backlog.take()
         taken += 1
     assert taken == 200_000
-    assert time.perf_counter() - begun < LONG
+    assert time.process_time() - begun < LONG
 
 
 def test_a_listing_of_unreadable_records_is_superseded_in_time_that_grows_with_it() -> None:
     backlog = Backlog()
     ids = tuple(sid(str(number)) for number in range(10_000))
-    begun = time.perf_counter()
+    begun = time.process_time()
     for _ in range(2):
         backlog.put(Listing("s", tuple(map(RegisteredService, ids)), ids))
-    assert time.perf_counter() - begun < LONG
+    assert time.process_time() - begun < LONG
 
 
 def test_what_cannot_be_put_changes_nothing() -> None:

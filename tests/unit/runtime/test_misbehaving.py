@@ -723,12 +723,12 @@ def test_a_listing_of_ten_thousand_services_does_not_hold_the_others_up() -> Non
     async def scenario(made: Bridge) -> None:
         turns, longest, emitted = 0, 0.0, stand.made[0].emitted
         await emitted.wait()
-        before = time.perf_counter()
+        before = time.thread_time()
         while "s9999.r0" not in hosts(made):
             stand.clock.advance(0.001)
             await asyncio.sleep(0)
             assert turns < 100_000
-            now = time.perf_counter()
+            now = time.thread_time()
             turns, longest, before = turns + 1, max(longest, now - before), now
         assert turns > 100
         assert longest < 1.0  # a slice is 5 ms; all of it takes seconds

@@ -159,7 +159,7 @@ def test_a_file_that_is_deleted_meanwhile_is_written_anew_and_whole(bed: Bed) ->
 def test_batches_are_written_a_second_apart_and_the_rest_when_it_ends(
     bed: Bed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = Clock(idle=0.05)
+    clock = Clock(idle=0.3)
     written: list[tuple[float, int]] = []
     write = Disk.write
 

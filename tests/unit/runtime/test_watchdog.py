@@ -78,8 +78,9 @@ def test_it_names_the_registry_whose_adapter_blocks_the_loop() -> None:
             await asyncio.Event().wait()
 
     async def scenario() -> None:
+        made = bridge(clock, log, Blocks)
         with watchdog(asyncio.get_running_loop(), log.logger(), metrics, QUICK):
-            running = asyncio.create_task(bridge(clock, log, Blocks).run())
+            running = asyncio.create_task(made.run())
             await logged(log, "event loop is blocked")
             running.cancel()
             await asyncio.wait([running])

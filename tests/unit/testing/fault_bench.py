@@ -106,13 +106,13 @@ class Bench:
         client = await self.call()
         return client, await self.target.peer()
 
-    async def sees(self, look: Callable[[], int], number: int) -> None:
+    async def sees(self, look: Callable[[], int], number: int, *, every: float = 0.002) -> None:
         """Wait until a count is that."""
 
         async def seen() -> int:
             return look()
 
-        await until(seen, lambda found: found == number, within=AT_MOST, every=0.002)
+        await until(seen, lambda found: found == number, within=AT_MOST, every=every)
 
 
 @asynccontextmanager

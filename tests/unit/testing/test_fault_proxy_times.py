@@ -77,7 +77,7 @@ def test_truncate_does_not_wait_for_ever_for_those_who_do_not_close() -> None:
             await server.say(b"xy")
             assert await client.hear() == b"x"
             begun = clock()
-            await made.sees(lambda: made.proxy.connections, 0)
+            await made.sees(lambda: made.proxy.connections, 0, every=0.05)
             assert clock() - begun == pytest.approx(1, abs=0.5)
 
     clock.run(scenario())

@@ -118,8 +118,8 @@ def test_a_build_that_takes_too_long_is_ended_and_says_so() -> None:
     begun = time.monotonic()
     script = "import time\nprint('at work', flush=True)\ntime.sleep(600)"
 
-    with pytest.raises(BuildFailed, match=r"` was not done within 0\.02 minutes:\nat work$"):
-        run([sys.executable, "-c", script], Progress("a test"), within=1.2)
+    with pytest.raises(BuildFailed, match=r"` was not done within 0\.1 minutes:\nat work$"):
+        run([sys.executable, "-c", script], Progress("a test"), within=6)
 
     assert time.monotonic() - begun < 60
 

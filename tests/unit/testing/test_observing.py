@@ -1,7 +1,7 @@
 """Observers read what the real programs answered, and know silence from an empty answer."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sized
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,6 +43,7 @@ from rig.observing import (
 from rig.observing_formats import Bytes, bridge_view, configz_view, envoy_view, shards_view
 from rig.ports import free_port
 from rig.scripted_istiod import ScriptedIstiod, Stored
+from rig.waiting import until
 
 pytestmark = pytest.mark.asyncio
 CAPTURED = Path(__file__).with_name("captured")
@@ -158,6 +159,13 @@ async def answering(
         await runner.cleanup()
 
 
+async def more_than(number: int, things: Sized) -> None:
+    async def there() -> int:
+        return len(things)
+
+    await until(there, lambda found: found > number, within=10)
+
+
 def listing() -> web.Response:
     return web.Response(body=(CAPTURED / "bridge-services.json").read_bytes())
 
@@ -166,7 +174,7 @@ async def test_an_observer_that_shows_the_same_is_noted_at_every_look() -> None:
     """So that a look that did not take place can be told from one that saw nothing new."""
     history = History()
     async with answering(listing) as address, observing(history, BridgeObserver(address), rate=50):
-        await asyncio.sleep(0.2)
+        await more_than(6, history.events)
     first, *others = history.events
     assert isinstance(first, Sample)
     assert first.view.endpoints == SHOP
@@ -352,7 +360,7 @@ async def test_the_answers_of_a_load_become_requests() -> None:
     async with Addressed("a") as backend:
         load = Load(backend.port, "orders.file", 200)
         async with loading(history, load, "orders.file"):
-            await asyncio.sleep(0.1)
+            await more_than(5, load.answers)
     assert len(history.events) == len(load.answers) > 5
     assert {each.by for each in history.events if isinstance(each, Request)} == {backend.address}
     note_answers(history, "orders.file", [Answer(1, 2, "a", "")], {"a": "10.0.0.1:80"})

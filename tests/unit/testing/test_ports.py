@@ -41,6 +41,7 @@ def test_another_process_has_other_ports() -> None:
 
 def test_a_port_where_something_listens_is_not_free_nor_is_one_that_lies_at_an_offset() -> None:
     with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as free_port looks
         taken.bind(("127.0.0.1", free_port()))
         taken.listen()
         port = taken.getsockname()[1]

@@ -224,18 +224,30 @@ class Outage:
 
     def listed(self, scope: str) -> None:
         """Note that the scope was read; ends the outage with the last of its scopes."""
-        since, _ = self._stale.pop(scope, (None, ""))
-        if scope in self._aloud and since is not None:
-            after = round(self._clock() - since, 3)
-            self._logger.info("scope readable", scope=scope, after_seconds=after)
-            self._aloud.remove(scope)
-        self._problems.put(("outage", self._registry, scope), ())
+        self._forget(scope, "scope readable")
+        self.end_if_readable()
+
+    def gone(self, scope: str) -> None:
+        """Note that the scope is not there any more: nobody waits for it."""
+        self._forget(scope, "scope gone")
+
+    def end_if_readable(self) -> None:
+        """End the outage if no scope is unreadable; not while nobody watches."""
         if not self._stale:
             self.end()
 
-    def gone(self, scope: str) -> None:
-        """Note that the scope was deleted: nobody waits for it."""
-        self.listed(scope)
+    def _forget(self, scope: str, why: str) -> None:
+        since, _ = self._stale.pop(scope, (None, ""))
+        if scope in self._aloud and since is not None:
+            after = round(self._clock() - since, 3)
+            self._logger.info(why, scope=scope, after_seconds=after)
+            self._aloud.remove(scope)
+        self._problems.put(("outage", self._registry, scope), ())
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """The scopes that cannot be read."""
+        return tuple(self._stale)
 
     def stale_since(self, scope: str) -> float | None:
         """Return the monotonic second since which the scope cannot be read, if it cannot."""

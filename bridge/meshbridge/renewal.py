@@ -27,7 +27,13 @@ class Renewed:
 class _Part:
     watched: Watched
     runtime: RegistryRuntime
-    wanted: Wanted
+
+    def wanted(self) -> Wanted:
+        """Return what its lane is to become; every lane must be still."""
+        adapter = self.watched.supervisor.adapter
+        rules = self.runtime.guard.rules(adapter.settle)
+        dropped = self.watched.dropped()
+        return Wanted(self.runtime.registry, rules, adapter.scopes, dropped)
 
 
 class Renewal:
@@ -76,9 +82,9 @@ class Renewal:
             await stack.enter_async_context(lane.still())
 
     async def work_out(self, turn: Turn) -> None:
-        """See what would be served."""
+        """See what would be served; every lane must be still."""
         for part in self._parts:
-            change = await part.watched.lane.change_to(part.wanted, turn)
+            change = await part.watched.lane.change_to(part.wanted(), turn)
             self._changes.append(change)
             await self.draft.claim(change.claims, turn)
 
@@ -123,8 +129,4 @@ def _part(
         watched = before
     else:
         watched = Watched(runtime, place, stored or NOTHING, before, anew=anew)
-    adapter = watched.supervisor.adapter
-    dropped = frozenset[str]() if before is None or anew else watched.dropped(before)
-    rules = runtime.guard.rules(adapter.settle)
-    wanted = Wanted(runtime.registry, rules, adapter.scopes, dropped)
-    return _Part(watched, runtime, wanted)
+    return _Part(watched, runtime)

@@ -12,6 +12,7 @@ from meshbridge.adapter import Adapter, Changed, Context, Gone, Listing, Removed
 from meshbridge.apart import apart
 from meshbridge.backlog import Backlog
 from meshbridge.contained import contained, contained_now, spent
+from meshbridge.found import LIST, not_found
 from meshbridge.made import Made
 from meshbridge.outage import AdapterFault, Backoff, Failure, Outage, one_line, reason_of
 from meshbridge.problems import Problems
@@ -204,8 +205,16 @@ class Supervisor:
         # After an outage changes were missed, whether the adapter knows it or not.
         elif isinstance(update, Listing) and update.scope in self._gaps:
             update = replace(update, after_gap=True)
+        if isinstance(update, Listing) and update.scope.endswith(LIST):
+            self._forget_unheard(update.scope)
         self._put(update)
         self.updates += 1
+
+    def _forget_unheard(self, listed: str) -> None:
+        """Forget what the list stands for and only earlier watches spoke of: it was not found."""
+        heard = {listed} if self._watch is None else {listed, *self._watch.heard}
+        for each in not_found(listed, heard, tuple(self._seen)):
+            del self._seen[each]
 
     def _put(self, update: Update) -> None:
         self._backlog.put(update)
@@ -228,6 +237,8 @@ class Supervisor:
                 self.outage.stale(scope, reason)
             case Gone(scope):
                 self.outage.gone(scope)
+                if self._watching:
+                    self.outage.end_if_readable()
             case Listing(scope):
                 # Else the watch that said it has ended since.
                 if self._watching and not self._backlog.stale(scope):

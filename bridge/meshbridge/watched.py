@@ -1,11 +1,12 @@
 """One registry being watched: its supervisor, its lane, and how they stand together."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from meshbridge.adapter import Adapter, Context, Listing, Update
+from meshbridge.adapter import Adapter, Context, Listing, Stale, Update
+from meshbridge.found import LIST, not_found, read_by
 from meshbridge.guard import Guard, Release
 from meshbridge.lane import Lane
 from meshbridge.lane_surroundings import LaneSurroundings
@@ -19,8 +20,6 @@ from meshbridge.store import Store, Stored
 from meshbridge.supervisor import Supervisor, Surroundings
 
 _RESTARTED: Final = "its adapter is being started with other options"
-_LIST: Final = "*"
-"""What ends the name of a scope that stands for the list of all that begin like it."""
 HOPELESS: Final = 3.0
 """Seconds for which a scope could not be read, after which a single reading gives it up."""
 
@@ -70,6 +69,7 @@ class Watched:
         self.supervisor = Supervisor(self.name, runtime.make, self._work_off, place.supervised)
         self.lane: Lane
         self._before = before
+        self._dropped: frozenset[str] = frozenset()
         if before is not None and not anew:
             self.lane = before.lane
         else:
@@ -93,9 +93,9 @@ class Watched:
         if before is not None:
             if before.lane is self.lane:
                 await self.lane.interrupt(_RESTARTED)
-            dropped = self.dropped(before)
-            scopes = [each for each in before.known() if each not in dropped]
+            scopes = [each for each in before.known() if each not in self._dropped]
             self.supervisor.outage.carry_on(before.supervisor.outage, scopes)
+            self._dropped = frozenset()
 
     def known(self) -> tuple[str, ...]:
         """Return the scopes that its adapter names or spoke of, and those of which it serves."""
@@ -103,13 +103,19 @@ class Watched:
         served = (each for each in guard.scopes() if guard.scope(each).services)
         return tuple(dict.fromkeys((*self.supervisor.scopes, *served)))
 
-    def dropped(self, before: "Watched") -> frozenset[str]:
-        """Return the scopes that the one before it was to read, and that it is not."""
-        named = self.supervisor.adapter.scopes
-        if not named:
-            return frozenset()
-        was_read, is_read = _read_by(before.supervisor.adapter.scopes), _read_by(named)
-        return frozenset(each for each in before.known() if was_read(each) and not is_read(each))
+    def dropped(self) -> frozenset[str]:
+        """Return the scopes that the one before it read, and that it does not read any more.
+
+        To be asked while nothing takes effect: scopes are found at any time.
+        """
+        before, named = self._before, self.supervisor.adapter.scopes
+        if before is not None and named:
+            was_read = read_by(before.supervisor.adapter.scopes or before.known())
+            is_read = read_by(named)
+            self._dropped = frozenset(
+                each for each in before.known() if was_read(each) and not is_read(each)
+            )
+        return self._dropped
 
     def _guard(self, stored: Stored, around: LaneSurroundings) -> Guard:
         adapter, now = self.supervisor.adapter, around.clock()
@@ -131,7 +137,7 @@ class Watched:
         but a name may stand for a list of scopes, which are found later.
         """
         named, registry = self.supervisor.adapter.scopes, self.runtime.registry
-        is_read = _read_by(named)
+        is_read = read_by(named)
         believed = {
             scope: [chosen for each in services if (chosen := selected(each, registry)) is not None]
             for scope, services in stored.registrations.get(self.name, {}).items()
@@ -140,8 +146,8 @@ class Watched:
         # Of a scope of which nothing counts any more nobody knows what does.
         believed = {scope: services for scope, services in believed.items() if services}
         # The list that led to what is believed held nothing of its own, and is believed with it.
-        lists = (each for each in named if each.endswith(_LIST) and each not in believed)
-        return believed | {each: [] for each in lists if any(map(_read_by([each]), believed))}
+        lists = (each for each in named if each.endswith(LIST) and each not in believed)
+        return believed | {each: [] for each in lists if any(map(read_by([each]), believed))}
 
     def store_anew(self, stored: Stored, store: Store) -> None:
         """Let of what is stored of it only that remain which is believed."""
@@ -156,19 +162,24 @@ class Watched:
 
     async def _work_off(self, update: Update) -> None:
         await self.lane.work_off(update, self)
-        if isinstance(update, Listing) and update.scope.endswith(_LIST):
+        if not update.scope.endswith(LIST):
+            return
+        if isinstance(update, Listing):
             await self._miss(update.scope)
+        elif isinstance(update, Stale):
+            # Nobody else says it of what was not found before, and whose time must not run on.
+            for each in not_found(update.scope, self.supervisor.scopes, self.lane.guard.scopes()):
+                await self.lane.work_off(Stale(each, update.reason), self)
 
-    async def _miss(self, whole: str) -> None:
+    async def _miss(self, listed: str) -> None:
         """Take for emptied what was not found, now that the list of what there is was read."""
-        guard, found = self.lane.guard, self.supervisor.scopes
-        lists = (each for each in found if each.endswith(_LIST) and len(each) > len(whole))
-        is_meant, is_anothers = _read_by([whole]), _read_by(lists)
-        for each in set(guard.scopes()) - set(found):
-            unread = not guard.scope(each).read or guard.scope(each).stale is not None
-            if unread and is_meant(each) and not is_anothers(each):
+        guard, outage = self.lane.guard, self.supervisor.outage
+        guarded = frozenset(guard.scopes())
+        for each in not_found(listed, self.supervisor.scopes, guarded.union(outage.unreadable)):
+            scope = guard.scope(each) if each in guarded else None
+            if scope is not None and (not scope.read or scope.stale is not None):
                 await self.lane.work_off(Listing(each, (), after_gap=True), self)
-                self.supervisor.outage.gone(each)
+            outage.gone(each)
 
     async def run(self) -> None:
         """Watch it, and let go of what its guard holds in time, until cancelled."""
@@ -234,10 +245,3 @@ class Watched:
             guard=known.phase,
             ready=known.ready or not named,
         )
-
-
-def _read_by(named: Iterable[str]) -> Callable[[str], bool]:
-    """Return what says whether who names these scopes reads one, if it is there."""
-    exactly = frozenset(named)
-    lists = tuple(each.removesuffix(_LIST) for each in exactly if each.endswith(_LIST))
-    return lambda scope: scope in exactly or scope.startswith(lists)

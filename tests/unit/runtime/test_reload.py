@@ -182,7 +182,13 @@ def failing(why: str) -> RegistryRuntime:
     return RegistryRuntime(Registry("a", 0), make)
 
 
-OUTAGES = ("registry unavailable", "registry available", "scope unreadable", "scope readable")
+OUTAGES = (
+    "registry unavailable",
+    "registry available",
+    "scope unreadable",
+    "scope readable",
+    "scope gone",
+)
 
 
 def test_a_reload_that_ends_an_outage_logs_its_end_once() -> None:
@@ -288,7 +294,8 @@ def test_a_scope_that_is_not_found_any_more_is_unreadable_no_more() -> None:
     async def scenario(stand: Stand) -> None:
         other = finding("*", first=Listing("other", ()))
         await stand.reload(Renewed(other, restart=True))
-        assert stand.said(*OUTAGES) == ["scope unreadable", "scope readable"]
+        assert stand.said(*OUTAGES) == ["scope unreadable", "scope gone"]
+        assert stand.problems() == []
         (state,) = stand.bridge.registries()
         assert {each.scope: each.stale for each in state.scopes} == {"*": None, "other": None}
 
@@ -303,6 +310,46 @@ def test_a_scope_that_was_found_goes_when_the_options_ask_for_others() -> None:
         assert len(stand.newest.services) == 0
 
     Stand({}).play([finding("*", first=hosts(0, 20))], scenario)
+
+
+def test_what_an_adapter_found_that_names_no_scopes_goes_when_the_next_names_others() -> None:
+    async def scenario(stand: Stand) -> None:
+        named = finding("other")
+        assert await stand.reload(Renewed(named, restart=True)) is not None, "it is a loss"
+        await stand.reload(Renewed(named, restart=True), accept_loss=True)
+        assert len(stand.newest.services) == 0
+
+    Stand({}).play([finding(first=hosts(0, 20))], scenario)
+
+
+def test_a_scope_that_is_found_while_a_reload_waits_goes_too() -> None:
+    """What is read no more is worked out when nothing takes effect, not when it is wished for."""
+    made: list[Scripted] = []
+
+    def finds(*names: str) -> RegistryRuntime:
+        def make(context: Context) -> Adapter:
+            made.append(Scripted(context, lambda emit: emit(hosts(0))))
+            made[-1].scopes = names
+            return made[-1]
+
+        return RegistryRuntime(Registry("a", 1, PublishRules.model_validate({"domain": "x"})), make)
+
+    async def scenario(stand: Stand) -> None:
+        async with stand.bridge.lanes["b"].still():
+            wish = asyncio.create_task(
+                stand.reload(stand.runtime("b"), Renewed(finds("all"), restart=True))
+            )
+            await stand.clock.sleep(1)
+            assert made[0].emit is not None
+            made[0].emit(Listing("found", (service("t0", 80),)))
+            await stand.clock.sleep(1)
+            assert "t0.x" in stand.newest.services
+        assert await wish is None
+        assert "s0.x" in stand.newest.services
+        assert "t0.x" not in stand.newest.services
+
+    stand = Stand({"b": hosts(10, 10)})
+    stand.play([stand.runtime("b"), finds()], scenario)
 
 
 def test_the_same_configuration_makes_no_snapshot() -> None:
@@ -596,6 +643,21 @@ def test_what_a_list_leads_to_that_cannot_be_read_is_believed(tmp_path: Path) ->
     first.play([finding("*", first=Listing("a/b", (service("orders", 80),)))], nothing)
     again = with_state(tmp_path, {})
     again.play([finding("*", first=Stale("a/*", "forbidden"))], scenario)
+
+
+def test_what_could_not_be_read_while_nothing_was_answered_is_forgotten_once_it_is_not_found(
+    tmp_path: Path,
+) -> None:
+    async def scenario(stand: Stand) -> None:
+        assert stand.bridge.configuration.withheld != ()
+        assert "secret" in {each.subject for each in stand.problems()}
+        found = finding("*", first=hosts(0, 8))
+        assert await stand.reload(Renewed(found), stand.runtime("b", 1)) is None
+        assert stand.problems() == []
+
+    remember(tmp_path, a=hosts(0, 8), b=hosts(8, 12))
+    stand = with_state(tmp_path, {"b": hosts(8, 12)})
+    stand.play([finding("*", first=Stale("secret", "forbidden"))], scenario)
 
 
 def test_an_outage_that_began_while_nothing_was_answered_is_said_to_end(tmp_path: Path) -> None:

@@ -382,6 +382,55 @@ def test_a_scope_that_is_gone_is_not_missed_after_an_outage() -> None:
     stand.play(scenario)
 
 
+def ends(stand: Stand) -> None:
+    """Let the watch end with an outage."""
+    assert stand.adapters[0].emit is not None
+    stand.adapters[0].emit(Changed("unknown", service("orders", 80)))
+
+
+ALL_FOUND = Listing("*", ())
+FOUND = Listing("found", (service("carts", 80),))
+
+
+def test_what_its_list_leads_to_no_more_after_an_outage_goes_under_the_guard() -> None:
+    """It vanished while nobody looked, and nobody will ever speak of it again."""
+    known = whole("orders")
+    stand = Stand((says(known, FOUND, ALL_FOUND), says(known, ALL_FOUND)))
+
+    async def scenario(made: Bridge) -> None:
+        await made.snapshots.after(None)
+        ends(stand)
+        await stand.clock.sleep(60)
+        assert hosts(made) == {"orders.r0", "carts.r0"}, "it is held for a while"
+        await stand.clock.sleep(600)
+        assert hosts(made) == {"orders.r0"}
+        (state,) = made.registries()
+        assert (state.state, state.restarts) == ("watching", 1)
+        assert [(each.scope, each.stale) for each in state.scopes] == [("all", None), ("*", None)]
+        assert list(made.problems) == []
+
+    stand.play(scenario)
+
+
+def test_the_time_of_what_a_list_no_longer_leads_to_stands_still_in_an_outage() -> None:
+    down = RegistryUnavailable("connection refused")
+    known = whole("orders")
+    stand = Stand((says(known, FOUND, ALL_FOUND), says(known, ALL_FOUND), down))
+
+    async def scenario(made: Bridge) -> None:
+        await made.snapshots.after(None)
+        ends(stand)
+        await stand.clock.sleep(10)
+        ends(stand)
+        await stand.clock.sleep(86_400)
+        assert hosts(made) == {"orders.r0", "carts.r0"}
+        stand.adapters[0].watches = [says(known, ALL_FOUND)]
+        await stand.clock.sleep(600)
+        assert hosts(made) == {"orders.r0"}
+
+    stand.play(scenario)
+
+
 def test_an_unreadable_record_keeps_its_value_and_is_shown_until_it_can_be_read() -> None:
     """The report goes by itself with the update that brings the record."""
     stand = Stand((says(whole("orders", "carts")),))

@@ -17,8 +17,10 @@ GRACE = 5.0
 """Seconds in which a watch that failed must end, with all its tasks."""
 STOPPING = 1.0
 """The same when the bridge itself stops, which has little time."""
-TASK_GRACE = 0.25
+TASK_GRACE = 1.0
 """Seconds that tasks have after their watch: gRPC learns from a thread that a call is over."""
+CANCELLED = 0.25
+"""Seconds that those have at least that must be cancelled then."""
 SILENCE = 60.0
 """Seconds after which a scope of which nothing was said is called stale."""
 BURST = 200_000
@@ -111,7 +113,7 @@ class Watch:
             return
         for task in left - {main}:
             task.cancel()
-        await self._wait(left, max(TASK_GRACE, self._until - self._loop.time()))
+        await self._wait(left, max(CANCELLED, self._until - self._loop.time()))
         _see(left)
         stubborn = self._lineage.alive()
         if hangs:

@@ -48,6 +48,7 @@ def test_a_broken_adapter_fails_the_test_of_its_law(
     """Not just any test: the one whose name says what is wrong."""
     monkeypatch.setattr(MemoryRegistry, "within", 0.3)
     monkeypatch.setattr("meshbridge.testing.leaks.GRACE", 0.1)
+    monkeypatch.setattr("meshbridge.testing.leaks.TASK_GRACE", 0.02)
     monkeypatch.setattr("meshbridge.testing.leaks.LATER_GRACE", 0.02)
     made: list[MemoryRegistry] = []
 

@@ -14,6 +14,7 @@ from weakref import WeakSet
 
 from meshbridge.testing.recording import Recorder, context
 from meshbridge.testing.registry import RegistryUnderTest
+from meshbridge.watch import TASK_GRACE
 
 T = TypeVar("T")
 STEPS = 25
@@ -21,10 +22,10 @@ STEPS = 25
 MOMENTS = 15
 """Moments from the start to a little after the first listing at which one is cancelled."""
 GRACE = 5.0
-"""Seconds in which threads, files and tasks may end after the watch has: a library learns from a
-thread that its cancelled call is over."""
+"""Seconds in which threads and files may end after the watch has; tasks have what the bridge gives
+them."""
 LATER_GRACE = 0.25
-"""Seconds in which tasks may once some did not, so that a look at an adapter that leaks ends."""
+"""Seconds that tasks have once some did not end, so that a look at an adapter that leaks ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +97,11 @@ async def _cancel_everywhere(registry: RegistryUnderTest) -> list[str]:
             await registry.add("orders", "127.0.0.1", port)
         left: list[str] = []
         for step in range(STEPS):
-            when, grace = f"{step} turns of the loop", LATER_GRACE if left else GRACE
+            when, grace = f"{step} turns of the loop", LATER_GRACE if left else TASK_GRACE
             left += await _cancel(registry, descendants, when, grace, turns=step)
         whole = await _seconds_to_listing(registry)
         for moment in range(1, MOMENTS + 1):
-            seconds, grace = whole * 1.5 * moment / MOMENTS, LATER_GRACE if left else GRACE
+            seconds, grace = whole * 1.5 * moment / MOMENTS, LATER_GRACE if left else TASK_GRACE
             left += await _cancel(registry, descendants, f"{seconds:.3f} s", grace, seconds=seconds)
         return left
     finally:

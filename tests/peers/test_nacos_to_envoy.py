@@ -175,6 +175,39 @@ async def test_traffic_outlives_nacos(release: Literal[2, 3], tmp_path: Path) ->
             await it.become(host, only("v1", "v2"), within=RETURN)
 
 
+@pytest.mark.parametrize("release", [2, 3])
+async def test_a_group_that_vanishes_while_nacos_is_away_goes_in_its_time(
+    release: Literal[2, 3], tmp_path: Path
+) -> None:
+    """Nobody lists it ever again: the list of groups says so, and the guard lets it go."""
+    async with make_nacos(tmp_path, release=release) as server:
+        registry = {
+            "name": "shop",
+            "adapter": "nacos",
+            "servers": [server.address],
+            "groups": ["*"],
+            "discover-every": "1s",
+            "guard": {"settle": "1s", "window": "3s"},
+        }
+        outlets = {"xds": {"listen": f"{HERE}:0"}}
+        await server.register("lasting", "10.4.4.1", 8080)
+        await server.register("brief", "10.4.4.2", 8080, group="blue", ephemeral=True)
+        configuration = {"version": 1, "registries": [registry], "outlets": outlets}
+        async with Bridge(tmp_path, configuration) as bridge:
+            url = f"http://{await bridge.address('status')}/api/services"
+
+            async def services() -> set[str]:
+                async with aiohttp.ClientSession() as session, session.get(url) as answer:
+                    told = await answer.json() if answer.status == 200 else ()
+                return {each["host"].split(".")[0] for each in told}
+
+            await until(services, {"lasting", "brief"}.__eq__, within=RETURN)
+            await server.kill()
+            await server.start()
+            with timed("a group is there no more", f"Nacos {release}"):
+                await until(services, {"lasting"}.__eq__, within=RETURN)
+
+
 def watch(server: Nacos, **options: object) -> AbstractAsyncContextManager[Watched]:
     """Watch as the bridge does."""
     fields = {"servers": [server.address], "discover-every": "1s"} | options

@@ -424,7 +424,7 @@ def test_the_time_of_what_a_list_no_longer_leads_to_stands_still_in_an_outage() 
         ends(stand)
         await stand.clock.sleep(86_400)
         assert hosts(made) == {"orders.r0", "carts.r0"}
-        stand.adapters[0].watches = [says(known, ALL_FOUND)]
+        stand.adapters[0].watches[:] = [says(known, ALL_FOUND)]
         await stand.clock.sleep(600)
         assert hosts(made) == {"orders.r0"}
 

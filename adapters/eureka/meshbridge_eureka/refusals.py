@@ -3,6 +3,8 @@
 Nothing of an answer is repeated: a proxy may send back what it was sent, the password included.
 """
 
+import errno
+import re
 import zlib
 from typing import Final
 
@@ -20,6 +22,9 @@ TOTAL: Final = 30.0
 """Seconds after which an answer is given up that arrives slowly."""
 _UNTRUSTED: Final = frozenset({7, 18, 19, 20, 21})
 """OpenSSL's words for: signed by nobody we know, often by itself, or by a namesake."""
+_RESETS: Final = frozenset({errno.ECONNRESET, errno.EPIPE})
+_ALERT: Final = re.compile(r"\[SSL: (\w*ALERT\w*)\]")
+"""How OpenSSL tells what the other side said when it ended TLS, so that it does speak that."""
 _BAD_REQUEST: Final = 400
 """What a server answers, too, that is asked without TLS where it speaks nothing else."""
 _UNAUTHORIZED: Final = 401
@@ -70,18 +75,27 @@ def reason(error: Exception, server: Server, *, known: bool) -> str:
     match error:
         case TimeoutError():
             return _patience(error)
-        case aiohttp.ClientConnectorError():
-            return f"{words(error)}{_remedy(error)}"
         case aiohttp.ServerDisconnectedError() if server.scheme == "https":
             return "it hung up unanswered; does it ask for a certificate? then mend tls"
         case aiohttp.ClientOSError():
-            return f"it reset the connection{_maybe_tls(server, known=known)}"
+            return _lost(error, server, known=known)
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientResponseError():
             is_http = isinstance(error, aiohttp.ServerDisconnectedError)
             what = "it broke off before it answered" if is_http else "its answer is not HTTP"
             return f"{what}{_maybe_tls(server, known=known)}"
         case _:
             return _broken(error)
+
+
+def _lost(error: aiohttp.ClientOSError, server: Server, *, known: bool) -> str:
+    """Return why there is no connection; the error has the system's words, or OpenSSL's."""
+    if alert := _ALERT.match(error.strerror or ""):
+        return f"it ended TLS: {alert[1]}; does it ask for a certificate? then mend tls"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"{words(error)}{_remedy(error)}"
+    if error.errno in _RESETS:
+        return f"it reset the connection{_maybe_tls(server, known=known)}"
+    return f"the connection broke: {error.strerror or error}"
 
 
 def _maybe_tls(server: Server, *, known: bool) -> str:

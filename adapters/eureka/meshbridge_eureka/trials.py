@@ -1,16 +1,18 @@
 """Tries the servers that are not read, so that one that would not answer is known before an outage.
 
-A status is all that they are asked for, once in each full interval; who failed when it was read is
-read.
+A status is all that they are asked for, once in each full interval; who failed when it was read, or
+tells no status, is read, one after the other.
 """
 
 import asyncio
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Generator, Mapping
+from contextlib import contextmanager
 from typing import Final, Never
 
 from meshbridge import BadData, Context, RegistryRejected, RegistryUnavailable
 from meshbridge.contained import contained, spent
+from meshbridge.outage import reason_of
 from meshbridge.steps import in_turns
 from meshbridge_eureka.options import Server
 from meshbridge_eureka.over_http import Http
@@ -20,6 +22,7 @@ from meshbridge_eureka.view import View
 PATIENCE: Final = 1.0
 """Seconds that a first listing waits for what servers answer that are not read."""
 _REMEDY: Final = "see what is wrong there, or take it out of servers"
+_REPORT: Final = "report it as a fault of meshbridge, with the lines of the log"
 
 
 class Trials:
@@ -40,6 +43,10 @@ class Trials:
         self._untried: tuple[Server, ...] = ()
         self._asked = set[Server]()
         """Those that have not answered yet."""
+        self._faults = dict[Server, type[Exception]]()
+        """What of ours ended the last trial of a server, and is in the log."""
+        self._one_by_one = asyncio.Lock()
+        """Held while a server is read, which costs the memory of a whole registry."""
         self._due = -math.inf
         self._wanted, self._over = asyncio.Event(), asyncio.Event()
 
@@ -83,35 +90,59 @@ class Trials:
             self._over.set()
 
     async def _try(self, http: Http, server: Server, path: str, query: Mapping[str, str]) -> None:
-        self._asked.add(server)
-        try:
-            error = await contained(self._attempt(http, server, path, query))
-        finally:
-            self._asked.discard(server)
+        error = await contained(self._attempt(http, server, path, query))
         if error is None:
             self._is_fine(server)
-        elif server != self._read:  # since it was asked
-            if not isinstance(error, (RegistryUnavailable, RegistryRejected, BadData)):
-                self._context.logger.error("server not tried", server=str(server), exc_info=error)
-            self._say(server, error)
-            spent(error)
+            return
+        is_read = server == self._read  # since it was asked
+        if isinstance(error, (RegistryUnavailable, RegistryRejected, BadData)):
+            self._faults.pop(server, None)
+            if not is_read:
+                self._say(server, error)
+        else:
+            self._log(server, error)
+            if not is_read:
+                self._trouble(server, f"it could not be tried: {reason_of(error)}", _REPORT)
+        spent(error)
 
     async def _attempt(
         self, http: Http, server: Server, path: str, query: Mapping[str, str]
     ) -> None:
-        if server not in self._unread and await http.attempt(server, path, query):
-            return
-        answer = await http.get(server, path, query, "")
-        if answer is not None:
-            await in_turns(View(self._names).full(answer.body))
+        if server not in self._unread:
+            with self._asking(server):
+                if await http.attempt(server, path, query):
+                    return
+        async with self._one_by_one:
+            with self._asking(server):
+                answer = await http.get(server, path, query, "")
+            if answer is not None:
+                await in_turns(View(self._names).full(answer.body))
+
+    @contextmanager
+    def _asking(self, server: Server) -> Generator[None]:
+        self._asked.add(server)
+        try:
+            yield
+        finally:
+            self._asked.discard(server)
+
+    def _log(self, server: Server, error: Exception) -> None:
+        """Log a fault of ours, once while it lasts."""
+        if self._faults.get(server) is not type(error):
+            self._faults[server] = type(error)
+            self._context.logger.error("server not tried", server=str(server), exc_info=error)
 
     def _say(self, server: Server, error: Exception) -> None:
         reason, _, remedy = (str(error) or type(error).__name__).partition("; ")
+        self._trouble(server, reason, remedy or _REMEDY)
+
+    def _trouble(self, server: Server, reason: str, remedy: str) -> None:
         self._wrong.add(server)
-        self._context.trouble(_subject(server), reason, remedy or _REMEDY)
+        self._context.trouble(_subject(server), reason, remedy)
 
     def _is_fine(self, server: Server) -> None:
         self._unread.discard(server)
+        self._faults.pop(server, None)
         if server in self._wrong:
             self._wrong.discard(server)
             self._context.trouble(_subject(server), "")

@@ -30,6 +30,7 @@ Applications = dict[str, dict[str, Entry]]
 """By application, and there by the instance's id."""
 
 _NAMED: Final = 5
+"""Instances that a trouble names one by one."""
 
 
 class View:

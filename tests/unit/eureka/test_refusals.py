@@ -1,5 +1,6 @@
 """What is said of a server that gave no answer: the reason, and in no word of the server's."""
 
+import errno
 import zlib
 from http import HTTPStatus
 
@@ -12,6 +13,7 @@ from meshbridge_eureka.refusals import NotOfferedError, RefusedError, reason, re
 
 PLAIN = Server("http", "127.0.0.1", 8761, "/eureka")
 OVER_TLS = Server("https", "127.0.0.1", 8761, "/eureka")
+MAYBE_UNKNOWN = "; does it ask for a certificate? then mend tls"
 
 
 @pytest.mark.parametrize(
@@ -29,7 +31,8 @@ OVER_TLS = Server("https", "127.0.0.1", 8761, "/eureka")
             UnicodeError("secret"),
             "its name is none that DNS could know",
         ),
-        (aiohttp.ClientOSError(104, "secret"), "it reset the connection"),
+        (aiohttp.ClientOSError(errno.ECONNRESET, "secret"), "it reset the connection"),
+        (aiohttp.ClientOSError(errno.EPIPE, "secret"), "it reset the connection"),
         (OSError("Too many open files"), "Too many open files"),
         (aiohttp.InvalidURL("http://127.0.0.1:x"), "http://127.0.0.1:x"),
         (aiohttp.ClientConnectionError("secret"), "ClientConnectionError"),
@@ -44,6 +47,34 @@ def test_a_server_that_hangs_up_may_want_a_certificate_or_be_one_of_https() -> N
     assert "certificate? then mend tls" in reason(error, OVER_TLS, known=True)
     assert reason(error, PLAIN, known=False).endswith("; is its port one for https://?")
     assert reason(error, PLAIN, known=True) == "it broke off before it answered"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            aiohttp.ClientOSError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert"),
+            f"it ended TLS: TLSV13_ALERT_CERTIFICATE_REQUIRED{MAYBE_UNKNOWN}",
+        ),
+        (
+            aiohttp.ClientOSError(1, "[SSL: BAD_RECORD_TYPE] bad record type (_ssl.c:2580)"),
+            "the connection broke: [SSL: BAD_RECORD_TYPE] bad record type (_ssl.c:2580)",
+        ),
+        (aiohttp.ClientOSError(errno.ECONNRESET, "secret"), "it reset the connection"),
+        (
+            aiohttp.ClientOSError(errno.EHOSTUNREACH, "No route to host"),
+            "the connection broke: No route to host",
+        ),
+        (
+            aiohttp.ClientOSError(errno.ETIMEDOUT, "Connection timed out"),
+            "the connection broke: Connection timed out",
+        ),
+    ],
+)
+def test_a_certificate_is_asked_after_only_where_the_server_ended_tls(
+    error: Exception, said: str
+) -> None:
+    assert reason(error, OVER_TLS, known=True) == said
 
 
 @pytest.mark.parametrize("status", list(HTTPStatus)[5:])

@@ -1,6 +1,9 @@
 """Each registry trusts its own authorities and shows its own certificate, all in one process."""
 
+import asyncio
 import ssl
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -30,14 +33,18 @@ class Papers:
 
     def serving(self, *, mutual: bool = False) -> ScriptedEureka:
         """Return a server with its certificate; with ``mutual`` it asks for one of its own."""
+        server = ScriptedEureka(tls=self.context(mutual=mutual), host="localhost")
+        server.registry.register("orders", "10.0.0.1", 80)
+        return server
+
+    def context(self, *, mutual: bool) -> ssl.SSLContext:
+        """Return what such a server speaks TLS with."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*self.server)
         if mutual:
             context.verify_mode = ssl.CERT_REQUIRED
             context.load_verify_locations(self.ca)
-        server = ScriptedEureka(tls=context, host="localhost")
-        server.registry.register("orders", "10.0.0.1", 80)
-        return server
+        return context
 
     def options(self, server: ScriptedEureka, *, mutual: bool = False) -> Options:
         """Return what a registry at a server is configured with that trusts this authority."""
@@ -46,6 +53,27 @@ class Papers:
             certificate, key = self.bridge
             tls |= {"certificate": str(certificate), "key": str(key)}
         return Options.model_validate({"servers": [server.url], "tls": tls, "interval": "1s"})
+
+
+@asynccontextmanager
+async def alerting(context: ssl.SSLContext) -> AsyncGenerator[str]:
+    """Give the URL of a server that says why it ends TLS; asyncio's hang up without a word."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard, said = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(heard, said, server_side=True)
+        with suppress(OSError):
+            while data := await reader.read(65_536):
+                heard.write(data)
+                with suppress(ssl.SSLError):  # also where there is more to hear
+                    tls.do_handshake()
+                writer.write(said.read())
+                await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port: int = server.sockets[0].getsockname()[1]
+        yield f"https://localhost:{port}/eureka"
 
 
 async def fails(watched: Watched) -> str:
@@ -103,6 +131,22 @@ async def test_a_bridge_without_a_certificate_is_told_so(tmp_path: Path) -> None
         options = papers.options(server)
         async with watching(lambda context: Eureka("shop", options, context)) as watched:
             assert "ask for a certificate" in await fails(watched)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_what_a_server_says_to_a_bridge_without_a_certificate_is_told(
+    tmp_path: Path, version: ssl.TLSVersion
+) -> None:
+    papers = Papers(tmp_path / "papers")
+    context = papers.context(mutual=True)
+    context.minimum_version = context.maximum_version = version
+    async with alerting(context) as url:
+        options = Options.model_validate({"servers": [url], "tls": {"ca": str(papers.ca)}})
+        async with watching(lambda context: Eureka("shop", options, context)) as watched:
+            reason = await fails(watched)
+            assert "it ended TLS: " in reason
+            assert "ALERT" in reason
+            assert reason.endswith("; does it ask for a certificate? then mend tls")
 
 
 async def test_a_file_that_is_no_certificate_is_named_and_may_be_mended(tmp_path: Path) -> None:

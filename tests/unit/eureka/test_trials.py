@@ -10,6 +10,7 @@ from meshbridge_eureka.over_http import Http
 from meshbridge_eureka.trials import PATIENCE
 from rig import scripted_eureka_faults as faults
 from rig.scripted_eureka import FULL, ScriptedEureka
+from rig.scripted_eureka_exchange import Exchange
 
 OFTEN = {"full-interval": "10s"}
 
@@ -109,22 +110,88 @@ def test_who_failed_when_it_was_read_is_read_and_not_asked_for_a_status_until_it
     play(scenario, broken, good, **OFTEN)
 
 
-def test_an_error_of_ours_in_trying_a_server_is_told_and_the_other_is_read_on(
+def test_two_that_know_get_only_are_read_one_after_the_other() -> None:
+    """Who waits for its turn is not one that does not answer."""
+    good, one, other = filled(), filled(), filled()
+    now, most = 0, 0
+
+    async def reads(exchange: Exchange) -> None:
+        nonlocal now, most
+        if exchange.asked.method == "HEAD":
+            await exchange.reply(405, b"")
+            return
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(PATIENCE + 1)
+        now -= 1
+        await exchange.truth()
+
+    one.misbehave(reads)
+    other.misbehave(reads)
+
+    async def scenario(reader: Reader) -> None:
+        await reader.polls(PATIENCE)
+        (told,) = reader.recorder.troubles.values()
+        assert told.startswith("no answer within 1 s so far; ")
+        await reader.polls(6)
+        assert reader.recorder.troubles == {}
+        assert len(one.asked) == len(other.asked) == 1
+        assert most == 1
+
+    play(scenario, good, one, other)
+
+
+def test_an_error_of_ours_in_trying_a_server_is_told_as_ours_and_the_other_is_read_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    good, odd = filled(), filled()
+    wrong = True
+
+    async def attempt(*_: object) -> bool:
+        if wrong:
+            raise KeyError("x; y")
+        return True
+
+    monkeypatch.setattr(Http, "attempt", attempt)
+
+    async def scenario(reader: Reader) -> None:
+        nonlocal wrong
+        await reader.polls(25)
+        assert said(reader, odd) == (
+            "it could not be tried: KeyError: 'x; y';"
+            " report it as a fault of meshbridge, with the lines of the log"
+        )
+        assert reader.events("error") == ["server not tried"], "once while it lasts"
+        assert reader.failures == []
+        assert len(good.asked) >= 25
+        wrong = False
+        await reader.polls(11)
+        assert reader.recorder.troubles == {}
+        wrong = True
+        await reader.polls(11)
+        assert reader.events("error") == ["server not tried"] * 2
+
+    play(scenario, good, odd, **OFTEN)
+
+
+def test_an_error_of_ours_is_logged_also_of_a_server_that_is_read_meanwhile(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     good, odd = filled(), filled()
 
-    async def fails(*_: object) -> bool:
-        raise ValueError("odd")
+    async def attempt(*_: object) -> bool:
+        await asyncio.sleep(4)
+        raise KeyError("x")
 
-    monkeypatch.setattr(Http, "attempt", fails)
+    monkeypatch.setattr(Http, "attempt", attempt)
 
     async def scenario(reader: Reader) -> None:
-        await reader.polls(3)
-        assert said(reader, odd).startswith("odd; ")
+        await reader.polls()
+        good.misbehave(faults.fails)
+        await reader.polls(4)
+        assert len(odd.asked) > 1
+        assert said(reader, good).startswith("it answered HTTP 500; ")
         assert reader.events("error") == ["server not tried"]
-        assert reader.failures == []
-        assert len(good.asked) >= 3
 
     play(scenario, good, odd)
 

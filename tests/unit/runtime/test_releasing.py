@@ -291,3 +291,16 @@ def test_what_is_not_known_is_refused_with_the_nearest_name(
 
     refusal = run(scenario, *FULL, *twice)
     assert (refusal.reason, refusal.code) == (said, 2)
+
+
+def test_what_is_like_nothing_is_refused_with_the_command_that_finds_this_bridge() -> None:
+    async def scenario(bridge: Bridge, ask: Ask, _: Emit) -> AdminRefusal:
+        bridge.configuration.socket = "/run/mesh bridge/a.sock"
+        with pytest.raises(AdminRefusal) as caught:
+            await ask("zzz")
+        return caught.value
+
+    assert run(scenario, *FULL).reason == (
+        'no registry of this bridge is called "zzz"; '
+        "`meshbridge release --admin '/run/mesh bridge/a.sock'` lists all held"
+    )

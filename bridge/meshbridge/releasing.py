@@ -199,10 +199,7 @@ def awaited_of(bridge: Bridge, registry: str) -> frozenset[str]:
     """Return the registry's scopes for which the first answer waits; none if it was given."""
     states = () if bridge.snapshots.newest is not None else bridge.registries()
     return frozenset(
-        scope.scope
-        for state in states
-        for scope in state.scopes
-        if state.name == registry and state.required and not scope.ready
+        scope.scope for state in states if state.name == registry for scope in state.awaited
     )
 
 

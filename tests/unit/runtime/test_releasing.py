@@ -214,6 +214,20 @@ def test_a_scope_that_stands_for_others_is_accepted_without_a_loss() -> None:
     assert (star.released.accepted, star.released.lost) == (("*",), ())
 
 
+@pytest.mark.parametrize("name", ["prod/DEFAULT_GROUP", "prod/*"])
+def test_an_empty_scope_is_accepted_with_a_loss_whatever_else_its_registry_holds(name: str) -> None:
+    """It stands for no other one, or for none that holds anything: its hosts were its own."""
+
+    async def scenario(_: Bridge, ask: Ask, emit: Emit) -> Answer:
+        emit(Listing(name, ()))
+        await asyncio.sleep(1)
+        return await ask("shop", name)
+
+    answer = run(scenario, *FULL, scope=name, settle=timedelta(seconds=75))
+    assert answer.released is not None
+    assert (answer.released.accepted, answer.released.lost) == ((name,), (name,))
+
+
 def test_nothing_is_lost_by_a_release_after_the_first_answer() -> None:
     async def scenario(_: Bridge, ask: Ask, emit: Emit) -> Answer:
         emit(Stale("all", "down"))

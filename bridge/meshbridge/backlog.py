@@ -173,13 +173,14 @@ def _still_open(newer: Changed, older: Changed) -> Unreadable:
     """
     service_id = newer.service.id
     had = {instance.id for instance in older.service.instances}
+    open_before = frozenset(older.unreadable)
     return tuple(
         subject
         for subject in newer.unreadable
         if isinstance(subject, ServiceId)
         or subject[0] != service_id
         or subject[1] in had
-        or subject in older.unreadable
+        or subject in open_before
     )
 
 

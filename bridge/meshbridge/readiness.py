@@ -20,8 +20,9 @@ class Lack(enum.StrEnum):
 
     UNREAD = "unread"
     EMPTY = "empty"
+    """It is empty, or all that it lists was withdrawn."""
     BESIDE = "beside"
-    """It is empty, and what else the registry has will show whether that is true."""
+    """The same, and what else the registry has will show whether that is true."""
     FILLING = "filling"
 
 
@@ -119,10 +120,10 @@ def lack_of(scope: ScopeState, together: Together) -> Lack:
     """Return what a scope that is not ready lacks; ``together`` is its whole registry."""
     if not scope.listed:
         return Lack.UNREAD
-    if scope.instances:
+    if scope.serving:
         return Lack.FILLING
     # A scope may stand for a list of others, and hold nothing ever.
-    return Lack.BESIDE if together.instances or not together.read else Lack.EMPTY
+    return Lack.BESIDE if together.serving or not together.read else Lack.EMPTY
 
 
 def wait(
@@ -133,7 +134,7 @@ def wait(
     if lack is Lack.BESIDE:
         return Wait(
             lack,
-            "is empty, which is believed once another scope of the registry has filled: "
+            f"{_hollow(scope)}, which is believed once another scope of the registry has filled: "
             f"{_many(together)} so far",
             f"{release_command(configuration, registry, quote='`')} accepts the registry as it "
             "is: then proxies lose what is not there yet",
@@ -147,17 +148,32 @@ def wait(
             "either way proxies lose all its hosts until it is read",
         )
     if lack is Lack.EMPTY:
-        return Wait(
-            lack,
-            "is empty, which nothing proves to be true",
-            f"{way_out} accepts it, and so does `guard: {{allow-empty: true}}`: "
-            "either way proxies lose all its hosts",
-        )
+        return _empty(scope, way_out)
     return Wait(
         lack,
         f"may still be filling: {_many(scope)} so far",
         f"{way_out} accepts it as it is: then proxies lose what is not there yet",
     )
+
+
+def _empty(scope: ScopeState, way_out: str) -> Wait:
+    reason = f"{_hollow(scope)}, which nothing proves to be true"
+    price = "proxies lose all its hosts"
+    if withdrawn := _withdrawn(scope):
+        listed = counted(withdrawn, "instance")
+        reason += f": all that it lists ({listed}) is disabled, draining or of weight 0"
+        price = "its hosts have no endpoints"
+    accepts = f"{way_out} accepts it, and so does `guard: {{allow-empty: true}}`"
+    return Wait(Lack.EMPTY, reason, f"{accepts}: either way {price}")
+
+
+def _hollow(scope: ScopeState) -> str:
+    return "holds nothing that serves" if _withdrawn(scope) else "is empty"
+
+
+def _withdrawn(scope: ScopeState) -> int:
+    """Return how many instances are listed where none of those that are serves."""
+    return scope.instances - scope.held
 
 
 def _many(of: ScopeState | Together) -> str:

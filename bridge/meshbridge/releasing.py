@@ -14,6 +14,7 @@ from meshbridge.looking import Slices, utc
 from meshbridge.publish.findings import printable
 from meshbridge.readiness import awaited
 from meshbridge.registration import ServiceId
+from meshbridge.standing import LIST
 
 _SCOPES: Final = 100
 _SERVICES: Final = 10
@@ -199,10 +200,7 @@ def awaited_of(bridge: Bridge, registry: str) -> frozenset[str]:
     """Return the registry's scopes for which the first answer waits; none if it was given."""
     states = () if bridge.snapshots.newest is not None else bridge.registries()
     return frozenset(
-        scope.scope
-        for state in states
-        for scope in state.scopes
-        if state.name == registry and state.required and not scope.ready
+        scope.scope for state in states if state.name == registry for scope in state.awaited
     )
 
 
@@ -261,10 +259,14 @@ async def let_go(
 
 def _is_lost(lane: Lane, name: str) -> bool:
     """Whether nothing is known of a scope; an empty one may stand for the list of others."""
-    if (scope := lane.guard.scope(name)).instances:
+    guard, scope = lane.guard, lane.guard.scope(name)
+    if scope.instances:
         return False
-    others = (lane.guard.scope(each) for each in lane.guard.scopes())
-    return not scope.read or not any(each.instances for each in others)
+    if not (scope.read and name.endswith(LIST)):
+        return True
+    begins = name.removesuffix(LIST)
+    others = (guard.scope(each) for each in guard.scopes() if each.startswith(begins))
+    return not any(each.instances for each in others)
 
 
 def _shown(ids: Iterator[str]) -> tuple[str, ...]:

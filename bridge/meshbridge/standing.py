@@ -1,12 +1,14 @@
 """How each registry stands, as ``/api/registries`` shows it."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from meshbridge.outage import Failure
 
 WATCHING = "watching"
 """The state of a registry that is not failing."""
+LIST: Final = "*"
+"""What ends the name of a scope that stands for the list of all that begin like it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,9 @@ class ScopeState:
     """Unix time of the last word about its content; that it cannot be read is none."""
     services: int
     instances: int
-    """Instances that are served: listed ones, and those that are held."""
+    """Instances of them: listed ones, withdrawn ones too, and those that are held."""
+    serving: int
+    """Services with listed instances that are neither disabled nor draining nor of weight 0."""
     held: int
     """Instances that the registry no longer lists."""
     guard: str
@@ -40,17 +44,9 @@ class Together:
 
     services: int
     instances: int
+    serving: int
     read: bool
     """Whether each of them was read."""
-
-    @classmethod
-    def of(cls, scopes: Iterable[tuple[int, int, bool]]) -> "Together":
-        """Sum up scopes: services, instances, and whether it was read of each."""
-        services, instances, read = 0, 0, True
-        for more_services, more_instances, was_read in scopes:
-            services, instances = services + more_services, instances + more_instances
-            read = read and was_read
-        return cls(services, instances, read)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +72,17 @@ class RegistryState:
     @property
     def together(self) -> Together:
         """What is known of all its scopes together."""
-        return Together.of((each.services, each.instances, each.listed) for each in self.scopes)
+        return Together(
+            sum(each.services for each in self.scopes),
+            sum(each.instances for each in self.scopes),
+            sum(each.serving for each in self.scopes),
+            all(each.listed for each in self.scopes),
+        )
+
+    @property
+    def awaited(self) -> tuple[ScopeState, ...]:
+        """The scopes for which the first answer waits."""
+        return tuple(each for each in self.scopes if self.required and not each.ready)
 
     @property
     def missing(self) -> tuple[ScopeState, ...]:

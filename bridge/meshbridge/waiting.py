@@ -1,4 +1,7 @@
-"""Tells what the first answer waits for: once in the log; an empty registry is a problem, too."""
+"""Tells what the first answer waits for: once in the log; what no time ends is a problem, too.
+
+That is an empty registry, and one of which nothing serves.
+"""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
@@ -20,7 +23,7 @@ _WARNED_OF: Final = frozenset({Lack.UNREAD, Lack.EMPTY})
 _LINES: Final = 10
 """Lines of the log for one registry and what its scopes lack; ``/readyz`` names all of them."""
 _SHOWN: Final = 20
-"""Empty scopes of one registry that are problems of their own."""
+"""Scopes of one registry that hold nothing that serves and are problems of their own."""
 
 
 class Waiting:
@@ -62,8 +65,9 @@ class Waiting:
                     each.name, self._logger, self._problems, self._configuration
                 )
             now = self._clock()
-            if scopes := each.awaited(now):
-                self._told[each].look(scopes, each.together(), now)
+            state = each.state(now)
+            if scopes := state.awaited:
+                self._told[each].look(scopes, state.together, now)
             else:
                 self._told[each].take_back()
 
@@ -84,7 +88,7 @@ class _Told:
         """When each that lacks something was first seen to."""
         self._said: set[tuple[str, Lack]] = set()
         self._lines: Counter[Lack] = Counter()
-        self._shown: tuple[tuple[str, ...], int] = ((), 0)
+        self._shown: list[Problem] = []
 
     def look(self, scopes: tuple[ScopeState, ...], together: Together, now: float) -> None:
         lacking: dict[tuple[str, Lack], float] = {}
@@ -100,13 +104,11 @@ class _Told:
                     self._said.add(which)
                     self._say(lack, scope, together)
         self._since = lacking
-        self._show(empty, together)
+        self._show(self._problems_of(empty, together))
 
     def take_back(self) -> None:
         self._since = {}
-        if self._shown[1]:
-            self._shown = ((), 0)
-            self._problems.put(("waiting", self._registry), ())
+        self._show([])
 
     def _say(self, lack: Lack, scope: ScopeState, together: Together) -> None:
         why = wait(self._configuration, self._registry, scope, together)
@@ -121,20 +123,21 @@ class _Told:
             next=why.way_out + beyond,
         )
 
-    def _show(self, empty: list[ScopeState], together: Together) -> None:
-        shown = tuple(each.scope for each in empty[:_SHOWN]), len(empty)
-        if shown == self._shown:
-            return
-        self._shown = shown
+    def _problems_of(self, empty: list[ScopeState], together: Together) -> list[Problem]:
         problems: list[Problem] = []
         for each in empty[:_SHOWN]:
             why = wait(self._configuration, self._registry, each, together)
             reason = f"it {why.reason}, so nothing is answered yet"
             problems.append(self._problem(each.scope or self._registry, reason, why.way_out))
         if (beyond := len(empty) - len(problems)) > 0:
-            reason = f"{beyond} more scopes are empty, which nothing proves to be true"
-            problems.append(self._problem("all else", reason, "/readyz names them"))
-        self._problems.put(("waiting", self._registry), problems)
+            what = "more scopes hold nothing that serves, which nothing proves to be true"
+            problems.append(self._problem("all else", f"{beyond} {what}", "/readyz names them"))
+        return problems
+
+    def _show(self, problems: list[Problem]) -> None:
+        if problems != self._shown:
+            self._shown = problems
+            self._problems.put(("waiting", self._registry), problems)
 
     def _problem(self, subject: str, reason: str, remedy: str) -> Problem:
         return Problem(self._registry, subject, ProblemKind.REGISTRY, reason, remedy)

@@ -15,7 +15,7 @@ from meshbridge.pipeline import Joint
 from meshbridge.publish import Registry, selected
 from meshbridge.registration import RegisteredService
 from meshbridge.settings.guard import GuardOptions
-from meshbridge.standing import WATCHING, RegistryState, ScopeState, Together
+from meshbridge.standing import WATCHING, RegistryState, ScopeState
 from meshbridge.store import Store, Stored
 from meshbridge.supervisor import Supervisor, Surroundings
 
@@ -204,18 +204,6 @@ class Watched:
         guard = self.lane.guard
         return all(guard.scope(each).ready for each in self.supervisor.adapter.scopes)
 
-    def awaited(self, now: float) -> tuple[ScopeState, ...]:
-        """Return the scopes for which the first answer waits."""
-        if not self.required:
-            return ()
-        named, guard = self.supervisor.adapter.scopes, self.lane.guard
-        return tuple(self._scope(each, now) for each in named if not guard.scope(each).ready)
-
-    def together(self) -> Together:
-        """Return what is known of all its scopes together."""
-        scopes = map(self.lane.guard.scope, self.known())
-        return Together.of((each.services, each.instances, each.read) for each in scopes)
-
     def state(self, now: float) -> RegistryState:
         """Return how it stands at the monotonic second ``now``."""
         outage, named = self.supervisor.outage, frozenset(self.supervisor.adapter.scopes)
@@ -241,6 +229,7 @@ class Watched:
             updated_at=self.lane.updated.get(scope),
             services=known.services,
             instances=known.instances,
+            serving=known.size.services,
             held=known.missing.instances,
             guard=known.phase,
             ready=known.ready or not named,

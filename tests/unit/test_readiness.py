@@ -18,6 +18,7 @@ SCOPE = ScopeState(
     updated_at=None,
     services=0,
     instances=0,
+    serving=0,
     held=0,
     guard="settled",
     ready=True,
@@ -94,7 +95,9 @@ def test_the_first_answer_waits_for_what_is_required() -> None:
 
 
 def test_a_registry_that_may_still_be_filling_is_said_to_be() -> None:
-    _, lines = ready(None, (state(replace(SCOPE, ready=False, services=1, instances=7)),))
+    _, lines = ready(
+        None, (state(replace(SCOPE, ready=False, services=1, instances=7, serving=1)),)
+    )
     assert lines[1:] == [
         (
             "waiting: registry shop, all may still be filling: 1 service, 7 instances so far; "
@@ -115,10 +118,43 @@ def test_an_empty_registry_is_not_believed_at_a_first_start() -> None:
     ]
 
 
+def test_a_registry_of_which_nothing_serves_is_said_to_be_one() -> None:
+    """It never fills: no time makes it the first answer, as if it were empty."""
+    withdrawn = replace(SCOPE, ready=False, services=3, instances=3)
+    _, lines = ready(None, (state(withdrawn),))
+    assert lines[1:] == [
+        (
+            "waiting: registry shop, all holds nothing that serves, which nothing proves to be "
+            "true: all that it lists (3 instances) is disabled, draining or of weight 0; "
+            "`meshbridge release shop all` accepts it, and so does `guard: {allow-empty: true}`: "
+            "either way its hosts have no endpoints"
+        ),
+    ]
+
+
+def test_a_registry_of_which_only_what_is_held_is_left_is_empty() -> None:
+    """What it no longer lists was withdrawn by nobody."""
+    _, lines = ready(None, (state(replace(SCOPE, ready=False, services=1, instances=2, held=2)),))
+    assert "all is empty, which nothing proves to be true; " in lines[-1]
+
+
+def test_a_scope_of_which_nothing_serves_waits_for_another_that_does() -> None:
+    """Not for one that holds nothing that serves either."""
+    withdrawn = replace(SCOPE, scope="prod", ready=False, services=1, instances=1)
+    other = replace(SCOPE, scope="public", services=2, instances=2)
+    _, lines = ready(None, (replace(state(), scopes=(withdrawn, replace(other, serving=2))),))
+    assert "prod holds nothing that serves, which is believed once another scope" in lines[-1]
+    _, lines = ready(None, (replace(state(), scopes=(withdrawn, other)),))
+    assert "prod holds nothing that serves, which nothing proves to be true" in lines[-1]
+
+
 @pytest.mark.parametrize(
     ("other", "held"),
     [
-        (replace(SCOPE, scope="public", services=1, instances=2), "1 service, 2 instances"),
+        (
+            replace(SCOPE, scope="public", services=1, instances=2, serving=1),
+            "1 service, 2 instances",
+        ),
         (replace(SCOPE, scope="public", listed=False), "0 services, 0 instances"),
     ],
 )
@@ -139,7 +175,7 @@ def test_without_an_admin_socket_a_command_is_named_with_what_it_needs() -> None
     """It would find no bridge; a start with the other option is a way out that is always there."""
     deaf = Configuration(admin=False)
     needs = "(needs `admin` in the configuration, from the next start on)"
-    _, lines = ready(None, (state(replace(SCOPE, ready=False, held=1)),), deaf)
+    _, lines = ready(None, (state(replace(SCOPE, ready=False, instances=1, held=1)),), deaf)
     assert f"; `meshbridge release shop all` {needs} lets them go" in lines[1]
     assert f"; `meshbridge release shop all` {needs} accepts it" in lines[2]
     deaf.withheld = ("it would take away 12 of 20 hosts",)

@@ -10,7 +10,7 @@ from meshbridge_nacos.namespace import Namespace
 from meshbridge_nacos.options import ALL, PUBLIC
 from meshbridge_nacos.parse import Record
 from meshbridge_nacos.standing import FORBIDDEN, Pauses
-from meshbridge_nacos.surroundings import Surroundings, begun, failure_of
+from meshbridge_nacos.surroundings import Surroundings, begin_in, failure_of
 
 REMEDY = "name the namespaces in place of *, or let the user list them in the admin API"
 
@@ -54,8 +54,9 @@ class Discovery:
         return Namespace(name, self._groups, self._around)
 
     def _begin(self, name: str, namespace: Namespace, tasks: asyncio.TaskGroup) -> None:
-        task = begun(tasks, namespace.keep())
-        self._kept |= {} if task is None else {name: _Kept(namespace, task)}
+        task = begin_in(tasks, namespace.keep())
+        if task is not None:
+            self._kept[name] = _Kept(namespace, task)
 
     async def _keep_list(self, tasks: asyncio.TaskGroup) -> Never:
         pauses, clock = Pauses(refused=FORBIDDEN), self._around.context.clock

@@ -13,7 +13,7 @@ from meshbridge_nacos.options import ALL
 from meshbridge_nacos.scope import Scope
 from meshbridge_nacos.standing import FORBIDDEN, Pauses
 from meshbridge_nacos.subscriptions import AT_ONCE, ScopeName, Subscriptions
-from meshbridge_nacos.surroundings import Surroundings, begun, failure_of
+from meshbridge_nacos.surroundings import Surroundings, begin_in, failure_of
 
 
 class Sitting:
@@ -40,7 +40,7 @@ class Sitting:
 
     def begin(self, name: ScopeName) -> None:
         """Follow a group until the session ends."""
-        begun(self._tasks, self._keep(name))
+        begin_in(self._tasks, self._keep(name))
 
     def leave(self) -> None:
         """Let go of all that was followed, when the session is over.
@@ -83,7 +83,7 @@ class Sitting:
             # Where all groups are to be read, one watch is for all.
             if self.on_new_group is None and self._fuzzy.takes(len(scope.services)):
                 known = [(group, each) for each in scope.services]
-                begun(self._tasks, self._fuzzy.watch(group, known))
+                begin_in(self._tasks, self._fuzzy.watch(group, known))
 
         await scope.follow(around.every, after_gap=str(name) in around.listed, on_listed=on_listed)
         raise AssertionError("a scope is followed until that fails")

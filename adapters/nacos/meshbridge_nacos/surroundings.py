@@ -65,7 +65,9 @@ class Surroundings:
             self.emit(Gone(scope))
 
 
-def begun(tasks: asyncio.TaskGroup, work: Coroutine[object, object, T]) -> asyncio.Task[T] | None:
+def begin_in(
+    tasks: asyncio.TaskGroup, work: Coroutine[object, object, T]
+) -> asyncio.Task[T] | None:
     """Begin work beside the rest; None if all of that is being ended.
 
     Who works apart, for :func:`failure_of`, hears of it a turn of the loop later than the group.

@@ -7,6 +7,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn
@@ -91,7 +92,8 @@ class _Ending:
         """End the process at once; a fault is shown as the interpreter would."""
         self.say_what_is_left()
         if fault is not None:
-            traceback.print_exception(fault)
+            with suppress(OSError):  # whoever read the log may have gone
+                traceback.print_exception(fault)
         drop_unread_lines()
         os._exit(0 if fault is None else 1)
 

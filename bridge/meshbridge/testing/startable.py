@@ -6,7 +6,7 @@ from typing import Self
 
 
 class Startable(ABC):
-    """Started at the begin of a block, stopped at its end."""
+    """Started at the beginning of a block, stopped at its end."""
 
     async def __aenter__(self) -> Self:
         """Start it."""

@@ -3,13 +3,13 @@
 import asyncio
 import gc
 import weakref
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import cast
 
 import pytest
 import structlog
-from unit.nacos.pretended import Pretended
+from unit.nacos.pretended import Pretended, Session
 
 from meshbridge import (
     BadData,
@@ -27,6 +27,7 @@ from meshbridge.errors import foremost
 from meshbridge.testing import Clock
 from meshbridge_nacos import sitting
 from meshbridge_nacos.discovery import Discovery
+from meshbridge_nacos.parse import Record
 from meshbridge_nacos.scope import Scope
 from meshbridge_nacos.standing import FORBIDDEN, LATER, REFUSED, SOON
 from meshbridge_nacos.surroundings import Surroundings
@@ -436,6 +437,30 @@ def test_a_watch_that_is_cancelled_as_a_connection_is_lost_ends(groups: tuple[st
             _, still = await asyncio.wait([task], timeout=LONG)
             assert not still
             assert task.cancelled()
+
+    clock.run(test())
+
+
+def test_a_namespace_that_is_found_as_the_watch_is_cancelled_is_not_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The list may arrive in the turn after, when nothing can be begun any more."""
+    watched, clock = play("public/G/a", "prod/G/b")
+    fetch = Session.fetch
+
+    async def test() -> None:
+        async with watched.watching(("*",)) as task:
+
+            async def late(session: Session, path: str, query: Mapping[str, str]) -> Record:
+                task.cancel()
+                return await fetch(session, path, query)
+
+            monkeypatch.setattr(Session, "fetch", late)
+            watched.registry.namespaces.add("prod")
+            _, still = await asyncio.wait([task], timeout=LONG)
+            assert not still
+            assert task.cancelled()
+            assert "prod" not in watched.registry.opened
 
     clock.run(test())
 

@@ -5,7 +5,7 @@ import inspect
 
 import pytest
 
-from meshbridge_nacos.surroundings import begun
+from meshbridge_nacos.surroundings import begin_in
 
 pytestmark = pytest.mark.asyncio
 
@@ -22,7 +22,7 @@ async def test_who_hears_late_that_all_is_being_ended_begins_nothing_and_fails_a
         try:
             await for_ever()
         finally:
-            ran.append(begun(tasks, work))
+            ran.append(begin_in(tasks, work))
 
     async def session() -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -40,7 +40,7 @@ async def test_who_hears_late_that_all_is_being_ended_begins_nothing_and_fails_a
 
 async def test_else_it_begins() -> None:
     async with asyncio.TaskGroup() as tasks:
-        task = begun(tasks, for_ever())
+        task = begin_in(tasks, for_ever())
         assert task is not None
         await asyncio.sleep(0)
         task.cancel()

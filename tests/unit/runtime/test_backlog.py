@@ -240,6 +240,16 @@ def test_a_listing_of_unreadable_records_is_superseded_in_time_that_grows_with_i
     assert time.process_time() - begun < LONG
 
 
+def test_changes_that_name_the_same_as_unreadable_are_folded_in_time_that_grows_with_it() -> None:
+    """20,000 instances of one service that cannot be read, twice."""
+    backlog = Backlog()
+    unreadable = tuple((sid("a"), f"10.0.0.1:{port}") for port in range(20_000))
+    begun = time.process_time()
+    for _ in range(2):
+        backlog.put(Changed("s", RegisteredService(sid("a")), unreadable))
+    assert time.process_time() - begun < LONG
+
+
 def test_what_cannot_be_put_changes_nothing() -> None:
     """Values that are no registrations raise, and leave no scope of which nothing waits."""
     backlog = Backlog()

@@ -214,6 +214,20 @@ def test_a_scope_that_stands_for_others_is_accepted_without_a_loss() -> None:
     assert (star.released.accepted, star.released.lost) == (("*",), ())
 
 
+@pytest.mark.parametrize("name", ["prod/DEFAULT_GROUP", "prod/*"])
+def test_an_empty_scope_is_accepted_with_a_loss_whatever_else_its_registry_holds(name: str) -> None:
+    """It stands for no other one, or for none that holds anything: its hosts were its own."""
+
+    async def scenario(_: Bridge, ask: Ask, emit: Emit) -> Answer:
+        emit(Listing(name, ()))
+        await asyncio.sleep(1)
+        return await ask("shop", name)
+
+    answer = run(scenario, *FULL, scope=name, settle=timedelta(seconds=75))
+    assert answer.released is not None
+    assert (answer.released.accepted, answer.released.lost) == ((name,), (name,))
+
+
 def test_nothing_is_lost_by_a_release_after_the_first_answer() -> None:
     async def scenario(_: Bridge, ask: Ask, emit: Emit) -> Answer:
         emit(Stale("all", "down"))
@@ -291,3 +305,16 @@ def test_what_is_not_known_is_refused_with_the_nearest_name(
 
     refusal = run(scenario, *FULL, *twice)
     assert (refusal.reason, refusal.code) == (said, 2)
+
+
+def test_what_is_like_nothing_is_refused_with_the_command_that_finds_this_bridge() -> None:
+    async def scenario(bridge: Bridge, ask: Ask, _: Emit) -> AdminRefusal:
+        bridge.configuration.socket = "/run/mesh bridge/a.sock"
+        with pytest.raises(AdminRefusal) as caught:
+            await ask("zzz")
+        return caught.value
+
+    assert run(scenario, *FULL).reason == (
+        'no registry of this bridge is called "zzz"; '
+        "`meshbridge release --admin '/run/mesh bridge/a.sock'` lists all held"
+    )

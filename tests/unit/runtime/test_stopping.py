@@ -1,9 +1,13 @@
 """A process ends in time: its parts one after the other, and all that hangs is left behind."""
 
 import asyncio
+import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 
 import pytest
 from unit.runtime.examples import Log
@@ -245,3 +249,49 @@ async def test_what_was_being_opened_or_replaced_at_the_signal_is_ended_like_the
     assert sorted(ended) == ["new", "old", "opening"]
     await parts.end_others(within=10)
     assert (ended[-1], parts.running) == ("last", [])
+
+
+CHILD = """
+import asyncio, os, sys
+from functools import partial
+from pathlib import Path
+from meshbridge.bridge import Bridge
+from meshbridge.cli import run
+
+async def fail(_):
+    raise RuntimeError("a bug")
+
+async def take_no_cancellation(*_):
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            pass
+
+Bridge.run = fail
+run.StatusServer.serve = take_no_cancellation
+run.Limit = partial(run.Limit, leave=lambda _: os._exit(9))
+run.run_bridge(Path(sys.argv[1]))
+"""
+
+
+def test_a_part_that_fails_ends_the_process_though_another_hangs_and_nobody_reads_the_log(
+    tmp_path: Path,
+) -> None:
+    """By itself, and not only when all time is up."""
+    (tmp_path / "services.yaml").write_text("services: []")
+    configuration = tmp_path / "meshbridge.yaml"
+    configuration.write_text(
+        "version: 1\n"
+        "registries: [{name: shop, adapter: file, path: services.yaml}]\n"
+        "outlets: {mcp: {listen: '127.0.0.1:0'}}\n"
+        "status: {listen: '127.0.0.1:0'}\n"
+    )
+    unread, log = os.pipe()
+    os.close(unread)
+    try:
+        command = [sys.executable, "-c", CHILD, str(configuration)]
+        done = subprocess.run(command, stderr=log, check=False, timeout=60)
+    finally:
+        os.close(log)
+    assert done.returncode == 1

@@ -142,6 +142,32 @@ def test_an_empty_registry_that_fills_is_no_problem_any_more() -> None:
     Stage(first=EMPTY).play(scenario)
 
 
+def test_a_registry_of_which_nothing_serves_is_a_problem_until_something_does() -> None:
+    """It is not filling: the guard waits for it as for an empty one, however long."""
+
+    async def scenario(it: Stage) -> None:
+        await it.clock.sleep(8)
+        (said,) = it.said()
+        assert said["level"] == "warning"
+        assert said["reason"] == (
+            "it holds nothing that serves, which nothing proves to be true: all that it lists "
+            "(2 instances) is disabled, draining or of weight 0; the first answer waits for it"
+        )
+        await it.clock.sleep(24 * 3600)
+        assert it.bridge.snapshots.newest is None
+        (problem,) = it.problems()
+        assert "all that it lists (2 instances) is disabled" in problem.reason
+        it.say(EMPTY)
+        await it.clock.sleep(2)
+        (problem,) = it.problems()
+        assert problem.reason.startswith("it is empty"), "as it is now"
+        it.say(FULL)
+        await it.clock.sleep(2)
+        assert it.problems() == []
+
+    Stage(first=Listing("all", (service("orders", 80, 81, weight=0.0),))).play(scenario)
+
+
 def test_what_is_not_waited_for_is_not_spoken_of() -> None:
     async def scenario(it: Stage) -> None:
         await it.clock.sleep(60)
@@ -190,12 +216,13 @@ def test_many_empty_scopes_do_not_flood_the_problems() -> None:
         await it.clock.sleep(8)
         assert len(it.problems()) == 21
         (rest,) = (each for each in it.problems() if each.subject == "all else")
-        assert rest.reason == "9 more scopes are empty, which nothing proves to be true"
+        assert rest.reason == f"9 {more}"
         await it.bridge.lanes["r0"].release(Release("s00"))
         await it.clock.sleep(2)
         (rest,) = (each for each in it.problems() if each.subject == "all else")
-        assert rest.reason == "8 more scopes are empty, which nothing proves to be true"
+        assert rest.reason == f"8 {more}"
 
+    more = "more scopes hold nothing that serves, which nothing proves to be true"
     scopes = ("all", *(f"s{number:02}" for number in range(28)))
     Stage(*scopes, first=EMPTY).play(scenario)
 

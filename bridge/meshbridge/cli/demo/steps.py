@@ -159,7 +159,8 @@ async def first_answer(load: Load, name: str, since: float) -> float | None:
 async def last_answer(load: Load, name: str, since: float) -> float | None:
     """Wait until an instance gets nothing; return when the last request to it was sent.
 
-    None if it still gets some. The time of the change itself if it got none since.
+    None if it still gets some, or if nobody was asked for long enough to tell. The time of the
+    change itself if it got none since.
     """
     while time.monotonic() < since + PATIENCE + _QUIET:
         last = max((a.sent for a in load.answers if a.instance == name), default=since)

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Final
 
 from meshbridge.bridge import Bridge
+from meshbridge.found import LIST, read_by
 from meshbridge.guard import Scope
 from meshbridge.guard.entry import Entry
 from meshbridge.lane import Lane
@@ -14,7 +15,6 @@ from meshbridge.looking import Slices, utc
 from meshbridge.publish.findings import printable
 from meshbridge.readiness import awaited
 from meshbridge.registration import ServiceId
-from meshbridge.standing import LIST
 
 _SCOPES: Final = 100
 _SERVICES: Final = 10
@@ -264,9 +264,8 @@ def _is_lost(lane: Lane, name: str) -> bool:
         return False
     if not (scope.read and name.endswith(LIST)):
         return True
-    begins = name.removesuffix(LIST)
-    others = (guard.scope(each) for each in guard.scopes() if each.startswith(begins))
-    return not any(each.instances for each in others)
+    is_read = read_by([name])
+    return not any(guard.scope(each).instances for each in guard.scopes() if is_read(each))
 
 
 def _shown(ids: Iterator[str]) -> tuple[str, ...]:

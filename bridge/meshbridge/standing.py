@@ -1,14 +1,11 @@
 """How each registry stands, as ``/api/registries`` shows it."""
 
 from dataclasses import dataclass
-from typing import Final
 
 from meshbridge.outage import Failure
 
 WATCHING = "watching"
 """The state of a registry that is not failing."""
-LIST: Final = "*"
-"""What ends the name of a scope that stands for the list of all that begin like it."""
 
 
 @dataclass(frozen=True, slots=True)

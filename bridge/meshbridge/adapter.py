@@ -129,7 +129,7 @@ class Adapter(Protocol):
         """The scopes that the options name: the bridge's first answer waits for them.
 
         A name that ends with ``*`` is the list of all scopes that begin like it, and is listed,
-        with nothing, when each of those was spoken of.
+        with nothing, when each of those was spoken of in this ``watch``: others are missed then.
         """
         ...
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from meshbridge.adapter import Changed, Gone, Listing, Removed, Stale, Unreadable, Update
+from meshbridge.found import LIST
 from meshbridge.registration import Instance, RegisteredService, ServiceId
 
 _Updates = OrderedDict[ServiceId, Changed | Removed]
@@ -96,6 +97,9 @@ class Backlog:
             case _:
                 assert_never(update)
         self._scopes[update.scope] = waiting
+        if isinstance(update, Listing) and update.scope.endswith(LIST):
+            # What it leads to no more may still wait to be called stale: that comes first.
+            self._scopes.move_to_end(update.scope)
 
     def stale(self, scope: str) -> bool:
         """Whether it waits to be said that the scope cannot be read."""

@@ -205,15 +205,18 @@ class Supervisor:
         # After an outage changes were missed, whether the adapter knows it or not.
         elif isinstance(update, Listing) and update.scope in self._gaps:
             update = replace(update, after_gap=True)
-        if isinstance(update, Listing) and update.scope.endswith(LIST):
+        if isinstance(update, (Listing, Gone)) and update.scope.endswith(LIST):
             self._forget_unheard(update.scope)
         self._put(update)
         self.updates += 1
 
     def _forget_unheard(self, listed: str) -> None:
         """Forget what the list stands for and only earlier watches spoke of: it was not found."""
-        heard = {listed} if self._watch is None else {listed, *self._watch.heard}
-        for each in not_found(listed, heard, tuple(self._seen)):
+        heard = set[str]() if self._watch is None else self._watch.heard
+        if self._seen.keys() <= heard:
+            return
+        found = [listed, *(each for each in heard if each in self._seen)]  # others are gone
+        for each in not_found(listed, found, tuple(self._seen)):
             del self._seen[each]
 
     def _put(self, update: Update) -> None:

@@ -64,10 +64,9 @@ class Waiting:
                 self._told[each] = _Told(
                     each.name, self._logger, self._problems, self._configuration
                 )
-            now = self._clock()
-            state = each.state(now)
-            if scopes := state.awaited:
-                self._told[each].look(scopes, state.together, now)
+            if each.required and not each.ready():
+                state = each.state(now := self._clock())
+                self._told[each].look(state.awaited, state.together, now)
             else:
                 self._told[each].take_back()
 

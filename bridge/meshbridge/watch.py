@@ -62,7 +62,7 @@ class Watch:
         """Its tasks that did not end when they were cancelled."""
 
     async def run(self, silent: Callable[[], None]) -> Never:
-        """Watch until it fails, and raise why; cancelled, end within a second.
+        """Watch until it fails, and raise why; cancelled, end within a second and a half.
 
         ``silent`` is called once, when it has watched long enough to have spoken of each scope.
         """
@@ -107,7 +107,8 @@ class Watch:
         hangs = not main.done()
         _see({main})
         if not hangs and (ending := self._lineage.alive()):
-            await self._wait(ending, min(TASK_GRACE, grace))
+            rest = max(CANCELLED, self._until - self._loop.time())
+            await self._wait(ending, min(TASK_GRACE, rest))
         left = self._lineage.alive()
         if not left:
             return

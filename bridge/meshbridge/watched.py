@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from meshbridge.adapter import Adapter, Context, Listing, Stale, Update
+from meshbridge.adapter import Adapter, Context, Gone, Listing, Stale, Update
 from meshbridge.found import LIST, not_found, read_by
 from meshbridge.guard import Guard, Release
 from meshbridge.lane import Lane
@@ -164,12 +164,18 @@ class Watched:
         await self.lane.work_off(update, self)
         if not update.scope.endswith(LIST):
             return
-        if isinstance(update, Listing):
+        if isinstance(update, (Listing, Gone)):
             await self._miss(update.scope)
         elif isinstance(update, Stale):
-            # Nobody else says it of what was not found before, and whose time must not run on.
-            for each in not_found(update.scope, self.supervisor.scopes, self.lane.guard.scopes()):
-                await self.lane.work_off(Stale(each, update.reason), self)
+            await self._stop_the_time(update)
+
+    async def _stop_the_time(self, listed: Stale) -> None:
+        """Call stale what was not found when it could be listed: nobody else says it of that."""
+        guard = self.lane.guard
+        for each in not_found(listed.scope, self.supervisor.scopes, guard.scopes()):
+            if guard.scope(each).stale is None:
+                await self.lane.work_off(Stale(each, listed.reason), self)
+                self.supervisor.missed([each])
 
     async def _miss(self, listed: str) -> None:
         """Take for emptied what was not found, now that the list of what there is was read."""
@@ -179,6 +185,7 @@ class Watched:
             scope = guard.scope(each) if each in guarded else None
             if scope is not None and (not scope.read or scope.stale is not None):
                 await self.lane.work_off(Listing(each, (), after_gap=True), self)
+                self.supervisor.missed([each])
             outage.gone(each)
 
     async def run(self) -> None:

@@ -212,6 +212,15 @@ def test_scopes_take_turns() -> None:
     assert [backlog.take().scope for _ in range(4)] == ["s", "t", "s", "s"]
 
 
+def test_a_list_of_scopes_comes_after_what_waited_of_those() -> None:
+    """Else who asks what it leads to no more would not know yet that it cannot be read."""
+    backlog = Backlog()
+    for scope in ("a/*", "a/b", "c"):
+        backlog.put(Stale(scope, "no route"))
+    backlog.put(Listing("a/*", ()))
+    assert [backlog.take().scope for _ in range(3)] == ["a/b", "c", "a/*"]
+
+
 LONG = 5.0
 """Seconds of processor time that what follows took before it was in proportion to what waits; now
 a tenth of it."""

@@ -412,6 +412,27 @@ def test_what_its_list_leads_to_no_more_after_an_outage_goes_under_the_guard() -
     stand.play(scenario)
 
 
+def test_what_a_list_led_to_that_is_gone_itself_goes_under_the_guard() -> None:
+    """A namespace that could not be read any more, and was then deleted with all its groups."""
+    known, groups = whole("orders"), Listing("x/*", ())
+    found = Listing("x/found", FOUND.services)
+    forbidden = Stale("x/*", "forbidden")
+    stand = Stand((says(known, found, groups, ALL_FOUND), says(known, forbidden, ALL_FOUND)))
+
+    async def scenario(made: Bridge) -> None:
+        await made.snapshots.after(None)
+        ends(stand)
+        await stand.clock.sleep(600)
+        assert hosts(made) == {"orders.r0", "carts.r0"}, "nobody knows whether it is there"
+        assert stand.adapters[0].emit is not None
+        stand.adapters[0].emit(Gone("x/*"))
+        await stand.clock.sleep(600)
+        assert hosts(made) == {"orders.r0"}
+        assert list(made.problems) == []
+
+    stand.play(scenario)
+
+
 def test_the_time_of_what_a_list_no_longer_leads_to_stands_still_in_an_outage() -> None:
     down = RegistryUnavailable("connection refused")
     known = whole("orders")

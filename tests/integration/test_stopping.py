@@ -283,8 +283,10 @@ async def test_a_second_signal_ends_it_at_once_even_if_the_loop_is_blocked(
         bridge.process.send(signal.SIGTERM)
         # Nothing tells that the first was taken: the loop is blocked. Handlers say so.
         await until(lambda: handles(bridge, second), lambda seen: not seen, within=20)
+        begun = time.monotonic()
         bridge.process.send(second)
-        assert await bridge.process.exited(within=PROMISED / 2) == -second
+        assert await bridge.process.exited(within=2) == -second
+        assert time.monotonic() - begun < 1
 
 
 async def said(bridge: Bridge, word: str) -> bool:
@@ -303,7 +305,7 @@ async def handles(bridge: Bridge, number: signal.Signals) -> bool:
 async def test_it_ends_well_before_its_first_answer(tmp_path: Path, number: signal.Signals) -> None:
     async with bridge_of("mute", tmp_path) as bridge:
         await until(lambda: said(bridge, "mute"), bool, within=20)
-        assert await ends(bridge, number) < PROMISED / 2
+        assert await ends(bridge, number) < 3
 
 
 @with_proc

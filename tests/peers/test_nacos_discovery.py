@@ -27,8 +27,8 @@ pytestmark = pytest.mark.asyncio
 SCOPE = "public/DEFAULT_GROUP"
 EVERY = 2.0
 """Seconds between two looks for new services."""
-GRACE = 4.0
-"""Seconds for all else until a new service is told, on a machine that is busy."""
+GRACE = 1.0
+"""Seconds for all else until a new service is told."""
 OVER_LIMIT = 700
 """Services: fuzzy watch falls silent at 500."""
 AT_ONCE = 30

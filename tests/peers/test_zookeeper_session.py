@@ -62,7 +62,7 @@ async def test_a_silent_server_is_left_quickly(tmp_path: Path) -> None:
             await heard.is_whole()
             server.pause()
             began = time.monotonic()
-        assert time.monotonic() - began < 4  # two thirds of the session are more
+        assert time.monotonic() - began < 1
         server.resume()
 
 

@@ -236,11 +236,11 @@ class Outage:
         if not self._stale:
             self.end()
 
-    def _forget(self, scope: str, why: str) -> None:
+    def _forget(self, scope: str, event: str) -> None:
         since, _ = self._stale.pop(scope, (None, ""))
         if scope in self._aloud and since is not None:
             after = round(self._clock() - since, 3)
-            self._logger.info(why, scope=scope, after_seconds=after)
+            self._logger.info(event, scope=scope, after_seconds=after)
             self._aloud.remove(scope)
         self._problems.put(("outage", self._registry, scope), ())
 

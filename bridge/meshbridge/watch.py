@@ -107,14 +107,13 @@ class Watch:
         hangs = not main.done()
         _see({main})
         if not hangs and (ending := self._lineage.alive()):
-            rest = max(CANCELLED, self._until - self._loop.time())
-            await self._wait(ending, min(TASK_GRACE, rest))
+            await self._wait(ending, min(TASK_GRACE, self._rest()))
         left = self._lineage.alive()
         if not left:
             return
         for task in left - {main}:
             task.cancel()
-        await self._wait(left, max(CANCELLED, self._until - self._loop.time()))
+        await self._wait(left, self._rest())
         _see(left)
         stubborn = self._lineage.alive()
         if hangs:
@@ -126,6 +125,10 @@ class Watch:
         abandon(stubborn)
         self.abandoned = frozenset(stubborn)
         self.faults.append(AdapterFault(fault))
+
+    def _rest(self) -> float:
+        """Return the seconds that are left for its end, or a few where none are."""
+        return max(CANCELLED, self._until - self._loop.time())
 
     async def _wait(self, tasks: set[asyncio.Task[Any]], seconds: float) -> None:
         """Wait for the end of these tasks, that long at most."""

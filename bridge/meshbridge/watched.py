@@ -180,10 +180,11 @@ class Watched:
     async def _miss(self, listed: str) -> None:
         """Take for emptied what was not found, now that the list of what there is was read."""
         guard, outage = self.lane.guard, self.supervisor.outage
-        guarded = frozenset(guard.scopes())
-        for each in not_found(listed, self.supervisor.scopes, guarded.union(outage.unreadable)):
-            scope = guard.scope(each) if each in guarded else None
-            if scope is not None and (not scope.read or scope.stale is not None):
+        guarded = dict.fromkeys(guard.scopes())
+        known = guarded | dict.fromkeys(outage.unreadable)
+        for each in not_found(listed, self.supervisor.scopes, known):
+            scope = guard.scope(each)
+            if each in guarded and (not scope.read or scope.stale is not None):
                 await self.lane.work_off(Listing(each, (), after_gap=True), self)
                 self.supervisor.missed([each])
             outage.gone(each)

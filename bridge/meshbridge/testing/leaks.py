@@ -97,12 +97,13 @@ async def _cancel_everywhere(registry: RegistryUnderTest) -> list[str]:
             await registry.add("orders", "127.0.0.1", port)
         left: list[str] = []
         for step in range(STEPS):
-            when, grace = f"{step} turns of the loop", LATER_GRACE if left else TASK_GRACE
-            left += await _cancel(registry, descendants, when, grace, turns=step)
+            when = f"{step} turns of the loop"
+            left += await _cancel(registry, descendants, when, patient=not left, turns=step)
         whole = await _seconds_to_listing(registry)
         for moment in range(1, MOMENTS + 1):
-            seconds, grace = whole * 1.5 * moment / MOMENTS, LATER_GRACE if left else TASK_GRACE
-            left += await _cancel(registry, descendants, f"{seconds:.3f} s", grace, seconds=seconds)
+            seconds = whole * 1.5 * moment / MOMENTS
+            when = f"{seconds:.3f} s"
+            left += await _cancel(registry, descendants, when, patient=not left, seconds=seconds)
         return left
     finally:
         await registry.stop()
@@ -112,8 +113,8 @@ async def _cancel(
     registry: RegistryUnderTest,
     descendants: _Descendants,
     when: str,
-    grace: float,
     *,
+    patient: bool,
     turns: int = 0,
     seconds: float = 0.0,
 ) -> list[str]:
@@ -127,7 +128,7 @@ async def _cancel(
     watch.cancel()
     await asyncio.wait([watch], timeout=registry.within)
     if ending := descendants.running():
-        await asyncio.wait(ending, timeout=grace)
+        await asyncio.wait(ending, timeout=TASK_GRACE if patient else LATER_GRACE)
     left = descendants.running()
     names = [f"{each.get_name()} ({_coroutine(each)}), cancelled after {when}" for each in left]
     for each in left:

@@ -14,7 +14,7 @@ import grpc
 import grpc.aio
 from grpc.aio import ServicerContext
 
-from meshbridge.errors import ConfigurationError
+from meshbridge.errors import ConfigurationError, leaves
 from meshbridge.outlet import Delivery, OutletContext, Subscribed, Subscriber
 from meshbridge.problems import Problem, ProblemKind
 from meshbridge.settings import Address, Listener, Tls
@@ -85,6 +85,7 @@ class DiscoveryServer:
         Raises ConfigurationError as :meth:`serve` does, bare: that of a task group would be
         wrapped in a group, which the contract of an outlet does not know.
         """
+        fault: Exception = AssertionError("a server that serves until cancelled has returned")
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(encoder, name=f"{self._outlet} encoder")
@@ -92,8 +93,9 @@ class DiscoveryServer:
                     tasks.create_task(other, name=f"{self._outlet} beside")
                 await self.serve(at.listen, at.tls if isinstance(at.tls, Tls) else None)
         except* ConfigurationError as group:
-            raise group.exceptions[0] from None
-        raise AssertionError("a server that serves until cancelled has returned")
+            fault = next(leaves(group))
+        # What is raised within except* may come out in a group: in Python 3.11.2 it does.
+        raise fault
 
     async def serve(self, address: Address, tls: Tls | None = None) -> Never:
         """Serve until cancelled; then refuse new streams, and end open ones after a grace.
